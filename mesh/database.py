@@ -1,0 +1,194 @@
+"""PostgreSQL for one service: a pool that answers in bounded time and comes back by itself.
+
+A service owns one schema with the name of its role and sees no other. Queries are plain SQL on asyncpg; names need no
+schema, because the search path is set. Two things are mapped:
+
+- `jsonb` parameters and columns are Python values, through msgspec (`msgspec.Raw` passes encoded JSON as it is);
+  a float that must stay exact belongs into a string.
+- A lost, refused or overloaded server raises `Unavailable` (DATABASE_UNAVAILABLE), a statement over its time
+  `DeadlineExceeded` (DATABASE_TIMEOUT). The next call makes a new connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeAlias, cast
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from mesh.errors import DeadlineExceeded, MeshError, Unavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+_JSONB_VERSION = b"\x01"
+_ROUND_TRIP_GRACE = 2.0  # seconds that the client waits beyond the server's own statement timeout
+_RETRY_PAUSE = 0.1  # seconds between two attempts while a starting server is awaited
+_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleSessionTimeoutError,
+)
+
+
+class Database:
+    """A pool of connections to the schema of one service."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, acquire_timeout: float) -> None:
+        """Wrap a pool; `connect` is the way to make one."""
+        self._pool = pool
+        self._acquire_timeout = acquire_timeout
+
+    @classmethod
+    async def connect(  # noqa: PLR0913 - each is a setting of its own with a default that fits
+        cls,
+        url: str,
+        *,
+        schema: str,
+        min_size: int = 1,
+        max_size: int = 8,
+        statement_timeout: float = 5.0,
+        acquire_timeout: float = 3.0,
+        patience: float = 10.0,
+    ) -> Database:
+        """Open the pool; a server that is still starting is awaited for `patience` seconds.
+
+        `statement_timeout` bounds one statement and `acquire_timeout` the wait for a connection, in seconds. Raises
+        Unavailable when the server stays away, and PermissionError where it refuses the role or its password.
+        """
+        pool = asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=acquire_timeout,
+            command_timeout=statement_timeout + _ROUND_TRIP_GRACE,
+            init=_map_jsonb,
+            server_settings={
+                "search_path": schema,
+                "application_name": schema,
+                "statement_timeout": str(round(statement_timeout * 1000)),
+                "idle_in_transaction_session_timeout": str(
+                    round((statement_timeout + acquire_timeout) * 1000)
+                ),
+            },
+        )
+        await retry_while_unavailable(lambda: _open(pool), patience)
+        return cls(pool, acquire_timeout=acquire_timeout)
+
+    @contextlib.asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """A connection of the pool for the length of the block, each statement its own transaction."""
+        with lost_connections_as_unavailable():
+            async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a READ COMMITTED transaction: committed at the end of the block, rolled back on an error.
+
+        When the connection is lost during the commit itself, whether it happened is unknown; only an idempotent
+        caller may try again.
+        """
+        async with self.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: str, *arguments: object) -> Sequence[asyncpg.Record]:
+        """All rows of one statement."""
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """The first row of one statement, or None."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        """The first column of the first row of one statement, or None."""
+        async with self.acquire() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: object) -> str:
+        """The status word of one statement, such as `DELETE 3`."""
+        async with self.acquire() as connection:
+            return await connection.execute(query, *arguments)
+
+    async def is_ready(self) -> bool:
+        """Whether a query gets through now; takes no longer than the pool's time limits."""
+        try:
+            return bool(await self.fetchval("SELECT true"))
+        except MeshError:
+            return False
+
+    async def close(self) -> None:
+        """Give connections two seconds to finish, then cut them."""
+        try:
+            async with asyncio.timeout(2):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+@contextlib.contextmanager
+def lost_connections_as_unavailable() -> Iterator[None]:
+    """Turn every way in which asyncpg says "the server is not there" into `Unavailable`."""
+    try:
+        yield
+    except MeshError:
+        raise
+    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
+        message = "The database took too long; try again."
+        raise DeadlineExceeded(message, reason="DATABASE_TIMEOUT") from error
+    except _LOST as error:  # TimeoutError is an OSError
+        raise _unavailable() from error
+    except asyncpg.InterfaceError as error:
+        if "closed" not in str(error) and "closing" not in str(error):
+            raise
+        raise _unavailable() from error
+
+
+async def retry_while_unavailable(attempt: Callable[[], Awaitable[None]], patience: float) -> None:
+    """Repeat `attempt` while it raises Unavailable, for at most `patience` seconds; then raise that."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
+    while True:
+        try:
+            return await attempt()
+        except Unavailable:
+            if loop.time() + _RETRY_PAUSE > end:
+                raise
+        await asyncio.sleep(_RETRY_PAUSE)
+
+
+async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    try:
+        with lost_connections_as_unavailable():
+            await pool
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        message = f"PostgreSQL refuses this role: {error}"
+        raise PermissionError(message) from error
+
+
+async def _map_jsonb(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+def _encode_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _decode_jsonb(data: bytes) -> object:
+    return cast("object", msgspec.json.decode(memoryview(data)[1:]))
+
+
+def _unavailable() -> Unavailable:
+    message = "The database cannot be reached at the moment; try again."
+    return Unavailable(message, reason="DATABASE_UNAVAILABLE")
