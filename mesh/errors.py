@@ -19,10 +19,10 @@ Whatever is not a MeshError is a bug: callers see a mute `Internal`, the log has
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import grpc
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 DOMAIN = "qmumma"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -33,9 +33,7 @@ class MeshError(Exception):
 
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
 
-    def __init__(
-        self, message: str, *, reason: str, field: str = "", metadata: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, message: str, *, reason: str, field: str = "", metadata: dict[str, str] | None = None) -> None:
         """Make an error; `field` is a path such as `parameters.molecule`, empty where no field is to blame."""
         super().__init__(message)
         self.message = message
@@ -152,14 +150,12 @@ def from_status(status: status_pb2.Status) -> MeshError:
     return cls(status.message, reason=reason, field=field, metadata=metadata)
 
 
-def from_rpc_error(error: grpc.RpcError) -> MeshError:
+def from_rpc_error(error: grpc.aio.AioRpcError) -> MeshError:
     """The MeshError behind an error that grpc itself raised, on a client."""
-    code: grpc.StatusCode = error.code()
-    trailers = error.trailing_metadata() or ()
-    for key, value in trailers:
+    code = error.code()
+    trailers: Any = error.trailing_metadata()
+    for key, value in trailers or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            status = status_pb2.Status()
-            status.ParseFromString(value)
-            return from_status(status)
+            return from_status(status_pb2.Status.FromString(value))
     cls = _BY_CODE.get(code.value[0], Internal)
     return cls(error.details() or code.name, reason=code.name)

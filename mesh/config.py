@@ -1,0 +1,76 @@
+"""Configuration: one TOML file per process, read into a typed struct. An unknown key refuses to start.
+
+A service's own struct extends `MeshConfig`; its fields are its documentation. Secrets are never in the file itself,
+only in files that it names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names the file and the key."""
+
+
+class DatabaseConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A PostgreSQL database, as one role that sees one schema."""
+
+    url: str
+    """`postgresql://role@host:port/database`, without a password."""
+    password_file: Path | None = None
+    """Holds the role's password; absent where the server trusts the role."""
+    pool_size: int = 8
+    """Connections at most."""
+
+
+class EventsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A NATS server or cluster with JetStream."""
+
+    url: str
+    """`tls://host:port`; several are separated by commas."""
+
+
+class TelemetryConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Where logs, spans and metrics go."""
+
+    log_level: str = "info"
+    """The least level that is logged: debug, info, warning or error."""
+    otlp_endpoint: str = ""
+    """`http://host:4317` of an OTLP collector; empty to make no spans."""
+    metrics_listen: str = ""
+    """`host:port` for Prometheus; empty for none."""
+
+
+class MeshConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What every process of the mesh is told."""
+
+    listen: str
+    """`host:port` of the gRPC server (of the HTTP server, for the edge)."""
+    identity_folder: Path
+    """Holds `<name>.crt`, `<name>.key` and `authority.crt`."""
+    database: DatabaseConfig | None = None
+    events: EventsConfig | None = None
+    peers: dict[str, str] = {}
+    """`host:port` of each service that this one calls, by name."""
+    telemetry: TelemetryConfig = TelemetryConfig()
+    drain_seconds: float = 10.0
+    """How long calls in flight may take to end at a stop."""
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """The file as a `kind`; raises ConfigError where it cannot be read, is no TOML, or has a wrong or unknown key."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        message = f"cannot read the configuration {path}: {error.strerror}"
+    except msgspec.ValidationError as error:
+        message = f"{path}: {error}"
+    except msgspec.DecodeError as error:
+        message = f"{path} is not valid TOML: {error}"
+    raise ConfigError(message)

@@ -1,0 +1,146 @@
+"""A process of the mesh, from its configuration to its end. A service's `__main__` only wires:
+
+    async def wire(process: Process, config: Config) -> None:
+        store = Store(await process.database())
+        process.server.add(billing_pb2.DESCRIPTOR.services_by_name["BillingService"], BillingService(store))
+
+    if __name__ == "__main__":
+        run("billing", Config, wire)
+
+SIGTERM or SIGINT drains: no new calls, those in flight end, closers run in reverse, exit 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import uvloop
+
+from mesh.channel import MeshChannel
+from mesh.config import ConfigError, MeshConfig, load
+from mesh.errors import MeshError
+from mesh.guard import load_guard
+from mesh.identity import Identity
+from mesh.server import MeshServer
+from mesh.telemetry import Telemetry, configure_logging, log
+
+if TYPE_CHECKING:
+    from mesh.database import Database
+    from mesh.events import Events
+
+C = TypeVar("C", bound=MeshConfig)
+
+
+class Process(Generic[C]):
+    """The parts that services share, opened when they are asked for and closed in reverse at the end."""
+
+    def __init__(self, name: str, config: C) -> None:
+        """Take a name ("billing"), which is the identity and the database schema too."""
+        self.name = name
+        self.config = config
+        self.identity = Identity.at(config.identity_folder, name)
+        self.telemetry = Telemetry.start(name, config.telemetry)
+        self.stopping = asyncio.Event()
+        self._stack = AsyncExitStack()
+        self._server: MeshServer | None = None
+
+    @property
+    def server(self) -> MeshServer:
+        """The gRPC server; it starts when the wiring is done."""
+        if self._server is None:
+            self._server = MeshServer(self.config.listen, self.identity, load_guard(), self.telemetry)
+        return self._server
+
+    async def database(self) -> Database:
+        """The pool of this service's schema; raises ConfigError where none is configured."""
+        from mesh.database import Database  # noqa: PLC0415 - only processes with a schema pay for asyncpg
+
+        settings = self.config.database
+        if settings is None:
+            message = f"{self.name} needs [database] in its configuration"
+            raise ConfigError(message)
+        database = await Database.connect(settings, schema=self.name)
+        self.on_close(database.close)
+        return database
+
+    async def events(self) -> Events:
+        """The connection to NATS; raises ConfigError where none is configured."""
+        from mesh.events import Events  # noqa: PLC0415 - only processes with events pay for nats
+
+        if self.config.events is None:
+            message = f"{self.name} needs [events] in its configuration"
+            raise ConfigError(message)
+        events = await Events.connect(self.config.events.url, self.identity)
+        self.on_close(events.close)
+        return events
+
+    def channel(self, service: str) -> MeshChannel:
+        """The way to another service; raises ConfigError where its address is not configured."""
+        target = self.config.peers.get(service)
+        if target is None:
+            message = f"{self.name} needs the address of {service} under [peers] in its configuration"
+            raise ConfigError(message)
+        channel = MeshChannel(target, self.identity, service)
+        self.on_close(channel.close)
+        return channel
+
+    def background(self, work: Awaitable[None], name: str) -> None:
+        """Run `work` beside the server until the end; if it fails, the process stops and its supervisor restarts it."""
+        task = asyncio.ensure_future(work)
+
+        def ended(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) is not None:
+                log.error("background_failed", task=name, exc_info=error)
+                self.stopping.set()
+
+        async def cancel() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        task.add_done_callback(ended)
+        self.on_close(cancel)
+
+    def on_close(self, closer: Callable[[], Awaitable[None]]) -> None:
+        """Await `closer` at the end; the last one registered goes first."""
+        self._stack.push_async_callback(closer)
+
+    async def serve(self, wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
+        """Wire, serve until `stopping`, then drain."""
+        async with self._stack:
+            await wire(self, self.config)
+            if self._server is not None:
+                await self._server.start()
+                log.info("ready", listen=self.config.listen)
+            await self.stopping.wait()
+            log.info("draining")
+            if self._server is not None:
+                await self._server.drain(self.config.drain_seconds)
+
+
+def run(name: str, kind: type[C], wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
+    """Be the process `name` until a signal ends it; exits 0 after a drain, 2 for a configuration that cannot work."""
+    parser = argparse.ArgumentParser(prog=f"q-mumma {name}", description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file of this process")
+    path = parser.parse_args().config
+    try:
+        config = load(path, kind)
+        configure_logging(name, config.telemetry.log_level)
+        uvloop.run(_main(name, config, wire))
+    except (ConfigError, MeshError, OSError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(2)
+
+
+async def _main(name: str, config: C, wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
+    process = Process(name, config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.stopping.set)
+    await process.serve(wire)

@@ -1,0 +1,124 @@
+"""Logs, spans and metrics, the same for every process.
+
+Logs are JSON lines on standard error with the service, the request id and, where there is one, the trace id. Spans are
+made only where a collector is configured; the trace context travels in any case. Metrics are Prometheus'.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import Counter, Histogram, start_http_server
+
+from mesh.call import Call, current
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from mesh.config import TelemetryConfig
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+RPC_SECONDS = Histogram("rpc_server_duration_seconds", "Time to serve an RPC", ["method"], buckets=_BUCKETS)
+RPC_ERRORS = Counter("rpc_server_errors", "RPCs that failed, by status", ["method", "status"])
+
+log = structlog.get_logger()
+
+
+def _add_call(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put the request and trace ids of the current call on a log line."""
+    call = current()
+    if call is not None:
+        if call.request_id:
+            event.setdefault("request_id", call.request_id)
+        if call.traceparent:
+            event.setdefault("trace_id", call.traceparent[3:35])
+    return event
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Make every log line of this process a JSON object on standard error."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+
+    def add_service(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        _add_call,
+        structlog.processors.format_exc_info,
+    ]
+    renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
+    logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)
+
+
+class Telemetry:
+    """What a process measures of the calls that it serves."""
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        """Make spans with `tracer`; none at all without one."""
+        self._tracer = tracer
+
+    @classmethod
+    def start(cls, service: str, config: TelemetryConfig) -> Telemetry:
+        """Open the metrics port and the span exporter, where they are configured."""
+        if config.metrics_listen:
+            host, _, port = config.metrics_listen.rpartition(":")
+            start_http_server(int(port), host)
+        return cls(_otlp_tracer(service, config.otlp_endpoint) if config.otlp_endpoint else None)
+
+    @contextmanager
+    def serve(self, method: str, call: Call) -> Iterator[Call]:
+        """Time one call, and make its span; yields the call as its own callees shall see it."""
+        started = time.perf_counter()
+        try:
+            if self._tracer is None:
+                yield call
+            else:
+                with self._span(method, call) as traced:
+                    yield traced
+        finally:
+            RPC_SECONDS.labels(method).observe(time.perf_counter() - started)
+
+    @contextmanager
+    def _span(self, method: str, call: Call) -> Iterator[Call]:
+        from opentelemetry import propagate, trace  # noqa: PLC0415 - 40 ms that only a traced process pays
+
+        if self._tracer is None:
+            yield call
+            return
+        parent = propagate.extract({"traceparent": call.traceparent}) if call.traceparent else None
+        attributes = {"rpc.system": "grpc", "rpc.method": method, "qmumma.caller": call.caller}
+        with self._tracer.start_as_current_span(
+            method, context=parent, kind=trace.SpanKind.SERVER, attributes=attributes
+        ):
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier)
+            yield Call(call.caller, call.request_id, call.deadline, carrier.get("traceparent", ""))
+
+
+def _otlp_tracer(service: str, endpoint: str) -> Tracer:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    provider = TracerProvider(resource=Resource.create({"service.name": f"qmumma-{service}"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    return provider.get_tracer("qmumma.mesh")
