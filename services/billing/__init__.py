@@ -1,0 +1,1 @@
+"""Billing: plans, quotas, holds and the double-entry ledger."""

@@ -1,0 +1,152 @@
+"""The book: the rows of the ledger that one batch of operations touches, and what the batch does to them.
+
+Pure: the store opens it from the database under the ledger's lock, the operations run on it one after the other, and
+what it has then collected is written in one statement. So a thousand concurrent holds are decided one by one, and a
+budget is neither passed by a micro-dollar nor refused below it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from mesh.errors import Conflict, MeshError, NotFound, PaymentRequired
+from services.billing.charge import Charge, Quota, charge, dollars
+from services.billing.hold import (
+    ChargeKind,
+    Hold,
+    HoldRequest,
+    HoldState,
+    JobId,
+    Month,
+    Operation,
+    ReleaseRequest,
+    SettleRequest,
+    TeamId,
+    month_of,
+)
+from services.billing.ledger import Entry, Movement, transfer
+from services.billing.plan import Plans
+
+
+@dataclass(slots=True)
+class TeamFunds:
+    """What a decision needs to know of a team; amounts in micro-dollars."""
+
+    available: int = 0
+    used_count: int = 0
+    """Included jobs used in the book's month."""
+    budget: int | None = None
+    """How far `available` may go below zero; None for no limit."""
+    agreed_count: int | None = None
+    """Included jobs a month by the team's own terms; None where the plan's number counts."""
+
+
+class Book:
+    """The rows that one batch touches; `changed`, `entries` and `used` are what is to be written."""
+
+    def __init__(
+        self, plans: Plans, now: dt.datetime, *, holds: dict[JobId, Hold], teams: dict[TeamId, TeamFunds]
+    ) -> None:
+        """Open the book at the time `now` (UTC) with the holds and teams that the operations name."""
+        self._plans = plans
+        self._now = now
+        self._month = month_of(now)
+        self._holds = holds
+        self._teams = teams
+        self.changed: dict[JobId, Hold] = {}
+        self.entries: list[Entry] = []
+        self.used: Counter[tuple[TeamId, Month]] = Counter()
+        """How many more included jobs each team used, by month; negative where they were given back."""
+
+    def apply(self, operation: Operation) -> Hold | MeshError | None:
+        """What the operation answers; a refusal changes nothing and is returned, not raised."""
+        try:
+            match operation:
+                case HoldRequest():
+                    return self.hold(operation)
+                case SettleRequest(job_id):
+                    return self.settle(job_id)
+                case ReleaseRequest(job_id):
+                    return self.release(job_id)
+        except MeshError as error:
+            return error
+
+    def hold(self, request: HoldRequest) -> Hold:
+        """The job's hold, made now unless there is one.
+
+        Raises what `charge` raises, PaymentRequired (BUDGET_EXCEEDED), and Conflict (JOB_ID_TAKEN) where another team
+        has a hold of that id.
+        """
+        if (known := self._holds.get(request.job_id)) is not None:
+            if known.team_id != request.team_id:
+                message = f"The job id {request.job_id} is taken."
+                raise Conflict(message, reason="JOB_ID_TAKEN", field="job_id")
+            return known
+        team = self._teams[request.team_id]
+        due = charge(request, self._plans, Quota(self._month, team.used_count, team.agreed_count))
+        _require_budget(team, due)
+        hold = Hold(request.job_id, request.team_id, due.amount, due.kind, HoldState.OPEN, create_time=self._now)
+        team.available -= due.amount
+        self._use(hold, 1)
+        self._record(hold, Movement.HOLD)
+        return hold
+
+    def settle(self, job_id: JobId) -> Hold:
+        """Charge the hold; a repeat changes nothing.
+
+        Raises NotFound (HOLD_NOT_FOUND), and Conflict (HOLD_RELEASED) where it was given back.
+        """
+        hold = self._holds.get(job_id)
+        if hold is None:
+            message = f"There is no hold for the job {job_id}."
+            raise NotFound(message, reason="HOLD_NOT_FOUND", field="job_id")
+        if hold.state is HoldState.RELEASED:
+            message = f"The hold of the job {job_id} was released; it cannot be charged."
+            raise Conflict(message, reason="HOLD_RELEASED", field="job_id")
+        return self._close(hold, HoldState.SETTLED, Movement.SETTLE)
+
+    def release(self, job_id: JobId) -> Hold | None:
+        """Give the hold back, an included job with it; a repeat changes nothing, and None says there was no hold.
+
+        Raises Conflict (HOLD_SETTLED) where it was charged.
+        """
+        hold = self._holds.get(job_id)
+        if hold is None:
+            return None
+        if hold.state is HoldState.SETTLED:
+            message = f"The hold of the job {job_id} was charged; it cannot be released."
+            raise Conflict(message, reason="HOLD_SETTLED", field="job_id")
+        if hold.state is HoldState.OPEN:
+            self._teams[hold.team_id].available += hold.amount
+            self._use(hold, -1)
+        return self._close(hold, HoldState.RELEASED, Movement.RELEASE)
+
+    def _close(self, hold: Hold, state: HoldState, movement: Movement) -> Hold:
+        if hold.state is not HoldState.OPEN:
+            return hold
+        closed = replace(hold, state=state, close_time=self._now)
+        self._record(closed, movement)
+        return closed
+
+    def _record(self, hold: Hold, movement: Movement) -> None:
+        self._holds[hold.job_id] = self.changed[hold.job_id] = hold
+        self.entries.extend(transfer(hold, movement, self._now))
+
+    def _use(self, hold: Hold, count: int) -> None:
+        if hold.charge_kind is not ChargeKind.INCLUDED:
+            return
+        month = month_of(hold.create_time)
+        self.used[hold.team_id, month] += count
+        if month == self._month:
+            self._teams[hold.team_id].used_count += count
+
+
+def _require_budget(team: TeamFunds, due: Charge) -> None:
+    if team.budget is None or due.amount == 0 or team.available - due.amount >= -team.budget:
+        return
+    left = max(0, team.available + team.budget)
+    message = f"The job costs {dollars(due.amount)} and the team's budget has {dollars(left)} left."
+    metadata = {"cost_micros": str(due.amount), "left_micros": str(left)}
+    raise PaymentRequired(message, reason="BUDGET_EXCEEDED", metadata=metadata)

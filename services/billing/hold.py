@@ -1,0 +1,87 @@
+"""Holds: money set aside for one job, charged or given back once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType, TypeAlias
+
+JobId = NewType("JobId", str)
+TeamId = NewType("TeamId", str)
+Month = NewType("Month", dt.date)
+"""The first day of a calendar month in UTC."""
+
+
+class HoldState(IntEnum):
+    """Where a hold is in its life; the numbers are those of the proto and of the database."""
+
+    OPEN = 1
+    SETTLED = 2
+    RELEASED = 3
+
+
+class ChargeKind(IntEnum):
+    """Why a job costs what it costs; the numbers are those of the proto and of the database."""
+
+    PRICE = 1
+    INCLUDED = 2
+    TEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside for one job."""
+
+    job_id: JobId
+    team_id: TeamId
+    amount: int
+    """Micro-dollars, at least 0."""
+    charge_kind: ChargeKind
+    state: HoldState
+    create_time: dt.datetime
+    close_time: dt.datetime | None = None
+    """When it was settled or released."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """The wish to reserve a job's price."""
+
+    job_id: JobId
+    team_id: TeamId
+    plan: str
+    price: int
+    """List price in micro-dollars, before plan and surcharge."""
+    billed: bool = True
+    """False for a test key."""
+    priority: bool = False
+    max_amount: int | None = None
+    """The most that the caller wants to spend, in micro-dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """The wish to charge what was held."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """The wish to give back what was held."""
+
+    job_id: JobId
+
+
+Operation: TypeAlias = HoldRequest | SettleRequest | ReleaseRequest
+
+
+def month_of(time: dt.datetime) -> Month:
+    """The month that a time in UTC falls into."""
+    return Month(dt.date(time.year, time.month, 1))
+
+
+def next_month(month: Month) -> Month:
+    """The month after."""
+    return Month((month + dt.timedelta(days=31)).replace(day=1))

@@ -1,0 +1,105 @@
+"""Billing's nouns as protobuf messages, and requests as nouns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qm.billing.v1 import billing_pb2 as pb
+from qm.type.v1 import requester_pb2
+from qm.type.v1.money_pb2 import Money
+
+from mesh.errors import InvalidArgument
+from services.billing.hold import Hold, HoldRequest, JobId, TeamId
+from services.billing.ledger import Entry
+from services.billing.plan import Plan
+
+CURRENCY = "USD"
+_MOST_MICROS = 10**15  # a billion dollars: sums of many stay within 64 bits
+
+
+def job_id_of(text: str) -> JobId:
+    """A job id in its canonical spelling."""
+    return JobId(str(UUID(text)))
+
+
+def team_id_of(text: str) -> TeamId:
+    """A team id in its canonical spelling."""
+    return TeamId(str(UUID(text)))
+
+
+def micros_of(amount: Money, field: str) -> int:
+    """An amount in micro-dollars.
+
+    Raises InvalidArgument for another currency (UNSUPPORTED_CURRENCY), and for an amount below zero or above a billion
+    dollars (AMOUNT_OUT_OF_RANGE).
+    """
+    if amount.currency_code != CURRENCY:
+        message = f"{field}: the books are kept in USD, not in {amount.currency_code!r}."
+        raise InvalidArgument(message, reason="UNSUPPORTED_CURRENCY", field=field)
+    if not 0 <= amount.micros <= _MOST_MICROS:
+        message = f"{field}: an amount must be 0 to {_MOST_MICROS} micro-dollars."
+        raise InvalidArgument(message, reason="AMOUNT_OUT_OF_RANGE", field=field)
+    return amount.micros
+
+
+def hold_request(request: pb.HoldFundsRequest) -> HoldRequest:
+    """The wish in a HoldFunds request; raises what `micros_of` raises."""
+    return HoldRequest(
+        job_id=job_id_of(request.job_id),
+        team_id=team_id_of(request.requester.team_id),
+        plan=request.requester.plan,
+        price=micros_of(request.price, "price"),
+        billed=request.requester.environment != requester_pb2.ENVIRONMENT_TEST,
+        priority=request.priority,
+        max_amount=micros_of(request.max_amount, "max_amount") if request.HasField("max_amount") else None,
+    )
+
+
+def money(micros: int) -> Money:
+    """An amount of micro-dollars."""
+    return Money(currency_code=CURRENCY, micros=micros)
+
+
+def hold_message(hold: Hold) -> pb.Hold:
+    """A hold on the wire."""
+    return pb.Hold(
+        job_id=hold.job_id,
+        team_id=hold.team_id,
+        amount=money(hold.amount),
+        charge_kind=pb.ChargeKind.ValueType(hold.charge_kind),
+        state=pb.HoldState.ValueType(hold.state),
+        create_time=_timestamp(hold.create_time),
+        close_time=_timestamp(hold.close_time) if hold.close_time else None,
+    )
+
+
+def entry_message(entry: Entry) -> pb.Entry:
+    """A ledger line on the wire."""
+    return pb.Entry(
+        transfer_id=entry.transfer_id,
+        account=entry.account,
+        amount=money(entry.amount),
+        create_time=_timestamp(entry.create_time),
+    )
+
+
+def plan_message(plan: Plan) -> pb.Plan:
+    """A plan on the wire."""
+    return pb.Plan(
+        plan=plan.plan,
+        display_name=plan.display_name,
+        requests_per_minute=plan.requests_per_minute,
+        burst_count=plan.burst_count,
+        included_job_count=plan.included_job_count,
+        overage_allowed=plan.overage_allowed,
+        certificate_allowed=plan.certificate_allowed,
+        priority_allowed=plan.priority_allowed,
+    )
+
+
+def _timestamp(time: dt.datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message

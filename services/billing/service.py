@@ -1,0 +1,93 @@
+"""The RPCs of billing: check, decide, answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from qm.billing.v1 import billing_pb2 as pb
+
+from mesh.call import Call
+from mesh.errors import InvalidArgument, NotFound
+from services.billing.audit import violations
+from services.billing.hold import Hold, HoldRequest, ReleaseRequest, SettleRequest
+from services.billing.messages import (
+    entry_message,
+    hold_message,
+    hold_request,
+    job_id_of,
+    money,
+    plan_message,
+    team_id_of,
+)
+from services.billing.plan import Plans
+from services.billing.store import BillingStore
+from services.billing.writer import LedgerWriter
+
+
+class BillingService:
+    """Answers qm.billing.v1.BillingService."""
+
+    def __init__(
+        self, store: BillingStore, writer: LedgerWriter, *, plans: Plans, clock: Callable[[], dt.datetime]
+    ) -> None:
+        """Read from `store`, write through `writer`; `clock` tells the time in UTC."""
+        self._store = store
+        self._writer = writer
+        self._plans = plans
+        self._clock = clock
+
+    async def HoldFunds(self, request: pb.HoldFundsRequest, _call: Call) -> pb.HoldFundsResponse:
+        """Reserve the price of a job; a repeat returns the same hold. Raises what `Book.hold` raises."""
+        hold = await self._write(hold_request(request))
+        return pb.HoldFundsResponse(hold=hold_message(hold))
+
+    async def SettleHold(self, request: pb.SettleHoldRequest, _call: Call) -> pb.SettleHoldResponse:
+        """Charge what was held. Raises what `Book.settle` raises."""
+        hold = await self._write(SettleRequest(job_id_of(request.job_id)))
+        return pb.SettleHoldResponse(hold=hold_message(hold))
+
+    async def ReleaseHold(self, request: pb.ReleaseHoldRequest, _call: Call) -> pb.ReleaseHoldResponse:
+        """Give back what was held; no hold is no error. Raises what `Book.release` raises."""
+        hold = await self._writer.apply(ReleaseRequest(job_id_of(request.job_id)))
+        return pb.ReleaseHoldResponse(hold=hold_message(hold) if hold else None)
+
+    async def GetHold(self, request: pb.GetHoldRequest, _call: Call) -> pb.GetHoldResponse:
+        """Tell a job's money. Raises NotFound (HOLD_NOT_FOUND), also for another team's job."""
+        found = await self._store.find_hold(team_id_of(request.team_id), job_id_of(request.job_id))
+        if found is None:
+            message = f"There is no hold for the job {request.job_id}."
+            raise NotFound(message, reason="HOLD_NOT_FOUND", field="job_id")
+        hold, entries = found
+        return pb.GetHoldResponse(hold=hold_message(hold), entries=map(entry_message, entries))
+
+    async def ListOpenHolds(self, request: pb.ListOpenHoldsRequest, _call: Call) -> pb.ListOpenHoldsResponse:
+        """List holds that have been open for at least an age, oldest first."""
+        age = request.min_age.ToTimedelta()
+        if not dt.timedelta(0) <= age <= dt.timedelta(days=3650):
+            message = "min_age: an age must be between 0 and ten years."
+            raise InvalidArgument(message, reason="AGE_OUT_OF_RANGE", field="min_age")
+        holds = await self._store.open_holds(self._clock() - age, request.page_size)
+        return pb.ListOpenHoldsResponse(holds=map(hold_message, holds))
+
+    async def CheckLedger(self, _request: pb.CheckLedgerRequest, _call: Call) -> pb.CheckLedgerResponse:
+        """Add up the ledger and name every law that it breaks."""
+        sums = await self._store.add_up()
+        return pb.CheckLedgerResponse(
+            sum=money(sums.sum),
+            open_hold_count=sums.open_hold_count,
+            open_hold_amount=money(sums.open_hold_amount),
+            entry_count=sums.entry_count,
+            violations=violations(sums),
+        )
+
+    async def ListPlans(self, _request: pb.ListPlansRequest, _call: Call) -> pb.ListPlansResponse:
+        """List the plans in the order of the table."""
+        return pb.ListPlansResponse(plans=map(plan_message, self._plans.plans))
+
+    async def _write(self, operation: HoldRequest | SettleRequest) -> Hold:
+        hold = await self._writer.apply(operation)
+        if hold is None:
+            message = f"{operation} left no hold"
+            raise AssertionError(message)
+        return hold

@@ -1,0 +1,211 @@
+"""The only SQL of billing. Names need no schema: the search path is billing's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from mesh.database import Connection, Database
+from services.billing.audit import Difference, Law, LedgerSums
+from services.billing.book import Book, TeamFunds
+from services.billing.hold import (
+    ChargeKind,
+    Hold,
+    HoldRequest,
+    HoldState,
+    JobId,
+    Operation,
+    TeamId,
+    month_of,
+)
+from services.billing.ledger import Entry, Movement, gains, transfer_id
+from services.billing.plan import Plans
+
+# Held until the commit by whoever writes to the ledger: processes take turns, and each reads what the last one wrote.
+# It is a statement of its own because a statement sees only what was committed before it began.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('billing.ledger', 0))"
+
+_HOLD = "SELECT job_id, team_id, amount, charge_kind, state, create_time, close_time FROM holds"
+_HOLDS = f"{_HOLD} WHERE job_id = ANY($1::uuid[])"
+_HOLD_OF_TEAM = f"{_HOLD} WHERE job_id = $1 AND team_id = $2"
+_OPEN_HOLDS = f"{_HOLD} WHERE state = 1 AND create_time <= $1 ORDER BY create_time, job_id LIMIT $2"
+
+_TEAMS = """
+SELECT team.team_id, balances.amount AS available, included_jobs.used_count, terms.budget, terms.agreed_count
+FROM unnest($1::uuid[]) AS team (team_id)
+LEFT JOIN balances ON balances.account = 'team/' || team.team_id || '/available'
+LEFT JOIN included_jobs ON included_jobs.team_id = team.team_id AND included_jobs.month = $2
+LEFT JOIN terms ON terms.team_id = team.team_id
+"""
+
+_WRITE = """
+WITH new_holds AS (
+  INSERT INTO holds (job_id, team_id, amount, charge_kind, state, create_time, close_time)
+  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::smallint[],
+                       $6::timestamptz[], $7::timestamptz[])
+  ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, close_time = excluded.close_time
+), new_entries AS (
+  INSERT INTO entries (transfer_id, account, amount, create_time)
+  SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[])
+), new_balances AS (
+  INSERT INTO balances (account, amount)
+  SELECT * FROM unnest($12::text[], $13::bigint[])
+  ON CONFLICT (account) DO UPDATE SET amount = balances.amount + excluded.amount
+)
+INSERT INTO included_jobs (team_id, month, used_count)
+SELECT * FROM unnest($14::uuid[], $15::date[], $16::integer[])
+ON CONFLICT (team_id, month) DO UPDATE SET used_count = included_jobs.used_count + excluded.used_count
+"""
+
+_ENTRIES = """
+SELECT transfer_id, account, amount, create_time FROM entries
+WHERE transfer_id = ANY($1::text[]) ORDER BY create_time, transfer_id, amount
+"""
+
+_SUMS = """
+SELECT (SELECT coalesce(sum(amount), 0)::bigint FROM entries) AS sum,
+       (SELECT count(*) FROM entries) AS entry_count,
+       (SELECT count(*) FROM holds WHERE state = 1) AS open_hold_count,
+       (SELECT coalesce(sum(amount), 0)::bigint FROM holds WHERE state = 1) AS open_hold_amount
+"""
+# Each answers the offenders against one law as name, found, expected.
+_OFFENDERS = {
+    Law.TRANSFER: """
+        SELECT transfer_id AS name, sum(amount)::bigint AS found, 0::bigint AS expected
+        FROM entries GROUP BY transfer_id HAVING sum(amount) <> 0 LIMIT 10""",
+    Law.BALANCE: """
+        SELECT account AS name, coalesce(balances.amount, 0) AS found, coalesce(lines.amount, 0) AS expected
+        FROM balances
+        FULL JOIN (SELECT account, sum(amount)::bigint AS amount FROM entries GROUP BY account) AS lines
+        USING (account)
+        WHERE coalesce(balances.amount, 0) <> coalesce(lines.amount, 0) LIMIT 10""",
+    Law.HELD: """
+        SELECT account AS name, coalesce(balances.amount, 0) AS found, coalesce(open.amount, 0) AS expected
+        FROM (SELECT * FROM balances WHERE account LIKE 'team/%/held') AS balances
+        FULL JOIN (SELECT 'team/' || team_id || '/held' AS account, sum(amount)::bigint AS amount
+                   FROM holds WHERE state = 1 GROUP BY team_id) AS open
+        USING (account)
+        WHERE coalesce(balances.amount, 0) <> coalesce(open.amount, 0) LIMIT 10""",
+    Law.NOT_NEGATIVE: """
+        SELECT account AS name, amount AS found, 0::bigint AS expected
+        FROM balances WHERE account LIKE 'team/%/held' AND amount < 0 LIMIT 10""",
+    Law.INCLUDED: """
+        SELECT team_id || ' in ' || month AS name,
+               coalesce(used_count, 0) AS found, coalesce(held_count, 0) AS expected
+        FROM included_jobs
+        FULL JOIN (SELECT team_id, date_trunc('month', create_time AT TIME ZONE 'UTC')::date AS month,
+                          count(*) AS held_count
+                   FROM holds WHERE charge_kind = 2 AND state <> 3 GROUP BY 1, 2) AS held
+        USING (team_id, month)
+        WHERE coalesce(used_count, 0) <> coalesce(held_count, 0) LIMIT 10""",
+}
+
+
+class BillingStore:
+    """What billing keeps."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep it in `database`."""
+        self._database = database
+
+    @asynccontextmanager
+    async def open_book(self, plans: Plans, operations: Sequence[Operation], now: dt.datetime) -> AsyncIterator[Book]:
+        """The book for a batch, alone with the ledger; what it collected is committed at the end of the block."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK)
+            holds = await _read_holds(connection, operations)
+            teams = await _read_teams(connection, _teams_of(operations, holds.values()), now)
+            book = Book(plans, now, holds=holds, teams=teams)
+            yield book
+            if book.changed:
+                await _write(connection, book)
+
+    async def find_hold(self, team_id: TeamId, job_id: JobId) -> tuple[Hold, list[Entry]] | None:
+        """A job's hold and its ledger lines, oldest first; None where the team has none."""
+        names = [transfer_id(job_id, movement) for movement in Movement]
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(_HOLD_OF_TEAM, job_id, team_id)
+            if row is None:
+                return None
+            entries = await connection.fetch(_ENTRIES, names)
+        return _hold(row), [Entry(**entry) for entry in entries]
+
+    async def open_holds(self, made_until: dt.datetime, limit: int) -> list[Hold]:
+        """Open holds made at or before a time, oldest first."""
+        return [_hold(row) for row in await self._database.fetch(_OPEN_HOLDS, made_until, limit)]
+
+    async def add_up(self) -> LedgerSums:
+        """The whole ledger added up, as of one moment."""
+        async with self._database.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            [sums] = await connection.fetch(_SUMS)
+            offenders = {law: await connection.fetch(query) for law, query in _OFFENDERS.items()}
+        return LedgerSums(
+            sum=sums["sum"],
+            entry_count=sums["entry_count"],
+            open_hold_count=sums["open_hold_count"],
+            open_hold_amount=sums["open_hold_amount"],
+            offenders={law: [Difference(**row) for row in rows] for law, rows in offenders.items()},
+        )
+
+
+async def _read_holds(connection: Connection, operations: Sequence[Operation]) -> dict[JobId, Hold]:
+    rows = await connection.fetch(_HOLDS, [operation.job_id for operation in operations])
+    return {hold.job_id: hold for hold in map(_hold, rows)}
+
+
+async def _read_teams(connection: Connection, teams: set[TeamId], now: dt.datetime) -> dict[TeamId, TeamFunds]:
+    rows = await connection.fetch(_TEAMS, list(teams), month_of(now))
+    return {
+        TeamId(str(row["team_id"])): TeamFunds(
+            available=row["available"] or 0,
+            used_count=row["used_count"] or 0,
+            budget=row["budget"],
+            agreed_count=row["agreed_count"],
+        )
+        for row in rows
+    }
+
+
+def _teams_of(operations: Sequence[Operation], holds: Iterable[Hold]) -> set[TeamId]:
+    asking = {operation.team_id for operation in operations if isinstance(operation, HoldRequest)}
+    return asking | {hold.team_id for hold in holds}
+
+
+async def _write(connection: Connection, book: Book) -> None:
+    holds = list(book.changed.values())
+    balances = gains(book.entries)
+    await connection.execute(
+        _WRITE,
+        [hold.job_id for hold in holds],
+        [hold.team_id for hold in holds],
+        [hold.amount for hold in holds],
+        [hold.charge_kind for hold in holds],
+        [hold.state for hold in holds],
+        [hold.create_time for hold in holds],
+        [hold.close_time for hold in holds],
+        [entry.transfer_id for entry in book.entries],
+        [entry.account for entry in book.entries],
+        [entry.amount for entry in book.entries],
+        [entry.create_time for entry in book.entries],
+        list(balances),
+        list(balances.values()),
+        [team_id for team_id, _ in book.used],
+        [month for _, month in book.used],
+        list(book.used.values()),
+    )
+
+
+def _hold(row: asyncpg.Record) -> Hold:
+    return Hold(
+        JobId(str(row["job_id"])),
+        TeamId(str(row["team_id"])),
+        row["amount"],
+        ChargeKind(row["charge_kind"]),
+        HoldState(row["state"]),
+        row["create_time"],
+        row["close_time"],
+    )

@@ -1,0 +1,41 @@
+"""The one writer of the ledger in a process: operations queue up and go through in groups, in the order they came.
+
+A group is read, decided and committed in five round trips, however many operations it has. Where several processes
+run, the ledger's lock makes their groups take turns; each reads the balances that the one before it committed.
+A group whose commit got no answer may be tried again by its callers: every operation is keyed by its job.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from mesh.batch import Batcher
+from services.billing.hold import Hold, Operation
+from services.billing.plan import Plans
+from services.billing.store import BillingStore
+
+_GROUP_SIZE = 256
+
+
+class LedgerWriter:
+    """Applies operations to the ledger, one after the other."""
+
+    def __init__(self, store: BillingStore, plans: Plans, *, clock: Callable[[], dt.datetime]) -> None:
+        """Write to `store` by the rules of `plans`; `clock` tells the time in UTC."""
+        self._store = store
+        self._plans = plans
+        self._clock = clock
+        self._batcher: Batcher[Operation, Hold | None] = Batcher(self._flush, max_size=_GROUP_SIZE)
+
+    async def apply(self, operation: Operation) -> Hold | None:
+        """The operation's answer, once it is committed; raises what `Book.apply` refuses it with."""
+        return await self._batcher.add(operation)
+
+    async def close(self) -> None:
+        """Refuse new operations and commit those that wait."""
+        await self._batcher.close()
+
+    async def _flush(self, operations: list[Operation]) -> list[Hold | Exception | None]:
+        async with self._store.open_book(self._plans, operations, self._clock()) as book:
+            return [book.apply(operation) for operation in operations]

@@ -1,0 +1,229 @@
+"""The laws of the ledger, on random histories of holds, settlements and releases in batches."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mesh.config import load
+from mesh.errors import Conflict, MeshError, NotFound, PaymentRequired
+from services.billing.book import Book, TeamFunds
+from services.billing.hold import (
+    ChargeKind,
+    Hold,
+    HoldRequest,
+    HoldState,
+    JobId,
+    Operation,
+    ReleaseRequest,
+    SettleRequest,
+    TeamId,
+    month_of,
+)
+from services.billing.ledger import REVENUE, Entry, available, gains, held
+from services.billing.plan import PLANS_FILE, Plans
+
+PLANS = load(PLANS_FILE, Plans)
+NOW = dt.datetime(2026, 11, 30, 23, 0, tzinfo=dt.UTC)
+JOBS = [f"job-{number}" for number in range(8)]
+BUDGETS = {"alpha": 100, "beta": None, "gamma": 0}
+
+
+class Ledger:
+    """What a database would keep, and the batches that change it."""
+
+    def __init__(self) -> None:
+        self.holds: dict[str, Hold] = {}
+        self.entries: list[Entry] = []
+        self.used: Counter[tuple[str, dt.date]] = Counter()
+
+    def run(self, operations: list[Operation], now: dt.datetime = NOW) -> list[Hold | MeshError | None]:
+        balances = gains(self.entries)
+        teams = {
+            team: TeamFunds(balances.get(available(team), 0), self.used[team, month_of(now)], budget)
+            for team, budget in BUDGETS.items()
+        }
+        book = Book(PLANS, now, holds=dict(self.holds), teams=teams)
+        answers = [book.apply(operation) for operation in operations]
+        self.holds |= book.changed
+        self.entries += book.entries
+        self.used.update(book.used)
+        return answers
+
+    def one(self, operation: Operation, now: dt.datetime = NOW) -> Hold | None:
+        [answer] = self.run([operation], now)
+        if isinstance(answer, MeshError):
+            raise answer
+        return answer
+
+
+def ask(job: str = "job-0", team: str = "alpha", *, plan: str = "enterprise", price: int = 60) -> HoldRequest:
+    return HoldRequest(JobId(job), TeamId(team), plan=plan, price=price)
+
+
+jobs = st.sampled_from(JOBS)
+operations = st.one_of(
+    st.builds(
+        HoldRequest,
+        jobs,
+        st.sampled_from(list(BUDGETS)),
+        plan=st.sampled_from(["student", "academic", "commercial", "enterprise"]),
+        price=st.integers(0, 70),
+        billed=st.booleans(),
+        priority=st.booleans(),
+        max_amount=st.none() | st.integers(0, 100),
+    ),
+    st.builds(SettleRequest, jobs),
+    st.builds(ReleaseRequest, jobs),
+)
+batches = st.lists(st.tuples(st.lists(operations, max_size=12), st.integers(0, 2)), max_size=8)
+
+
+@given(batches)
+def test_every_history_obeys_the_laws_of_the_ledger(history: list[tuple[list[Operation], int]]):
+    ledger = Ledger()
+    for batch, hours in history:
+        ledger.run(batch, NOW + dt.timedelta(hours=hours))
+    per_transfer: Counter[str] = Counter()
+    for entry in ledger.entries:
+        per_transfer[entry.transfer_id] += entry.amount
+    balances = gains(ledger.entries)
+    assert set(per_transfer.values()) <= {0}
+    assert len({(entry.transfer_id, entry.account) for entry in ledger.entries}) == len(ledger.entries)
+    for team, budget in BUDGETS.items():
+        own = [hold for hold in ledger.holds.values() if hold.team_id == team]
+        assert balances.get(held(team), 0) == sum(hold.amount for hold in own if hold.state is HoldState.OPEN)
+        owed = sum(hold.amount for hold in own if hold.state is not HoldState.RELEASED)
+        assert balances.get(available(team), 0) == -owed
+        assert budget is None or owed <= budget
+        included = Counter(
+            (team, month_of(hold.create_time))
+            for hold in own
+            if hold.charge_kind is ChargeKind.INCLUDED and hold.state is not HoldState.RELEASED
+        )
+        assert included == +Counter({key: count for key, count in ledger.used.items() if key[0] == team})
+    settled = sum(hold.amount for hold in ledger.holds.values() if hold.state is HoldState.SETTLED)
+    assert balances.get(REVENUE, 0) == settled
+
+
+@given(st.lists(operations, max_size=20), st.lists(st.integers(1, 19), max_size=4))
+def test_batches_decide_as_one_by_one_would(history: list[Operation], cuts: list[int]):
+    together, apart = Ledger(), Ledger()
+    edges = sorted({0, *[cut for cut in cuts if cut < len(history)], len(history)})
+    answers = [answer for start, end in pairwise(edges) for answer in together.run(history[start:end])]
+    singly = [apart.run([operation])[0] for operation in history]
+    assert [_told(answer) for answer in answers] == [_told(answer) for answer in singly]
+    assert together.holds == apart.holds
+    assert gains(together.entries) == gains(apart.entries)
+
+
+@given(st.lists(operations, max_size=20))
+def test_a_repeated_history_moves_no_more_money(history: list[Operation]):
+    ledger = Ledger()
+    ledger.run(history)
+    before = list(ledger.entries)
+    kept = dict(ledger.holds)
+    known = [operation for operation in history if operation.job_id in kept]
+    ledger.run([operation for operation in known if isinstance(operation, HoldRequest)])
+    assert (ledger.entries, ledger.holds) == (before, kept)
+
+
+def _told(answer: Hold | MeshError | None) -> object:
+    return answer.reason if isinstance(answer, MeshError) else answer
+
+
+def test_a_hold_moves_money_from_available_to_held():
+    ledger = Ledger()
+    hold = ledger.one(ask(price=60))
+    assert hold == Hold("job-0", "alpha", 60, ChargeKind.PRICE, HoldState.OPEN, NOW)
+    assert gains(ledger.entries) == {"team/alpha/available": -60, "team/alpha/held": 60}
+    assert {entry.transfer_id for entry in ledger.entries} == {"job-0/hold"}
+
+
+def test_a_settled_hold_is_revenue_and_a_repeat_changes_nothing():
+    ledger = Ledger()
+    ledger.run([ask(price=60), SettleRequest("job-0")])
+    settled = ledger.one(SettleRequest("job-0"), NOW + dt.timedelta(hours=1))
+    assert (settled.state, settled.close_time) == (HoldState.SETTLED, NOW)
+    assert gains(ledger.entries) == {"team/alpha/available": -60, "team/alpha/held": 0, "platform/revenue": 60}
+
+
+def test_a_released_hold_is_available_again_and_a_repeat_changes_nothing():
+    ledger = Ledger()
+    ledger.run([ask(price=60), ReleaseRequest("job-0"), ReleaseRequest("job-0")])
+    assert gains(ledger.entries) == {"team/alpha/available": 0, "team/alpha/held": 0}
+    assert ledger.one(ask("job-1", price=100)).amount == 100
+
+
+def test_a_repeated_hold_is_the_same_hold_whatever_became_of_it():
+    ledger = Ledger()
+    ledger.run([ask(price=60), SettleRequest("job-0")])
+    assert ledger.one(ask(price=10, plan="nonsense")) == ledger.holds["job-0"]
+
+
+def test_another_teams_job_id_is_taken():
+    ledger = Ledger()
+    ledger.one(ask(team="beta"))
+    with pytest.raises(Conflict) as refusal:
+        ledger.one(ask(team="alpha"))
+    assert refusal.value.reason == "JOB_ID_TAKEN"
+
+
+def test_a_hold_ends_once():
+    ledger = Ledger()
+    ledger.run([ask("job-0", "beta"), ask("job-1", "beta"), SettleRequest("job-0"), ReleaseRequest("job-1")])
+    with pytest.raises(Conflict) as settled:
+        ledger.one(ReleaseRequest("job-0"))
+    with pytest.raises(Conflict) as released:
+        ledger.one(SettleRequest("job-1"))
+    assert (settled.value.reason, released.value.reason) == ("HOLD_SETTLED", "HOLD_RELEASED")
+
+
+def test_settling_nothing_is_not_found_and_releasing_nothing_is_no_error():
+    ledger = Ledger()
+    with pytest.raises(NotFound):
+        ledger.one(SettleRequest("job-0"))
+    assert ledger.one(ReleaseRequest("job-0")) is None
+
+
+def test_a_budget_is_used_to_the_last_micro_dollar_and_not_passed():
+    ledger = Ledger()
+    ledger.one(ask("job-0", price=60))
+    with pytest.raises(PaymentRequired) as refusal:
+        ledger.one(ask("job-1", price=41))
+    assert refusal.value.reason == "BUDGET_EXCEEDED"
+    assert refusal.value.metadata == {"cost_micros": "41", "left_micros": "40"}
+    assert ledger.one(ask("job-2", price=40)).amount == 40
+
+
+def test_what_costs_nothing_passes_an_empty_budget():
+    ledger = Ledger()
+    assert ledger.one(ask("job-0", "gamma", plan="commercial")).amount == 0
+    assert ledger.entries == []
+
+
+def test_a_released_included_job_is_given_back():
+    ledger = Ledger()
+    ledger.run([ask(job, "gamma", plan="student") for job in JOBS[:5]])
+    sixth = ask(JOBS[5], "gamma", plan="student")
+    [refused, _, accepted] = ledger.run([sixth, ReleaseRequest(JOBS[0]), sixth])
+    assert refused.reason == "QUOTA_EXCEEDED"
+    assert accepted.charge_kind is ChargeKind.INCLUDED
+
+
+def test_an_included_job_is_given_back_to_the_month_that_it_came_from():
+    ledger = Ledger()
+    ledger.run([ask(job, "gamma", plan="student") for job in JOBS[:5]])
+    december = NOW + dt.timedelta(hours=1)
+    ledger.run([ask(JOBS[5], "gamma", plan="student"), ReleaseRequest(JOBS[0])], december)
+    assert ledger.used == {("gamma", dt.date(2026, 11, 1)): 4, ("gamma", dt.date(2026, 12, 1)): 1}
+
+
+def test_a_refusal_leaves_nothing_behind():
+    ledger = Ledger()
+    ledger.run([replace(ask(price=60), max_amount=10), ask(price=200), replace(ask(plan="student"), priority=True)])
+    assert (ledger.holds, ledger.entries, +ledger.used) == ({}, [], Counter())

@@ -1,0 +1,104 @@
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from mesh.config import load
+from mesh.errors import InvalidArgument, PermissionDenied
+from services.billing.charge import Charge, Quota, charge, dollars
+from services.billing.hold import ChargeKind, HoldRequest, Month, month_of, next_month
+from services.billing.plan import PLANS_FILE, Plans
+
+PLANS = load(PLANS_FILE, Plans)
+DECEMBER = Month(dt.date(2026, 12, 1))
+REQUEST = HoldRequest("job", "team", plan="commercial", price=50_000_000)
+
+
+def decide(request: HoldRequest, used: int, agreed: int | None = None) -> Charge:
+    return charge(request, PLANS, Quota(DECEMBER, used, agreed))
+
+
+def test_an_included_job_costs_nothing():
+    assert decide(REQUEST, 99) == Charge(0, ChargeKind.INCLUDED)
+
+
+def test_a_job_past_the_included_ones_costs_the_list_price():
+    assert decide(REQUEST, 100) == Charge(50_000_000, ChargeKind.PRICE)
+
+
+def test_a_priority_job_costs_the_surcharge_too():
+    assert decide(replace(REQUEST, priority=True), 100) == Charge(75_000_000, ChargeKind.PRICE)
+
+
+def test_an_included_job_may_be_a_priority_one():
+    assert decide(replace(REQUEST, priority=True), 0) == Charge(0, ChargeKind.INCLUDED)
+
+
+@pytest.mark.parametrize("plan", ["student", "academic"])
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_plan_without_the_priority_queue_refuses_a_priority_job(plan: str, billed: bool):
+    with pytest.raises(PermissionDenied) as refusal:
+        decide(replace(REQUEST, plan=plan, priority=True, billed=billed), 0)
+    assert refusal.value.reason == "PLAN_LACKS_PRIORITY"
+
+
+def test_a_student_past_the_months_jobs_is_told_when_the_next_begin():
+    student = replace(REQUEST, plan="student")
+    assert decide(student, 4) == Charge(0, ChargeKind.INCLUDED)
+    with pytest.raises(PermissionDenied, match="2027-01-01T00:00:00Z") as refusal:
+        decide(student, 5)
+    assert refusal.value.reason == "QUOTA_EXCEEDED"
+    assert refusal.value.metadata == {"reset_time": "2027-01-01T00:00:00Z"}
+
+
+def test_a_test_key_is_never_billed_nor_counted():
+    test = replace(REQUEST, plan="student", billed=False)
+    assert decide(test, 5) == Charge(0, ChargeKind.TEST)
+
+
+def test_a_teams_own_terms_replace_the_plans_number():
+    enterprise = replace(REQUEST, plan="enterprise")
+    assert decide(enterprise, 0).kind is ChargeKind.PRICE
+    assert decide(enterprise, 999, agreed=1000).kind is ChargeKind.INCLUDED
+    assert decide(REQUEST, 0, agreed=0).kind is ChargeKind.PRICE
+
+
+def test_a_maximum_is_met_to_the_micro_dollar():
+    assert decide(replace(REQUEST, max_amount=50_000_000), 100).amount == 50_000_000
+    with pytest.raises(InvalidArgument, match=r"\$50\.00, more than the maximum of \$49\.999999") as refusal:
+        decide(replace(REQUEST, max_amount=49_999_999), 100)
+    assert (refusal.value.reason, refusal.value.field) == ("MAX_COST_EXCEEDED", "max_cost_usd")
+
+
+def test_the_maximum_is_compared_with_the_cost_and_not_with_the_list_price():
+    assert decide(replace(REQUEST, max_amount=0), 0) == Charge(0, ChargeKind.INCLUDED)
+    with pytest.raises(InvalidArgument):
+        decide(replace(REQUEST, priority=True, max_amount=50_000_000), 100)
+
+
+def test_an_unknown_plan_is_refused():
+    with pytest.raises(InvalidArgument) as refusal:
+        decide(replace(REQUEST, plan="platinum"), 0)
+    assert refusal.value.reason == "UNKNOWN_PLAN"
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (50_000_000, "$50.00"),
+        (125, "$0.000125"),
+        (1_234_567_500_000, "$1,234,567.50"),
+        (-10_000, "-$0.01"),
+    ],
+)
+def test_dollars_show_cents_and_what_is_below(micros: int, text: str):
+    assert dollars(micros) == text
+
+
+@pytest.mark.parametrize("day", [1, 28, 31])
+def test_months_follow_each_other_over_the_year(day: int):
+    month = month_of(dt.datetime(2026, 12, day, 23, 59, tzinfo=dt.UTC))
+    assert month == dt.date(2026, 12, 1)
+    assert next_month(month) == dt.date(2027, 1, 1)
+    assert next_month(Month(dt.date(2028, 1, 1))) == dt.date(2028, 2, 1)
