@@ -27,9 +27,7 @@ class Batcher(Generic[T, R]):
     caller alone. An exception that `flush` itself raises is raised to every caller of the batch.
     """
 
-    def __init__(
-        self, flush: Callable[[list[T]], Awaitable[list[R | Exception]]], *, max_size: int = 256
-    ) -> None:
+    def __init__(self, flush: Callable[[list[T]], Awaitable[list[R | Exception]]], *, max_size: int = 256) -> None:
         """Make a batcher; `max_size` (at least 1) bounds one batch, not the queue."""
         if max_size < 1:
             message = "max_size must be at least 1"

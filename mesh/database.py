@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from mesh.config import DatabaseConfig
 from mesh.errors import DeadlineExceeded, MeshError, Unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -47,13 +49,11 @@ class Database:
         self._acquire_timeout = acquire_timeout
 
     @classmethod
-    async def connect(  # noqa: PLR0913 - each is a setting of its own with a default that fits
+    async def connect(
         cls,
-        url: str,
+        config: DatabaseConfig,
         *,
         schema: str,
-        min_size: int = 1,
-        max_size: int = 8,
         statement_timeout: float = 5.0,
         acquire_timeout: float = 3.0,
         patience: float = 10.0,
@@ -64,9 +64,10 @@ class Database:
         Unavailable when the server stays away, and PermissionError where it refuses the role or its password.
         """
         pool = asyncpg.create_pool(
-            url,
-            min_size=min_size,
-            max_size=max_size,
+            config.url,
+            password=password_source(config.password_file),
+            min_size=1,
+            max_size=config.pool_size,
             timeout=acquire_timeout,
             command_timeout=statement_timeout + _ROUND_TRIP_GRACE,
             init=_map_jsonb,
@@ -74,9 +75,7 @@ class Database:
                 "search_path": schema,
                 "application_name": schema,
                 "statement_timeout": str(round(statement_timeout * 1000)),
-                "idle_in_transaction_session_timeout": str(
-                    round((statement_timeout + acquire_timeout) * 1000)
-                ),
+                "idle_in_transaction_session_timeout": str(round((statement_timeout + acquire_timeout) * 1000)),
             },
         )
         await retry_while_unavailable(lambda: _open(pool), patience)
@@ -86,8 +85,13 @@ class Database:
     async def acquire(self) -> AsyncIterator[Connection]:
         """A connection of the pool for the length of the block, each statement its own transaction."""
         with lost_connections_as_unavailable():
-            async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
+            connection = await self._pool.acquire(timeout=self._acquire_timeout)
+            try:
                 yield connection
+            finally:
+                # A connection lost meanwhile was dropped by the pool itself; what the block did stands on its own.
+                with contextlib.suppress(asyncpg.InternalClientError, *_LOST):
+                    await self._pool.release(connection)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -109,7 +113,7 @@ class Database:
         async with self.acquire() as connection:
             return await connection.fetchrow(query, *arguments)
 
-    async def fetchval(self, query: str, *arguments: object) -> Any:
+    async def fetchval(self, query: str, *arguments: object) -> Any:  # noqa: ANN401 - the query decides
         """The first column of the first row of one statement, or None."""
         async with self.acquire() as connection:
             return await connection.fetchval(query, *arguments)
@@ -133,6 +137,11 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+def password_source(file: Path | None) -> Callable[[], str] | None:
+    """What asyncpg asks for the password at each new connection, so that a changed file needs no restart."""
+    return None if file is None else lambda: file.read_text().strip()
 
 
 @contextlib.contextmanager

@@ -79,9 +79,7 @@ class Identity:
 
     def version(self) -> tuple[int, ...]:
         """Changes whenever one of the three files is replaced; costs three stat calls."""
-        return tuple(
-            file.stat().st_mtime_ns for file in (self.certificate_file, self.key_file, self.authority_file)
-        )
+        return tuple(file.stat().st_mtime_ns for file in (self.certificate_file, self.key_file, self.authority_file))
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Server credentials that demand a client certificate and follow changes of the files."""
@@ -230,9 +228,7 @@ def _leaf(
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     issuer_key = authority.key.public_key()
     return (
-        x509.CertificateBuilder(
-            authority.certificate.subject, subject, key.public_key(), x509.random_serial_number()
-        )
+        x509.CertificateBuilder(authority.certificate.subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(moment - _CLOCK_SKEW)
         .not_valid_after(moment + LEAF_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

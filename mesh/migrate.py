@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from mesh.database import lost_connections_as_unavailable
+from mesh.config import DatabaseConfig
+from mesh.database import Connection, lost_connections_as_unavailable, password_source
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
@@ -56,7 +57,7 @@ def newest_revision(folder: Path) -> str | None:
     return heads.pop() if heads else None
 
 
-async def current_revision(connection: asyncpg.Connection, schema: str) -> str | None:
+async def current_revision(connection: Connection, schema: str) -> str | None:
     """The revision that the schema is at, or None before the first."""
     table = f"{_quoted(schema)}.{VERSION_TABLE}"
     if await connection.fetchval("SELECT to_regclass($1)", table) is None:
@@ -65,19 +66,24 @@ async def current_revision(connection: asyncpg.Connection, schema: str) -> str |
     return revision
 
 
-async def is_current(connection: asyncpg.Connection, schema: str, folder: Path) -> bool:
+async def is_current(connection: Connection, schema: str, folder: Path) -> bool:
     """Whether there is nothing to do; cheap: one or two queries, and no import of Alembic."""
     return await current_revision(connection, schema) == newest_revision(folder)
 
 
-async def upgrade(url: str, schema: str, folder: Path) -> bool:
-    """Bring the schema to the newest revision as the role in `url`; False where it was there already.
+async def upgrade(config: DatabaseConfig, schema: str, folder: Path) -> bool:
+    """Bring the schema to the newest revision as the role of the service; False where it was there already.
 
     Raises Unavailable when the database is away, and whatever PostgreSQL says about a wrong revision; then nothing of
     it has happened.
     """
     with lost_connections_as_unavailable():
-        connection = await asyncpg.connect(url, timeout=5, server_settings={"search_path": schema})
+        connection = await asyncpg.connect(
+            config.url,
+            password=password_source(config.password_file),
+            timeout=5,
+            server_settings={"search_path": schema},
+        )
         try:
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
@@ -110,9 +116,7 @@ def render(folder: Path, schema: str, start: str | None) -> str:
     return sql.getvalue()
 
 
-def _options(
-    sql: io.StringIO, schema: str, start: str | None, steps: Callable[..., object]
-) -> dict[str, object]:
+def _options(sql: io.StringIO, schema: str, start: str | None, steps: Callable[..., object]) -> dict[str, object]:
     return {
         "as_sql": True,
         "output_buffer": sql,

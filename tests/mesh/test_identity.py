@@ -60,9 +60,7 @@ def test_a_leaf_of_another_authority_or_without_a_wanted_host_is_replaced(tmp_pa
     assert _certificate(identity).issuer == authority.certificate.subject
     assert identity.authority() == authority.certificate_file.read_bytes()
     before = identity.certificate()
-    assert (
-        ensure_identity(authority, "billing", folder=tmp_path / "leaf", hosts=["x"]).certificate() != before
-    )
+    assert ensure_identity(authority, "billing", folder=tmp_path / "leaf", hosts=["x"]).certificate() != before
 
 
 def test_an_authority_file_with_two_certificates_still_issues_with_its_own_key(tmp_path: Path) -> None:

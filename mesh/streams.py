@@ -1,0 +1,105 @@
+"""The subjects and streams of the mesh, and who may publish to and read from which: data, with no client in it.
+
+The NATS configuration of every deployment is made from `RIGHTS`; a client is who its certificate says. What is not
+listed is denied. Each name has an inbox prefix of its own, so that nobody reads another's answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A JetStream stream, stored on disk."""
+
+    name: str
+    subjects: tuple[str, ...]
+    work_queue: bool = False
+    """A message leaves a work queue with its first acknowledgement; elsewhere it stays for `max_age`."""
+    max_age: float = 0.0
+    """Seconds that a message is kept; 0 for as long as it takes."""
+    duplicate_window: float = 300.0
+    """Seconds within which a second message of the same id is dropped."""
+
+
+JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
+JOBS_EVENTS = Stream("JOBS_EVENTS", ("jobs.event.>",), max_age=DAY)
+KEYS = Stream("KEYS", ("accounts.key.>",), max_age=3600.0)
+DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
+STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, DEAD_LETTERS)
+
+
+def work_subject(pool: str, priority: str) -> str:
+    """The subject of a job that waits for a worker of `pool`."""
+    return f"jobs.work.{pool}.{priority}"
+
+
+def event_subject(state: str, team_id: str) -> str:
+    """The subject that tells that a job of a team has entered a state."""
+    return f"jobs.event.{state}.{team_id}"
+
+
+def key_revoked_subject(key_id: str) -> str:
+    """The subject that tells every edge to forget a key."""
+    return f"accounts.key.revoked.{key_id}"
+
+
+def dead_subject(stream: str, subject: str) -> str:
+    """Where a message that nobody could handle goes."""
+    return f"dead.{stream}.{subject}"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one service does with the queue."""
+
+    publishes: tuple[str, ...] = ()
+    """Subjects that it sends to."""
+    listens: tuple[str, ...] = ()
+    """Subjects that it hears live, as a wake-up that may be missed."""
+    keeps: tuple[Stream, ...] = ()
+    """Streams that it makes where they are missing."""
+    consumes: tuple[Stream, ...] = ()
+    """Streams that it pulls from and acknowledges."""
+
+
+RIGHTS: dict[str, Rights] = {
+    "accounts": Rights(publishes=KEYS.subjects, keeps=(KEYS,)),
+    "billing": Rights(),
+    "signing": Rights(),
+    "routing": Rights(consumes=(JOBS_EVENTS,)),
+    "execution": Rights(
+        publishes=JOBS_WORK.subjects + JOBS_EVENTS.subjects,
+        listens=JOBS_EVENTS.subjects,
+        keeps=(JOBS_WORK, JOBS_EVENTS, DEAD_LETTERS),
+        consumes=(JOBS_WORK,),
+    ),
+    "edge": Rights(listens=KEYS.subjects),
+    "operator": Rights(publishes=(">",), listens=(">",)),
+}
+
+
+def inbox_prefix(name: str) -> str:
+    """The prefix of the subjects on which a client hears the answers to its own requests."""
+    return f"_INBOX_{name}"
+
+
+def publish_subjects(rights: Rights) -> list[str]:
+    """Every subject that a client with these rights may send to, the JetStream API's included."""
+    subjects = [*rights.publishes]
+    for stream in rights.keeps:
+        subjects += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE", "INFO")]
+    for stream in rights.consumes:
+        subjects += [
+            f"$JS.API.CONSUMER.{verb}.{stream.name}.>" for verb in ("CREATE", "DURABLE.CREATE", "INFO", "MSG.NEXT")
+        ]
+        subjects += [f"$JS.ACK.{stream.name}.>", dead_subject(stream.name, ">")]
+    return subjects
+
+
+def subscribe_subjects(name: str, rights: Rights) -> list[str]:
+    """Every subject that the client `name` with these rights may hear."""
+    return [*rights.listens, f"{inbox_prefix(name)}.>"]
