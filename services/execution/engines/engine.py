@@ -1,0 +1,112 @@
+"""The interface of an engine, its answer, and what a method needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from services.execution.programs.features import Features
+    from services.execution.programs.program import Program
+
+Method = Literal["statevector", "stabilizer", "matrix_product_state"]
+METHODS: tuple[Method, ...] = ("statevector", "stabilizer", "matrix_product_state")
+
+FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact"]
+"""How a fidelity was found.
+
+`ideal_comparison`: the Hellinger fidelity (sum of sqrt(p q))^2 of the counts that were returned against the exact
+distribution of the same circuit, computed where the circuit has at most 20 active qubits, is not dynamic, and the shots
+are at least ten times its possible outcomes (with fewer the sampling itself lowers the value, whatever the engine).
+`exact`: 1.0; the engine simulates without noise, and no such comparison was made.
+`calibration_estimate`: predicted from a device's calibration; no engine of this package uses it.
+"""
+
+COMPARABLE_QUBITS = 20
+COMPARABLE_SHOTS_PER_OUTCOME = 10
+
+_COMPLEX_BYTES = 16
+_MPS_COPIES = 3
+"""An update holds the two tensors, their contraction and the factors of its decomposition."""
+
+
+class EngineError(Exception):
+    """A program that the method cannot run, or that failed while it ran.
+
+    `reason` is NOT_CLIFFORD, OUT_OF_MEMORY or ENGINE_FAULT; the first two are refusals made before anything runs.
+    """
+
+    def __init__(self, reason: Literal["NOT_CLIFFORD", "OUT_OF_MEMORY", "ENGINE_FAULT"], message: str) -> None:
+        """Keep the reason and the words."""
+        self.reason = reason
+        self.message = message
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[EngineError], tuple[str, str]]:
+        """Pickle by the constructor's arguments."""
+        return type(self), (self.reason, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do on this machine: the widest circuit of each method, in active qubits."""
+
+    engine: str
+    engine_version: str
+    max_qubits: Mapping[Method, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave.
+
+    `counts` are bit strings in Qiskit's order (last register leftmost, registers apart by a space, highest bit of each
+    leftmost). `probabilities`, over the same strings, only where they were asked for and exist. `seed` is the one that
+    was given, and repeats the counts bit for bit on the same engine version.
+    """
+
+    counts: Mapping[str, int]
+    probabilities: Mapping[str, float] | None
+    shots: int
+    seed: int
+    engine: str
+    engine_version: str
+    method: Method
+    duration_ms: float
+    fidelity: float
+    fidelity_method: FidelityMethod
+
+
+class Engine(Protocol):
+    """Runs flat programs."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what this engine can run here."""
+        ...
+
+    def run(
+        self, program: Program, *, shots: int, seed: int, method: Method, with_probabilities: bool = False
+    ) -> Outcome:
+        """Run a program and sample it `shots` times.
+
+        Raises EngineError.
+        """
+        ...
+
+
+def memory_bytes(features: Features, method: Method) -> int:
+    """Return a bound on the memory, in bytes, that a method needs at its peak.
+
+    Statevector: 16 B for each of 2^n amplitudes, and as much again for the distribution of at most 20 qubits.
+    Stabilizer: a tableau of 2n rows of 2n bits and a sign. Matrix product state: n tensors of 2 chi^2 amplitudes, chi
+    the bound that the gates over each cut allow.
+    """
+    n = max(features.active_qubits, 1)
+    if method == "statevector":
+        return _COMPLEX_BYTES * ((1 << n) + (1 << min(n, COMPARABLE_QUBITS)))
+    if method == "stabilizer":
+        return 2 * n * (2 * n + 1) // 8 + n
+    bond_bits = min(features.cut_rank_bits, n // 2)
+    return _MPS_COPIES * _COMPLEX_BYTES * n * 2 * (1 << 2 * bond_bits)

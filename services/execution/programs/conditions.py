@@ -1,0 +1,72 @@
+"""Conditions of OpenQASM 3 in the only forms that the importer knows: bit == bool and register == integer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openqasm3 import ast
+
+from services.execution.programs.scope import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from services.execution.programs.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a branch tests: a test for the importer, True where the written condition is its opposite.
+
+    `test` is a bool where the condition is constant.
+    """
+
+    test: ast.Expression | bool
+    negated: bool = False
+
+
+def normalise(node: ast.Expression, scope: Scope) -> Condition:
+    """Return a condition in the importer's form. Raises ProgramError where there is none."""
+    value = scope.value(node)
+    if value is not None:
+        return Condition(bool(value))
+    if isinstance(node, ast.UnaryExpression) and node.op.name in {"!", "~"}:
+        inner = normalise(node.expression, scope)
+        return Condition(inner.test, not inner.negated)
+    if isinstance(node, ast.BinaryExpression) and node.op.name in {"==", "!="}:
+        inner = _equality(node, scope)
+        return inner if node.op.name == "==" else Condition(inner.test, not inner.negated)
+    folded = scope.fold(node)
+    if scope.is_single(folded):
+        return Condition(folded)
+    refuse(node, "UNSUPPORTED", "a condition must compare a bit or a register with a constant")
+
+
+def _equality(node: ast.BinaryExpression, scope: Scope) -> Condition:
+    left, right = node.lhs, node.rhs
+    if scope.value(left) is not None:
+        left, right = right, left
+    expected = scope.value(right)
+    if expected is None or isinstance(expected, float):
+        refuse(node, "UNSUPPORTED", "a condition must compare a bit or a register with a constant integer")
+    bits = scope.fold(left)
+    if scope.is_single(bits):
+        if expected not in (0, 1):
+            return Condition(test=False)
+        return Condition(bits, negated=not expected)
+    test = ast.BinaryExpression(ast.BinaryOperator["=="], bits, ast.IntegerLiteral(int(expected)))
+    test.span = node.span
+    return Condition(test)
+
+
+def names_in(node: object) -> Iterator[str]:
+    """Yield the identifiers anywhere below a node."""
+    if isinstance(node, ast.Identifier):
+        yield node.name
+    elif isinstance(node, list | tuple):
+        for item in node:
+            yield from names_in(item)
+    elif isinstance(node, ast.QASMNode):
+        for value in vars(node).values():
+            yield from names_in(value)

@@ -1,0 +1,29 @@
+"""A parsed program: a flat circuit ready for an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from services.execution.programs.features import Features
+
+Version = Literal["2.0", "3.0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A circuit of standard gates, measurements, resets and control flow; nothing in it is left to expand.
+
+    `registers` are the classical registers (name, size) in the order of the circuit's bits, which is the order in
+    which counts are written, last register leftmost as in Qiskit. A lone bit is a register of size 1.
+    `notes` tell the owner what was added, for instance a missing measurement.
+    """
+
+    circuit: QuantumCircuit
+    features: Features
+    version: Version
+    registers: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...] = ()
