@@ -1,0 +1,9 @@
+"""`python -m qmumma`."""
+
+from __future__ import annotations
+
+import sys
+
+from qmumma.cli import main
+
+sys.exit(main())

@@ -1,0 +1,227 @@
+r"""Does a result hold? Each step of the chain from its fields to the log's signed checkpoint, checked on its own.
+
+    fields -> canonical record -> audit hash -> log entry (with key id and signature's hash) -> anchor
+                              \-> ML-DSA signature <- key from the JWKS
+    log entry -> inclusion path -> root in the checkpoint <- signatures of the log's keys
+
+Where two copies of one thing disagree, the others tell which was altered, and the check is named after that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from qmumma.evidence import ANCHOR_PREFIX, RESULT_TYPE, Evidence, MalformedError, read_evidence
+from qmumma.exact import Json, canonical
+from qmumma.jwks import find_key, parse_jwks
+from qmumma.merkle import hash_leaf, root_of
+from qmumma.note import LogKey, parse_log_keys
+from qmumma.report import Check, Report
+
+
+def verify(result: bytes, jwks: bytes, log_keys: str) -> Report:
+    """Check a result, as `GET /v1/jobs/{id}?include=proof` answers it, against keys that you trust.
+
+    `jwks` is the JSON Web Key Set of the signing service, `log_keys` the log's vkeys, one a line; every one of them
+    must have signed the checkpoint. Raises UnreadableError when one of the three is not what it should be at all.
+    """
+    signing_keys = parse_jwks(jwks, "the JWKS")
+    keys = parse_log_keys(log_keys, "the log's keys")
+    try:
+        evidence = read_evidence(result, "the result")
+    except MalformedError as fault:
+        return Report((Check(fault.place, ok=False, detail=str(fault)),))
+    return Examination(evidence, signing_keys, keys).report()
+
+
+class Examination:
+    """One result under examination. What is known of each part is worked out once, then the checks read it."""
+
+    def __init__(
+        self, evidence: Evidence, signing_keys: tuple[dict[str, Json], ...], log_keys: tuple[LogKey, ...]
+    ) -> None:
+        self._evidence = evidence
+        self._signing_keys = signing_keys
+        self._log_keys = log_keys
+        self._canonical = canonical(evidence.record)
+        self._record_hash = _sha256(self._canonical)
+        self._leaf_hash = hash_leaf(evidence.leaf.text.encode())
+        self._root = root_of(self._leaf_hash, evidence.leaf_index, evidence.tree_size, evidence.inclusion)
+        self._path_holds = self._root == evidence.checkpoint.root
+        self._anchored = evidence.anchor == ANCHOR_PREFIX + self._leaf_hash.hex()
+        self._leaf_intact = self._path_holds or self._anchored
+        self._record_intact = self._record_hash in {evidence.audit_hash, evidence.leaf.audit_hash}
+        self._signature_intact = _sha256(evidence.signature) == evidence.leaf.sig_sha256
+        self._log_signed = {key: self._signed_by(key) for key in log_keys}
+
+    def report(self) -> Report:
+        """Make every check, in the order of the chain."""
+        checks = (
+            *self._fields(),
+            self._audit_hash(),
+            *self._signature(),
+            *self._leaf(),
+            self._anchor(),
+            *self._inclusion(),
+            *self._checkpoint(),
+        )
+        return Report(checks, tuple(self._notes()))
+
+    def _fields(self) -> Iterator[Check]:
+        """Compare each field with its digest. If they differ, the record's hash tells which of the two is altered."""
+        record, digests = self._evidence.record, self._evidence.digests
+        faults = 0
+        for name in sorted(record.keys() | digests.keys()):
+            if name not in digests:
+                fault = ("has no digest", "was added: no digest names it")
+            elif name not in record:
+                fault = ("names no field of the record", "missing")
+            elif digests[name] != _sha256(canonical(record[name])):
+                fault = ("is not that of the field", "is not what was signed: its digest is another")
+            else:
+                continue
+            faults += 1
+            yield _failed(f"proof.digests.{name}", fault[0]) if self._record_intact else _failed(name, fault[1])
+        if not faults:
+            yield _passed("fields", f"all {len(record)} have the digests that the proof names")
+
+    def _audit_hash(self) -> Check:
+        evidence = self._evidence
+        if self._record_hash == evidence.audit_hash:
+            return _passed("audit_hash", f"is the hash of the record, {self._record_hash}")
+        if self._record_hash == evidence.leaf.audit_hash:
+            return _failed("audit_hash", f"is not that of the record and of the log entry, {self._record_hash}")
+        return _failed("audit_hash", f"the record's fields hash to {self._record_hash}")
+
+    def _signature(self) -> Iterator[Check]:
+        evidence = self._evidence
+        try:
+            key = find_key(self._signing_keys, evidence.key_id)
+        except ValueError as error:
+            yield _failed("jwks", str(error))
+            yield _failed("pqc_signature", "cannot be checked without the key")
+            return
+        shown = f"{key.kid}, thumbprint {key.thumbprint}"
+        if key.verifies(self._canonical, evidence.signature, RESULT_TYPE.encode()):
+            yield _passed("jwks", f"has the key {shown}")
+            yield _passed("pqc_signature", f"ML-DSA-65 signature of {key.kid} over the record, type {RESULT_TYPE}")
+        elif not self._record_intact:
+            yield _failed("pqc_signature", "was not made over these fields")
+        elif not self._signature_intact:
+            yield _failed("pqc_signature", "is not a signature over the record")
+        else:
+            yield _failed("jwks", f"record and signature are those of the log entry, but not made by {shown}")
+            yield _failed("pqc_signature", f"was not made by {key.kid}")
+
+    def _leaf(self) -> Iterator[Check]:
+        """Compare the log's entry with the record, the signature and the key that are here."""
+        evidence, faults = self._evidence, 0
+        comparisons = (
+            ("audit_hash", evidence.leaf.audit_hash == evidence.audit_hash, evidence.leaf.audit_hash),
+            ("pqc_signature", self._signature_intact, evidence.leaf.sig_sha256),
+            ("key_id", evidence.leaf.kid == evidence.key_id, evidence.leaf.kid),
+        )
+        for member, same, logged in comparisons:
+            if not same:
+                faults += 1
+                detail = f"differs from the log entry, which has {logged}"
+                yield _failed(member, detail) if self._leaf_intact else _failed("proof.leaf", f"{member} {detail}")
+        if not faults:
+            yield _passed("proof.leaf", "names this record, this signature and this key")
+
+    def _anchor(self) -> Check:
+        if self._anchored:
+            return _passed("blockchain_anchor", "is the hash of the log entry")
+        actual = ANCHOR_PREFIX + self._leaf_hash.hex()
+        if self._leaf_intact:
+            return _failed("blockchain_anchor", f"is not that of the log entry, {actual}")
+        return _failed("proof.leaf", f"is not the entry that was anchored: it gives {actual}")
+
+    def _inclusion(self) -> Iterator[Check]:
+        evidence = self._evidence
+        altered = [
+            number
+            for number, node in enumerate(evidence.inclusion)
+            if number >= len(evidence.inclusion_digests) or evidence.inclusion_digests[number] != _sha256(node)
+        ]
+        if self._path_holds:
+            for number in altered:
+                yield _failed(f"proof.inclusion_digests[{number}]", "is not that of the node, which leads to the root")
+            if len(evidence.inclusion_digests) > len(evidence.inclusion):
+                yield _failed("proof.inclusion_digests", "has more entries than the path has nodes")
+            place = f"leaf {evidence.leaf_index} of {evidence.tree_size}"
+            yield _passed("proof.inclusion", f"{len(evidence.inclusion)} nodes lead from {place} to the root")
+            return
+        for number in altered:
+            yield _failed(f"proof.inclusion[{number}]", "is not the node of the path: its digest is another")
+        yield _failed(*self._broken_path(nodes_intact=not altered))
+
+    def _broken_path(self, *, nodes_intact: bool) -> tuple[str, str]:
+        """Say why the path does not lead to the root; where all else is intact, what is left is altered."""
+        evidence = self._evidence
+        index, size, nodes = evidence.leaf_index, evidence.tree_size, len(evidence.inclusion)
+        unsigned = not any(self._log_signed.values())
+        reasons = (
+            (size != evidence.checkpoint.size, "proof.tree_size", f"is {size}, the checkpoint's another"),
+            (index >= size, "proof.leaf_index", f"is {index}, but the tree has {size} leaves"),
+            (
+                nodes != len(evidence.inclusion_digests),
+                "proof.inclusion",
+                f"has {nodes} nodes, not as many digests",
+            ),
+            (self._root is None, "proof.leaf_index", f"leaf {index} of {size} has no path of {nodes} nodes"),
+            (not nodes_intact, "proof.inclusion", "does not lead to the checkpoint's root"),
+            (not self._anchored, "proof.leaf", "the path does not lead from it to the checkpoint's root"),
+            (unsigned, "proof.checkpoint root", "line 3 is not the root that the path leads to"),
+            (True, "proof.leaf_index", f"the path does not lead from leaf {index} to the root, and all else is intact"),
+        )
+        return next((place, detail) for applies, place, detail in reasons if applies)
+
+    def _checkpoint(self) -> Iterator[Check]:
+        evidence, checkpoint = self._evidence, self._evidence.checkpoint
+        origins = {key.name for key in self._log_keys}
+        if checkpoint.origin in origins:
+            yield _passed("proof.checkpoint origin", checkpoint.origin)
+        else:
+            detail = f"line 1 is {checkpoint.origin}, but the keys are of {', '.join(sorted(origins))}"
+            yield _failed("proof.checkpoint origin", detail)
+        if checkpoint.size == evidence.tree_size:
+            yield _passed("proof.checkpoint size", f"{checkpoint.size} leaves")
+        elif any(self._log_signed.values()):
+            yield _failed("proof.tree_size", f"is {evidence.tree_size}, but {checkpoint.size} in the checkpoint")
+        else:
+            yield _failed("proof.checkpoint size", f"line 2 is {checkpoint.size}, but the proof is for another")
+        for key, signed in self._log_signed.items():
+            name = f"proof.checkpoint signature {key}"
+            if signed:
+                yield _passed(name, "holds")
+            elif not checkpoint.lines_of(key):
+                yield _failed(name, "there is no line of this key")
+            elif any(self._log_signed.values()):
+                yield _failed(name, "does not hold, though another of the log's does: this line is altered")
+            else:
+                yield _failed(name, "does not hold for this origin, size and root")
+
+    def _signed_by(self, key: LogKey) -> bool:
+        checkpoint = self._evidence.checkpoint
+        lines = checkpoint.lines_of(key)
+        return bool(lines) and all(key.verifies(checkpoint.text.encode(), line.signature) for line in lines)
+
+    def _notes(self) -> Iterator[str]:
+        known = {(key.name, key.id) for key in self._log_keys}
+        for line in self._evidence.checkpoint.signatures:
+            if (line.name, line.key_id) not in known:
+                yield f"the checkpoint's line of {line.name}+{line.key_id.hex()} is not checked: its key was not given"
+
+
+def _passed(name: str, detail: str) -> Check:
+    return Check(name, ok=True, detail=detail)
+
+
+def _failed(name: str, detail: str) -> Check:
+    return Check(name, ok=False, detail=detail)
+
+
+def _sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
