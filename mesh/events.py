@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,15 +49,16 @@ class Message:
     id: str
     subject: str
     payload: bytes
-    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Events:
     """One connection to NATS, of one service."""
 
-    def __init__(self, client: Client, name: str, *, timeout: float) -> None:
+    def __init__(self, client: Client, callbacks: _Callbacks, name: str, *, timeout: float) -> None:
         """Wrap a client; `connect` is the way to make one."""
         self.client = client
+        self._callbacks = callbacks
         self.name = name
         self.jetstream: JetStreamContext = client.jetstream(timeout=timeout)
         self._timeout = timeout
@@ -102,8 +104,9 @@ class Events:
         except (TimeoutError, nats.errors.Error, OSError) as error:
             await _close(client)
             raise _unavailable(callbacks.last_error) from error
-        events = cls(client, identity.name, timeout=timeout)
-        callbacks.listener = events._reconnected
+        events = cls(client, callbacks, identity.name, timeout=timeout)
+        callbacks.on_disconnect = events._fail_pending
+        callbacks.on_reconnect = events._reconnected
         await client.subscribe(f"{events._acks}.*", cb=events._acknowledged)
         await events.ensure_streams(RIGHTS.get(identity.name, Rights()).keeps)
         return events
@@ -112,6 +115,11 @@ class Events:
     def is_ready(self) -> bool:
         """Whether the connection stands."""
         return self.client.is_connected
+
+    @property
+    def last_error(self) -> str:
+        """What NATS complained about last, such as a subject that this service has no right to."""
+        return self._callbacks.last_error
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time the connection comes back: what was heard meanwhile is lost."""
@@ -175,14 +183,12 @@ class Events:
     async def flush(self) -> None:
         """Wait until the server has seen everything sent so far. Raises Unavailable."""
         with queue_errors_as_unavailable():
-            await self.client.flush(round(self._timeout))
+            await self.client.flush(math.ceil(self._timeout))
 
     async def close(self) -> None:
         """Send what is buffered and close the connection, within two seconds."""
         await _close(self.client)
-        for future in self._pending.values():
-            if not future.done():
-                future.set_result(_unavailable())
+        self._fail_pending()
 
     async def _send(self, message: Message) -> tuple[str, asyncio.Future[Exception | None]]:
         token = str(next(self._numbers))
@@ -204,6 +210,11 @@ class Events:
         stored = b'"seq"' in message.data and b'"error"' not in message.data
         future.set_result(None if stored else _unavailable(_refusal(message)))
 
+    def _fail_pending(self) -> None:
+        for future in self._pending.values():
+            if not future.done():
+                future.set_result(_unavailable())
+
     def _reconnected(self) -> None:
         for callback in self._on_reconnect:
             callback()
@@ -216,7 +227,8 @@ class _Callbacks:
         self._context = context
         self._identity = identity
         self.last_error = ""
-        self.listener: Callable[[], None] = lambda: None
+        self.on_disconnect: Callable[[], None] = lambda: None
+        self.on_reconnect: Callable[[], None] = lambda: None
 
     async def error(self, error: Exception) -> None:
         self.last_error = str(error) or type(error).__name__
@@ -224,6 +236,7 @@ class _Callbacks:
 
     async def disconnected(self) -> None:
         await log.awarning("queue disconnected", error=self.last_error)
+        self.on_disconnect()
         identity = self._identity
         with contextlib.suppress(OSError, ssl.SSLError):  # a file that is just being replaced: the old ones stay
             self._context.load_cert_chain(identity.certificate_file, identity.key_file)
@@ -231,7 +244,7 @@ class _Callbacks:
 
     async def reconnected(self) -> None:
         await log.ainfo("queue reconnected")
-        self.listener()
+        self.on_reconnect()
 
 
 @contextlib.contextmanager

@@ -65,7 +65,6 @@ class Child:
         self._before_start = before_start
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._started = asyncio.Event()
         self._stopping = False
         self.crashes = 0
 
@@ -77,6 +76,7 @@ class Child:
 
     def start(self) -> None:
         """Begin to keep the process alive."""
+        self._stopping = False
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.command.name}")
 
     async def ready(self, patience: float, pause: float = 0.02) -> None:
