@@ -1,0 +1,161 @@
+"""The outbox: messages are rows of the same commit as what they tell of, and rows go once JetStream has them.
+
+    async with database.transaction() as connection:
+        ...                                          # the change
+        await insert(connection, messages)           # and what follows from it
+    outbox.publish(messages)                         # at once, in the background, in batches
+
+A crash or an outage of NATS between the commit and the publish leaves the rows; the relay publishes them again, with
+the same message id, so a stream that did get the first drops the second. Nothing is published that was not committed,
+and nothing committed is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Sequence
+
+import structlog
+
+from mesh.database import Connection, Database
+from mesh.errors import MeshError
+from mesh.events import Events, Message
+
+CREATE_TABLE = """\
+CREATE TABLE outbox (
+    id uuid PRIMARY KEY,
+    subject text NOT NULL,
+    payload bytea NOT NULL,
+    headers jsonb NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX outbox_create_time ON outbox (create_time);
+"""
+"""For the first migration of a service with an outbox: `op.execute(outbox.CREATE_TABLE)`."""
+
+_BATCH = 500
+_RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the relay takes it
+_RELAY_PAUSE = 1.0  # seconds between two looks of the relay
+_MOST_WAITING = 20_000  # messages held in memory; more than that stay rows alone, for the relay
+
+log = structlog.get_logger()
+
+
+def insert_sql(first: int = 1) -> str:
+    """An INSERT of many rows, to stand alone or in a WITH; its four parameters `columns` start at `$first`."""
+    rows = f"unnest(${first}::uuid[], ${first + 1}::text[], ${first + 2}::bytea[], ${first + 3}::jsonb[])"
+    return f"INSERT INTO outbox (id, subject, payload, headers) SELECT * FROM {rows}"  # noqa: S608 - numbers alone
+
+
+def columns(messages: Sequence[Message]) -> tuple[list[uuid.UUID], list[str], list[bytes], list[dict[str, str]]]:
+    """The parameters of `insert_sql`. A message's id must be a UUID."""
+    return (
+        [uuid.UUID(message.id) for message in messages],
+        [message.subject for message in messages],
+        [message.payload for message in messages],
+        [dict(message.headers) for message in messages],
+    )
+
+
+async def insert(connection: Connection, messages: Sequence[Message]) -> None:
+    """Put the messages into the caller's transaction."""
+    if messages:
+        await connection.execute(insert_sql(), *columns(messages))
+
+
+class Outbox:
+    """Publishes what a service has committed."""
+
+    def __init__(self, database: Database, events: Events) -> None:
+        """Serve the outbox of the database's own schema; `start` begins the work."""
+        self._database = database
+        self._events = events
+        self._waiting: list[Message] = []
+        self._arrived = asyncio.Event()
+        self._look = asyncio.Event()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin with what an earlier process left, and go on until `close`."""
+        self._events.on_reconnect(self._look.set)
+        self._tasks = [asyncio.create_task(self._run(), name="outbox"), asyncio.create_task(self._relay())]
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Publish committed messages in the background; what cannot be published now is left to the relay."""
+        if len(self._waiting) < _MOST_WAITING:
+            self._waiting.extend(messages)
+            self._arrived.set()
+
+    async def close(self) -> None:
+        """Publish what waits, then stop; while NATS is away that ends at once."""
+        if not self._tasks:
+            return
+        self._closing = True
+        self._arrived.set()
+        publisher, relay = self._tasks
+        relay.cancel()
+        await asyncio.gather(publisher, relay, return_exceptions=True)
+
+    async def _run(self) -> None:
+        # Flush while busy: what arrives during one flush makes up the next.
+        while not (self._closing and not self._waiting):
+            await self._arrived.wait()
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            if not self._waiting and not self._closing:
+                self._arrived.clear()
+            try:
+                await self._flush(batch)
+            except Exception:  # noqa: BLE001 - the rows stay, and the relay takes them
+                await log.aexception("outbox publish failed")
+
+    async def _flush(self, batch: Sequence[Message]) -> None:
+        if not batch:
+            return
+        stored = await self._stored(batch)
+        if stored:
+            # Where this fails the relay publishes the rows again, and the stream drops what it has.
+            with contextlib.suppress(MeshError):
+                await self._database.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
+
+    async def _stored(self, batch: Sequence[Message]) -> list[uuid.UUID]:
+        outcomes = await self._events.publish_all(batch)
+        failed = [error for error in outcomes if error is not None]
+        if failed:
+            await log.awarning("outbox not published", count=len(failed), error=str(failed[0]))
+        return [uuid.UUID(message.id) for message, error in zip(batch, outcomes, strict=True) if error is None]
+
+    async def _relay(self) -> None:
+        while True:
+            try:
+                # A full batch that got through means that more may wait.
+                while await self._relay_once() == _BATCH:
+                    pass
+            except MeshError as error:
+                await log.awarning("outbox relay waits", error=error.message)
+            except Exception:  # noqa: BLE001 - the relay outlives whatever one look meets
+                await log.aexception("outbox relay failed")
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RELAY_PAUSE):
+                    await self._look.wait()
+
+    async def _relay_once(self) -> int:
+        """Publish and delete one batch of rows that were left behind; answers how many."""
+        if not self._events.is_ready:
+            return 0
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                "SELECT id, subject, payload, headers FROM outbox "
+                "WHERE create_time < clock_timestamp() - make_interval(secs => $1) "
+                "ORDER BY create_time LIMIT $2 FOR UPDATE SKIP LOCKED",
+                _RELAY_AGE,
+                _BATCH,
+            )
+            messages = [Message(str(row["id"]), row["subject"], row["payload"], row["headers"]) for row in rows]
+            stored = await self._stored(messages) if messages else []
+            if stored:
+                await connection.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
+        return len(stored)
