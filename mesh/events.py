@@ -26,7 +26,6 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 
-from mesh.config import EventsConfig
 from mesh.errors import MeshError, Unavailable
 from mesh.identity import Identity
 from mesh.streams import RIGHTS, Rights, Stream, inbox_prefix
@@ -70,13 +69,13 @@ class Events:
     @classmethod
     async def connect(
         cls,
-        config: EventsConfig,
+        url: str,
         identity: Identity,
         *,
         timeout: float = 2.0,
         patience: float = 10.0,
     ) -> Events:
-        """Connect as `identity` and make the streams that this service keeps.
+        """Connect to `url` ("tls://host:port", several by commas) as `identity`; make the streams that it keeps.
 
         `timeout` bounds a publish or a request, `patience` the wait for a server that is still starting, in seconds.
         Raises Unavailable when NATS stays away or does not accept the certificate.
@@ -87,7 +86,7 @@ class Events:
         try:
             async with asyncio.timeout(patience):
                 await client.connect(
-                    config.url.split(","),
+                    url.split(","),
                     name=identity.name,
                     tls=context,
                     tls_handshake_first=True,

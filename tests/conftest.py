@@ -17,7 +17,7 @@ from deploy.local.nats import Nats
 from deploy.local.ports import free_ports
 from deploy.local.postgres import Postgres, ensure_database, ensure_schema, secret
 from deploy.local.process import Child
-from mesh.config import DatabaseConfig, EventsConfig
+from mesh.config import DatabaseConfig
 from mesh.identity import Authority, Identity, ensure_authority, ensure_identity
 from mesh.streams import RIGHTS
 
@@ -88,8 +88,8 @@ class RunningNats(Running):
         self._authority = authority
 
     @property
-    def config(self) -> EventsConfig:
-        return self.server.config
+    def url(self) -> str:
+        return self.server.url
 
     def identity(self, name: str) -> Identity:
         return ensure_identity(self._authority, name)

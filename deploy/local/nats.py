@@ -12,7 +12,6 @@ from pathlib import Path
 
 from deploy.local.problem import StartError
 from deploy.local.process import Command
-from mesh.config import EventsConfig
 from mesh.identity import Identity, spiffe_uri
 from mesh.streams import Rights, publish_subjects, subscribe_subjects
 
@@ -27,9 +26,9 @@ class Nats:
     identity: Identity
 
     @property
-    def config(self) -> EventsConfig:
-        """How to connect."""
-        return EventsConfig(url=f"tls://127.0.0.1:{self.port}")
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"tls://127.0.0.1:{self.port}"
 
     @property
     def configuration_file(self) -> Path:

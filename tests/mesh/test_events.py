@@ -38,7 +38,7 @@ def pool() -> str:
 
 @pytest_asyncio.fixture
 async def execution(nats_server: RunningNats) -> AsyncIterator[Events]:
-    events = await Events.connect(nats_server.config, nats_server.identity("execution"))
+    events = await Events.connect(nats_server.url, nats_server.identity("execution"))
     yield events
     await events.close()
 
@@ -149,7 +149,7 @@ async def test_a_message_that_nobody_can_handle_is_buried_with_its_reason(
             if delivery.payload == b"good":
                 await execution.publish(_work(pool, b"good"))
     assert buried == [(b"poison", "delivered 2 times and never acknowledged")]
-    operator = await Events.connect(nats_server.config, nats_server.identity("operator"))
+    operator = await Events.connect(nats_server.url, nats_server.identity("operator"))
     dead = await operator.jetstream.get_last_msg(DEAD_LETTERS.name, f"dead.JOBS_WORK.jobs.work.{pool}.normal")
     assert dead.data == b"poison"
     assert dead.headers is not None
@@ -168,8 +168,8 @@ async def test_a_message_can_be_buried_by_hand(execution: Events, pool: str) -> 
 
 
 async def test_a_subscriber_hears_what_is_stored_and_what_is_only_told(nats_server: RunningNats) -> None:
-    accounts = await Events.connect(nats_server.config, nats_server.identity("accounts"))
-    edge = await Events.connect(nats_server.config, nats_server.identity("edge"))
+    accounts = await Events.connect(nats_server.url, nats_server.identity("accounts"))
+    edge = await Events.connect(nats_server.url, nats_server.identity("edge"))
     heard: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
     async def hear(subject: str, payload: bytes) -> None:
@@ -188,7 +188,7 @@ async def test_a_subscriber_hears_what_is_stored_and_what_is_only_told(nats_serv
 
 
 async def test_a_service_may_only_publish_what_the_table_lists(nats_server: RunningNats, execution: Events) -> None:
-    edge = await Events.connect(nats_server.config, nats_server.identity("edge"), timeout=0.5)
+    edge = await Events.connect(nats_server.url, nats_server.identity("edge"), timeout=0.5)
     with pytest.raises(Unavailable):
         await edge.publish(Message("forged", work_subject("any", "normal"), b"forged"))
     heard: list[str] = []
@@ -206,12 +206,12 @@ async def test_a_service_may_only_publish_what_the_table_lists(nats_server: Runn
 
 async def test_a_certificate_of_no_listed_service_is_refused(nats_server: RunningNats) -> None:
     with pytest.raises(Unavailable) as caught:
-        await Events.connect(nats_server.config, nats_server.identity("stranger"), patience=0.5)
+        await Events.connect(nats_server.url, nats_server.identity("stranger"), patience=0.5)
     assert caught.value.reason == "QUEUE_UNAVAILABLE"
 
 
 async def test_a_stream_takes_on_changed_settings(nats_server: RunningNats) -> None:
-    operator = await Events.connect(nats_server.config, nats_server.identity("operator"))
+    operator = await Events.connect(nats_server.url, nats_server.identity("operator"))
     await operator.ensure_streams([dataclasses.replace(KEYS, max_age=7200.0)])
     info = await operator.jetstream.stream_info(KEYS.name)
     assert info.config.max_age == 7200.0
@@ -248,10 +248,10 @@ async def test_everything_recovers_after_nats_is_killed(execution: Events, nats_
 
 async def test_an_event_reader_may_start_from_now(execution: Events, nats_server: RunningNats) -> None:
     await execution.publish(Message("old", event_subject("completed", "early"), b"old"))
-    routing = await Events.connect(nats_server.config, nats_server.identity("routing"))
+    routing = await Events.connect(nats_server.url, nats_server.identity("routing"))
     async with Consumer(routing, JOBS_EVENTS, "learning", subject="jobs.event.completed.>", from_now=True) as reader:
         waiting = asyncio.ensure_future(anext(reader))
-        operator = await Events.connect(nats_server.config, nats_server.identity("operator"))
+        operator = await Events.connect(nats_server.url, nats_server.identity("operator"))
         while not await operator.jetstream.consumers_info(JOBS_EVENTS.name):  # noqa: ASYNC110 - another machine
             await asyncio.sleep(0)
         await execution.publish(Message("new", event_subject("completed", "late"), b"new"))

@@ -66,7 +66,7 @@ async def parts(postgres: RunningPostgres, nats_server: RunningNats) -> AsyncIte
     role = config.url.split("//")[1].split("@")[0]
     database = await Database.connect(config, schema=role)
     await database.execute(CREATE_TABLE)
-    events = await Events.connect(nats_server.config, nats_server.identity("execution"))
+    events = await Events.connect(nats_server.url, nats_server.identity("execution"))
     parts = Parts(database, events)
     yield parts
     await parts.outbox.close()
