@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import urllib.error
-import urllib.parse
 import urllib.request
 
 from qmumma.exact import UnreadableError
@@ -19,7 +17,7 @@ _BYTES_MAX = 1 << 20
 def fetch(base_url: str, path: str) -> bytes:
     """Return the body of `GET base_url + path`; UnreadableError when there is none to be had."""
     url = base_url.rstrip("/") + path
-    if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+    if not url.startswith(("http://", "https://")):
         message = f"{base_url}: must begin with http:// or https://"
         raise UnreadableError(message)
     try:

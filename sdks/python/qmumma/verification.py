@@ -103,16 +103,17 @@ class Examination:
             yield _failed("pqc_signature", "cannot be checked without the key")
             return
         shown = f"{key.kid}, thumbprint {key.thumbprint}"
-        if key.verifies(self._canonical, evidence.signature, RESULT_TYPE.encode()):
-            yield _passed("jwks", f"has the key {shown}")
-            yield _passed("pqc_signature", f"ML-DSA-65 signature of {key.kid} over the record, type {RESULT_TYPE}")
-        elif not self._record_intact:
-            yield _failed("pqc_signature", "was not made over these fields")
-        elif not self._signature_intact:
-            yield _failed("pqc_signature", "is not a signature over the record")
-        else:
+        holds = key.verifies(self._canonical, evidence.signature, RESULT_TYPE.encode())
+        if not holds and self._record_intact and self._signature_intact:
             yield _failed("jwks", f"record and signature are those of the log entry, but not made by {shown}")
-            yield _failed("pqc_signature", f"was not made by {key.kid}")
+        else:
+            yield _passed("jwks", f"has the key {shown}")
+        if holds:
+            yield _passed("pqc_signature", f"ML-DSA-65 signature of {key.kid} over the record, type {RESULT_TYPE}")
+        elif self._record_intact:
+            yield _failed("pqc_signature", f"is not a signature of {key.kid} over the record")
+        else:
+            yield _failed("pqc_signature", "was not made over these fields")
 
     def _leaf(self) -> Iterator[Check]:
         """Compare the log's entry with the record, the signature and the key that are here."""
