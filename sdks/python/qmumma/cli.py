@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import TextIO
 
 from qmumma.exact import UnreadableError
 from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, fetch
-from qmumma.report import Report, render_json, render_text
+from qmumma.report import Report, printable, render_json, render_text
 from qmumma.verification import verify
 
 _DESCRIPTION = """\
@@ -49,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnreadableError as error:
         if options.json:
             sys.stdout.write(json.dumps({"ok": False, "error": str(error)}) + "\n")
-        sys.stderr.write(f"qmumma: {error}\n")
+        sys.stderr.write(f"qmumma: {printable(str(error))}\n")
         return EXIT_UNREADABLE
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout.write(render_json(report) if options.json else render_text(report, colour=_coloured(sys.stdout)))
     return EXIT_HOLDS if report.ok else EXIT_FAILS
 

@@ -39,7 +39,7 @@ class Report:
 def render_text(report: Report, *, colour: bool) -> str:
     """Write one line for each check and a verdict. Control characters from the file are shown escaped."""
     lines = [_line(check, colour=colour) for check in report.checks]
-    lines += [f"  note: {_printable(note)}" for note in report.notes]
+    lines += [f"  note: {printable(note)}" for note in report.notes]
     count = len(report.checks)
     verdict = f"all {count} checks hold" if report.ok else f"{len(report.failed)} of {count} checks do not hold"
     return "\n".join([*lines, verdict]) + "\n"
@@ -55,9 +55,10 @@ def _line(check: Check, *, colour: bool) -> str:
     mark = "✓" if check.ok else "✗"
     if colour:
         mark = f"{_GREEN if check.ok else _RED}{mark}{_PLAIN}"
-    return f"{mark} {_printable(check.name)}: {_printable(check.detail)}"
+    return f"{mark} {printable(check.name)}: {printable(check.detail)}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Escape what could steer a terminal, and shorten to 300 characters."""
     shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text[: _SHOWN_CHARACTERS_MAX + 1])
     return shown if len(text) <= _SHOWN_CHARACTERS_MAX else shown[:_SHOWN_CHARACTERS_MAX] + "…"

@@ -14,7 +14,7 @@ import pytest
 from services.signing.checkpoint import Checkpoint
 from services.signing.keys import NamedKey, parse_key_id, render_jwks
 from services.signing.mldsa import OpenSsl
-from services.signing.note import Ed25519Signer, MlDsaSigner
+from services.signing.note import Ed25519Signer, MlDsaSigner, NoteSigner
 from services.signing.proofs import prove_inclusion
 from services.signing.records import RESULT_TYPE, Record, sign_record
 from services.signing.tree import Frontier, hash_leaf
@@ -72,7 +72,10 @@ def build(fields: dict[str, Any]) -> Bundle:
     signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(hashlib.sha256(b"record key").digest()))
     other = NamedKey(parse_key_id("vajra-2026-02"), provider.signing_key(hashlib.sha256(b"other key").digest()))
     log_seed = hashlib.sha256(b"log key").digest()
-    log_signers = [Ed25519Signer(ORIGIN, log_seed), MlDsaSigner(ORIGIN, provider.signing_key(log_seed))]
+    log_signers: list[NoteSigner] = [
+        Ed25519Signer(ORIGIN, log_seed),
+        MlDsaSigner(ORIGIN, provider.signing_key(log_seed)),
+    ]
     signed = sign_record(Record.of(RESULT_TYPE, fields), signer)
     leaves = [hash_leaf(b"another entry %d" % number) for number in range(SIZE)]
     leaves[INDEX] = signed.leaf.hash()

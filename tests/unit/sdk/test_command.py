@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from qmumma.cli import main
+
+README = Path(__file__).parents[3] / "sdks" / "python" / "README.md"
 
 
 @pytest.fixture
@@ -64,8 +67,10 @@ def test_the_report_is_json_when_asked(bundle: Any, files: Path, capsys: pytest.
 def test_a_file_that_cannot_be_read_exits_2_and_is_named(
     files: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for broken in (lambda file: file.write_bytes(b"\xff"), lambda file: file.unlink()):
-        broken(files / name)
+    for content in (b"\xff", None):
+        (files / name).unlink()
+        if content is not None:
+            (files / name).write_bytes(content)
         assert main(arguments(files)) == 2
         out, err = capsys.readouterr()
         assert out == ""
@@ -112,13 +117,13 @@ class Terminal(io.StringIO):
 
 def test_colours_are_for_terminals_without_no_color(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     main(arguments(files))
-    assert "\x1b[32m✓\x1b[0m" in sys.stdout.getvalue()
+    assert "\x1b[32m✓\x1b[0m" in terminal.getvalue()
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     main(arguments(files))
-    assert "\x1b" not in sys.stdout.getvalue()
+    assert "\x1b" not in terminal.getvalue()
 
 
 def test_a_hostile_file_cannot_write_to_the_terminal(
@@ -167,6 +172,28 @@ def test_a_server_without_keys_exits_2(files: Path, server: str, capsys: pytest.
     for url in (f"{server}/elsewhere", "http://127.0.0.1:1", "file:///etc", "http://[", "nonsense"):
         assert main(["verify", str(files / "result.json"), "--url", url]) == 2
         assert capsys.readouterr().err.startswith("qmumma: ")
+
+
+def test_a_terminal_that_has_no_tick_still_gets_the_report(files: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "qmumma", *arguments(files)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[0].startswith(rb"\u2713 fields: all 11")
+
+
+def test_the_readme_shows_what_is_printed(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(arguments(files))
+    printed = capsys.readouterr().out.splitlines()
+    shown = re.search(r"## What is checked\n\n(.*?)\n\n", README.read_text(), re.DOTALL)
+    assert shown is not None
+    lines = [line.strip() for line in shown[1].splitlines()]
+    assert len(lines) == len(printed)
+    for line, actual in zip(lines, printed, strict=True):
+        assert line == actual or (line.endswith("…") and actual.startswith(line[:-1]))
 
 
 def test_it_runs_as_a_module_and_imports_nothing_of_the_cloud(files: Path) -> None:

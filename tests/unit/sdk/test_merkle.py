@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmumma.merkle import hash_leaf, path_length, root_of
+
 from services.signing import proofs, tree
 
 LARGEST = 40

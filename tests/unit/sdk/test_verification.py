@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from qmumma import Report, UnreadableError, verify
 from qmumma.exact import canonical, parse
 
@@ -74,7 +73,7 @@ def test_a_value_deep_inside_a_field_is_covered(bundle: Any, value: Any) -> None
 
 
 def test_an_added_a_removed_and_a_renamed_field_are_named(bundle: Any) -> None:
-    assert "approved" in named(check(bundle, bundle.altered("approved", True)))
+    assert "approved" in named(check(bundle, bundle.altered("approved", "yes")))
     body = copy.deepcopy(bundle.body)
     del body["fidelity"]
     assert "fidelity" in named(check(bundle, json.dumps(body).encode()))
@@ -365,7 +364,9 @@ def places_to_alter(bundle: Any) -> Iterator[int]:
     text = bundle.result
     long = [bundle.body["pqc_signature"], bundle.body["proof"]["checkpoint"].split(" ")[-1].strip()]
     starts = [text.index(each[:200].encode()) for each in long]
-    inside = {place for start, each in zip(starts, long, strict=True) for place in range(start + 61, start + len(each) - 4)}
+    inside = {
+        place for start, each in zip(starts, long, strict=True) for place in range(start + 61, start + len(each) - 4)
+    }
     return (place for place in range(len(text)) if place not in inside or place % 61 == 0)
 
 
@@ -377,10 +378,9 @@ def test_one_altered_byte_anywhere_is_named(bundle: Any) -> None:
         altered[place] ^= 1
         try:
             after = parse(bytes(altered), "altered")
-        except UnreadableError as error:
+        except UnreadableError:
             outcomes["unreadable"] += 1
-            assert str(error).removeprefix("altered: ")
-            with pytest.raises(UnreadableError):
+            with pytest.raises(UnreadableError, match="the result: "):
                 check(bundle, bytes(altered))
             continue
         report = check(bundle, bytes(altered))

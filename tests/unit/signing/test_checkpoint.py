@@ -110,7 +110,7 @@ def test_what_is_no_signed_note_is_refused(note: str) -> None:
         f"\n5\n{base64.b64encode(ROOT).decode()}\n",
         f"{ORIGIN}\n05\n{base64.b64encode(ROOT).decode()}\n",
         f"{ORIGIN}\n-5\n{base64.b64encode(ROOT).decode()}\n",
-        f"{ORIGIN}\n٥\n{base64.b64encode(ROOT).decode()}\n",
+        f"{ORIGIN}\n\u0665\n{base64.b64encode(ROOT).decode()}\n",
         f"{ORIGIN}\n5\n{base64.b64encode(ROOT[1:]).decode()}\n",
         f"{ORIGIN}\n5\n{base64.b64encode(ROOT).decode()[:-1]}\n",
         f"{ORIGIN}\n5\n{base64.b64encode(ROOT).decode()}",

@@ -36,7 +36,7 @@ def test_a_path_reads_back_as_its_tile(level: int | None, number: int, width: in
         "tile/0/000.p/01",
         "tile/0/000/",
         "tile/0/000\n",
-        "tile/0/٠٠٠",
+        "tile/0/\u0660\u0660\u0660",
         "tile/0/../../etc/passwd",
     ],
 )

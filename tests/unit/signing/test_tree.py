@@ -108,7 +108,8 @@ def test_the_root_at_every_past_size_is_readable_from_the_stored_rows() -> None:
 @given(st.lists(st.integers(0, 40), max_size=6))
 def test_batches_of_any_size_grow_the_same_tree(batches: list[int]) -> None:
     entries = entries_of(sum(batches))
-    frontier, rows, start = Frontier(), {}, 0
+    frontier, start = Frontier(), 0
+    rows: dict[Node, bytes] = {}
     for width in batches:
         growth = frontier.append([hash_leaf(entry) for entry in entries[start : start + width]])
         assert not rows.keys() & dict(growth.rows).keys()
