@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.signing.keys import NamedKey
 from services.signing.mldsa import OpenSsl
-from services.signing.records import BadRecordError, Leaf, Record, parse_anchor, sign_record
+from services.signing.records import PROOF_MEMBERS, BadRecordError, Leaf, Record, parse_anchor, sign_record
 
 RESULT = "qmumma.result/v1"
 MEMBERS: dict[str, Any] = {
@@ -40,7 +40,7 @@ def test_a_record_is_canonical_and_names_its_type() -> None:
     assert record.audit_hash == "sha256:" + hashlib.sha256(record.canonical).hexdigest()
 
 
-@given(st.dictionaries(names.filter(lambda name: name != "type"), values, max_size=4))
+@given(st.dictionaries(names.filter(lambda name: name not in {"type", *PROOF_MEMBERS}), values, max_size=4))
 def test_reading_back_a_record_gives_the_same_record(members: dict[str, Any]) -> None:
     record = Record.of(RESULT, members)
     assert Record.read(record.canonical) == record
