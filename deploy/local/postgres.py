@@ -80,7 +80,7 @@ class Postgres:
             (str(binary("postgres")), "-D", str(self.data), *(f"--{key}={value}" for key, value in options.items())),
             self.log,
             folder=self.data,
-            user=system_user(),
+            user=self._owner(),
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGQUIT,
         )
@@ -108,12 +108,11 @@ class Postgres:
         """Make the data directory where there is none. An interrupted attempt leaves nothing that counts as one."""
         if self.exists():
             return
-        user = system_user(create=True)
+        user = system_user()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)
         if user is not None:
-            let_traverse(self.folder)
-            let_traverse(binary("initdb"))
+            let_traverse(self.folder, binary("initdb"))
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -147,6 +146,13 @@ class Postgres:
                         await asyncio.sleep(0.05)
                     return
             os.kill(pid, signal.SIGKILL)
+
+    def _owner(self) -> User | None:
+        """Whoever owns the data runs the server, also where the system's table of users was made anew."""
+        if os.geteuid() != 0:
+            return None
+        owner = self.data.stat()
+        return User(owner.st_uid, owner.st_gid)
 
     def _is_our_server(self, pid: int) -> bool:
         try:
@@ -193,15 +199,13 @@ def binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
-def system_user(*, create: bool = False) -> User | None:
-    """The user that PostgreSQL runs as where we are root; None where we are not, and it runs as us."""
+def system_user() -> User | None:
+    """The user that makes and owns the data where we are root; None where we are not, and the data is ours."""
     if os.geteuid() != 0:
         return None
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        if not create:
-            raise
         useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
         if useradd is None:
             message = f"PostgreSQL does not run as root. Make a user {SYSTEM_USER!r}, or start as another user."
@@ -211,9 +215,9 @@ def system_user(*, create: bool = False) -> User | None:
     return User(entry.pw_uid, entry.pw_gid)
 
 
-def let_traverse(path: Path) -> None:
-    """Let other users pass through (not list) the folders above `path`; root's own home is often closed."""
-    for folder in path.resolve().parents:
+def let_traverse(*paths: Path) -> None:
+    """Let other users pass through (not list) the folders above each path; root's own home is often closed."""
+    for folder in {parent for path in paths for parent in path.resolve().parents}:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)

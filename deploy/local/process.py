@@ -19,6 +19,7 @@ from pathlib import Path
 FIRST_DELAY = 0.1  # seconds before the first restart; doubles with each crash
 LONGEST_DELAY = 5.0
 STEADY = 10.0  # seconds of life after which a crash counts as the first again
+_CRASHES_AT_START = 3  # a start that fails three times will fail again
 _LOG_LIMIT = 20 * 1024 * 1024  # bytes; a longer log is set aside at the next start
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -66,7 +67,8 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
-        self.crashes = 0
+        self._crashes = 0
+        self._condemned: int | None = None
 
     @property
     def pid(self) -> int | None:
@@ -80,15 +82,16 @@ class Child:
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.command.name}")
 
     async def ready(self, patience: float, pause: float = 0.02) -> None:
-        """Return when the process runs and answers; raise ChildError when it crashes too often or takes too long."""
+        """Return when the process runs and answers; raise ChildError when it keeps crashing or takes too long."""
+        crashes = self._crashes
         end = asyncio.get_running_loop().time() + patience
-        while True:
-            if self._keeper and self._keeper.done() and not self._stopping:
-                self._keeper.result()
-            if self.pid is not None and await self._is_ready():
-                return
-            if self.crashes >= 3:  # noqa: PLR2004 - a start that fails three times will fail again
-                raise ChildError(self.command, f"stopped {self.crashes} times while it started")
+        while not (self.pid not in (None, self._condemned) and await self._is_ready()):
+            if self._keeper is not None and self._keeper.done():
+                if error := self._keeper.exception():
+                    raise ChildError(self.command, f"cannot be started: {error}") from error
+                raise ChildError(self.command, "was stopped")
+            if self._crashes - crashes >= _CRASHES_AT_START:
+                raise ChildError(self.command, f"ended {_CRASHES_AT_START} times while it started")
             if asyncio.get_running_loop().time() > end:
                 raise ChildError(self.command, f"was not ready within {patience:.0f} s")
             await asyncio.sleep(pause)
@@ -100,6 +103,8 @@ class Child:
             message = f"{self.command.name} does not run"
             raise ProcessLookupError(message)
         os.kill(pid, number)
+        if number == signal.SIGKILL:
+            self._condemned = pid  # whoever waits for `ready` waits for its successor
         return pid
 
     async def stop(self) -> None:
@@ -136,8 +141,8 @@ class Child:
             if self._stopping:
                 return
             if asyncio.get_running_loop().time() - born > STEADY:
-                delay, self.crashes = FIRST_DELAY, 0
-            self.crashes += 1
+                delay = FIRST_DELAY
+            self._crashes += 1
             pause = delay * random.uniform(0.5, 1.0)  # noqa: S311 - spreads restarts, guards nothing
             self._on_crash(self.command.name, status, pause)
             await asyncio.sleep(pause)

@@ -1,0 +1,86 @@
+"""The processes of the mesh as data: what the supervisor starts, in which identity, and what each is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution")
+"""Services with a role and a schema of their own."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process."""
+
+    name: str
+    module: str
+    """Run as `python -m <module> --config <file>`."""
+    service: str
+    """Its identity and, where it has one, its schema."""
+    offset: int
+    """Its port, counted from the base port."""
+    tier: int = 0
+    """At a stop a higher tier ends before a lower one, so that callers drain before those they call."""
+    events: bool = False
+    peers: tuple[str, ...] = ()
+    secret_files: Mapping[str, str] = field(default_factory=dict)
+    """Configuration key → name of a file with a random secret, made at the first start."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Configuration key → name of a folder of the state, made at the first start with mode 0700."""
+    is_http: bool = False
+
+    @property
+    def has_schema(self) -> bool:
+        """Whether it uses PostgreSQL."""
+        return self.service in SCHEMA_OWNERS
+
+
+POSTGRES_OFFSET = 0
+NATS_OFFSET = 1
+_WORKER_OFFSET = 20
+
+_WORKER = Program(
+    "worker",
+    "services.execution.worker",
+    "execution",
+    _WORKER_OFFSET,
+    tier=2,
+    events=True,
+    peers=("billing", "routing", "signing"),
+)
+
+SERVICES = (
+    Program("accounts", "services.accounts", "accounts", 10, events=True, secret_files={"pepper_file": "pepper"}),
+    Program("billing", "services.billing", "billing", 11),
+    Program("signing", "services.signing", "signing", 12),
+    Program("routing", "services.routing", "routing", 13),
+    Program(
+        "execution",
+        "services.execution",
+        "execution",
+        14,
+        tier=1,
+        events=True,
+        peers=("billing", "routing", "signing"),
+    ),
+    Program(
+        "edge",
+        "edge",
+        "edge",
+        15,
+        tier=3,
+        events=True,
+        peers=("accounts", "billing", "execution", "routing", "signing"),
+        is_http=True,
+    ),
+)
+
+
+def every_program(*, workers: int) -> tuple[Program, ...]:
+    """Every process, with as many workers as asked for."""
+    made = tuple(
+        replace(_WORKER, name=f"worker-{number}" if workers > 1 else "worker", offset=_WORKER_OFFSET + number)
+        for number in range(workers)
+    )
+    return (*SERVICES, *made)
