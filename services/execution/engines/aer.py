@@ -13,6 +13,7 @@ from qiskit_aer import AerError, AerSimulator
 from services.execution.engines.engine import (
     COMPARABLE_QUBITS,
     METHODS,
+    MOST_PROBABILITIES,
     Capabilities,
     EngineError,
     FidelityMethod,
@@ -20,8 +21,9 @@ from services.execution.engines.engine import (
     Outcome,
     memory_bytes,
 )
+from services.execution.engines.memory import machine_memory
 from services.execution.engines.readout import bit_string, readout_of
-from services.execution.engines.sampling import generator, hellinger_fidelity, is_comparable, sample
+from services.execution.engines.sampling import IMPOSSIBLE, generator, hellinger_fidelity, is_comparable, sample
 from services.execution.engines.seeds import spread_seed
 from services.execution.programs.clifford import GENERATORS, clifford_form
 from services.execution.programs.flatten import DIRECTIVES
@@ -41,12 +43,13 @@ _NOT_REWRITTEN = GENERATORS | {"measure", "reset", "barrier", "delay", "break_lo
 class AerEngine:
     """Noise-free simulation by state vector, stabilizer tableau or matrix product state.
 
-    `threads` bounds the threads of a run. `memory_limit` bounds, in bytes, what a run may need (see `memory_bytes`).
+    `threads` bounds the threads of a run. `memory_limit` bounds, in bytes, what a run may need (see `memory_bytes`); it
+    is a quarter of this machine's memory unless given.
     """
 
-    def __init__(self, *, threads: int, memory_limit: int) -> None:
+    def __init__(self, *, threads: int, memory_limit: int | None = None) -> None:
         """Make the simulators, once for all runs."""
-        self._memory_limit = memory_limit
+        self._memory_limit = memory_limit = memory_limit or machine_memory() // 4
         self._simulators = {
             method: AerSimulator(
                 method=method,
@@ -116,11 +119,16 @@ class AerEngine:
         data = self._execute(bare, "statevector", shots=1, seed=0)
         return cast("NDArray[np.float64]", np.asarray(data["probabilities"], dtype=np.float64))
 
-    def statevector(self, circuit: QuantumCircuit) -> NDArray[np.complex128]:
-        """Return the final state of a circuit of standard gates without measurements. Raises EngineError."""
+    def statevector(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:
+        """Return the final state of a flat circuit without measurements, qubit 0 lowest.
+
+        Raises EngineError, for the stabilizer method always: it keeps no amplitudes.
+        """
+        if method == "stabilizer":
+            raise EngineError("NOT_CLIFFORD", "method stabilizer has no amplitudes")
         saved = circuit.copy()
         saved.save_statevector()
-        data = self._execute(saved, "statevector", shots=1, seed=0)
+        data = self._execute(saved, method, shots=1, seed=0)
         return cast("NDArray[np.complex128]", np.asarray(data["statevector"]))
 
     def _check(self, program: Program, method: Method) -> None:
@@ -196,8 +204,10 @@ def _labelled(program: Program, keys: Sequence[int], counts: Sequence[int]) -> M
     return {bit_string(program, key): count for key, count in zip(keys, counts, strict=True)}
 
 
-def _probabilities(program: Program, ideal: NDArray[np.float64]) -> Mapping[str, float]:
-    """Return the outcomes that are possible with their probabilities."""
-    possible = np.flatnonzero(ideal > 0)
+def _probabilities(program: Program, ideal: NDArray[np.float64]) -> Mapping[str, float] | None:
+    """Return the possible outcomes with their probabilities, None where they are too many."""
+    possible = np.flatnonzero(ideal > IMPOSSIBLE)
+    if len(possible) > MOST_PROBABILITIES:
+        return None
     keys = readout_of(program.circuit).keys(possible)
     return {bit_string(program, int(key)): float(ideal[index]) for key, index in zip(keys, possible, strict=True)}

@@ -25,6 +25,7 @@ are at least ten times its possible outcomes (with fewer the sampling itself low
 
 COMPARABLE_QUBITS = 20
 COMPARABLE_SHOTS_PER_OUTCOME = 10
+MOST_PROBABILITIES = 4_096
 
 _COMPLEX_BYTES = 16
 _MPS_COPIES = 3
@@ -62,7 +63,8 @@ class Outcome:
     """What a run gave.
 
     `counts` are bit strings in Qiskit's order (last register leftmost, registers apart by a space, highest bit of each
-    leftmost). `probabilities`, over the same strings, only where they were asked for and exist. `seed` is the one that
+    leftmost). `probabilities`, over the same strings, only where they were asked for, the engine knows the distribution, and at
+    most 4,096 outcomes are possible. `seed` is the one that
     was given, and repeats the counts bit for bit on the same engine version.
     """
 

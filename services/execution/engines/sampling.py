@@ -12,7 +12,7 @@ from services.execution.engines.seeds import spread_seed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_IMPOSSIBLE = 1e-12
+IMPOSSIBLE = 1e-12
 """Below this a probability is rounding error."""
 
 
@@ -43,5 +43,5 @@ def hellinger_fidelity(
 
 def is_comparable(distribution: NDArray[np.float64], shots: int) -> bool:
     """Tell whether the shots are enough for the counts to resemble the distribution."""
-    possible = int(np.count_nonzero(distribution > _IMPOSSIBLE))
+    possible = int(np.count_nonzero(distribution > IMPOSSIBLE))
     return shots >= COMPARABLE_SHOTS_PER_OUTCOME * possible

@@ -17,6 +17,6 @@ class Limits:
     source_bytes: int = 1_048_576
     source_bytes_v3: int = 131_072
     qubits: int = 256
-    clbits: int = 1_024
+    clbits: int = 256
     operations: int = 100_000
     nesting: int = 64

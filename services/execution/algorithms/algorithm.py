@@ -1,0 +1,95 @@
+"""What a marketplace algorithm is, what it gives, and how it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.execution.engines.engine import FidelityMethod, Method
+    from services.execution.programs.features import Features
+
+    Progress = Callable[[float, str], None]
+    """Called with the part done, 0 to 1, and a word on what comes next."""
+
+_LONGEST_MESSAGE = 300
+
+
+class ParameterError(Exception):
+    """Parameters that break the algorithm's schema or meaning.
+
+    `path` names the member from the request down (`parameters.molecule`). `reason` is INVALID_PARAMETERS, or the reason
+    of the program's refusal; `line` and `column` count from 1 where the member is a program.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        message: str,
+        reason: str = "INVALID_PARAMETERS",
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        """Keep the parts, the message cut to 300 characters."""
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[: _LONGEST_MESSAGE - 1] + "…"
+        self.path = path
+        self.message = message
+        self.reason = reason
+        self.line = line
+        self.column = column
+        place = "" if line is None else f"line {line}, column {column}: "
+        super().__init__(f"{path}: {place}{message}")
+
+    def __reduce__(self) -> tuple[type[ParameterError], tuple[object, ...]]:
+        """Pickle by the constructor's arguments, so that the error survives a process boundary."""
+        return type(self), (self.path, self.message, self.reason, self.line, self.column)
+
+
+class AlgorithmError(Exception):
+    """A job that was accepted and cannot be finished, for a reason in its own parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmResult:
+    """What a run gave: `result` follows the algorithm's result schema, the rest says what made it."""
+
+    result: Mapping[str, Any]
+    fidelity: float
+    fidelity_method: FidelityMethod
+    engine: str
+    engine_version: str
+    method: Method
+    seed: int
+    qubits_used: int
+    duration_ms: float
+
+
+class Runner(Protocol):
+    """The part of an algorithm that computes; its module may import heavily."""
+
+    def features(self, parameters: Mapping[str, Any]) -> Features:
+        """Return what routing needs for validated parameters.
+
+        Raises ParameterError.
+        """
+        ...
+
+    def run(  # the worker's whole order; each part is one thing
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        shots: int,
+        seed: int,
+        method: Method,
+        threads: int,
+        progress: Progress,
+    ) -> AlgorithmResult:
+        """Run validated parameters to the end.
+
+        Raises ParameterError, AlgorithmError and EngineError.
+        """
+        ...

@@ -1,0 +1,106 @@
+"""circuit.openqasm.v1: any OpenQASM circuit, run as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
+from services.execution.engines.aer import AerEngine
+from services.execution.programs.errors import ProgramError
+from services.execution.programs.limits import Limits
+from services.execution.programs.openqasm import parse_openqasm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.execution.algorithms.algorithm import Progress
+    from services.execution.engines.engine import Method, Outcome
+    from services.execution.programs.features import Features
+    from services.execution.programs.program import Program
+
+_LIMITS = Limits()
+_LARGEST_COUNTS = 16 * 2**20
+"""Bytes of counts as JSON: more could not be signed, stored and sent as one answer."""
+
+
+class CircuitRunner:
+    """Parses and runs; keeps its engines warm, one for each number of threads."""
+
+    def __init__(self) -> None:
+        """Start without engines."""
+        self._engines: dict[int, AerEngine] = {}
+
+    def features(self, parameters: Mapping[str, Any]) -> Features:
+        """Return the measures of the circuit.
+
+        Raises ParameterError at `parameters.qasm`.
+        """
+        return _parsed(parameters).features
+
+    def run(
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        shots: int,
+        seed: int,
+        method: Method,
+        threads: int,
+        progress: Progress,
+    ) -> AlgorithmResult:
+        """Run the circuit; see `Runner.run`."""
+        progress(0.0, "parsing")
+        program = _parsed(parameters)
+        progress(0.1, "running")
+        if threads not in self._engines:
+            self._engines[threads] = AerEngine(threads=threads)
+        wanted = bool(parameters.get("probabilities", False))
+        outcome = self._engines[threads].run(program, shots=shots, seed=seed, method=method, with_probabilities=wanted)
+        _check_size(program, outcome)
+        progress(1.0, "done")
+        return AlgorithmResult(
+            result=_result(program, outcome),
+            fidelity=outcome.fidelity,
+            fidelity_method=outcome.fidelity_method,
+            engine=outcome.engine,
+            engine_version=outcome.engine_version,
+            method=method,
+            seed=seed,
+            qubits_used=program.features.active_qubits,
+            duration_ms=outcome.duration_ms,
+        )
+
+
+def _parsed(parameters: Mapping[str, Any]) -> Program:
+    try:
+        return parse_openqasm(parameters["qasm"], _LIMITS)
+    except ProgramError as error:
+        path = f"parameters.{error.field}"
+        raise ParameterError(path, error.message, error.reason, error.line, error.column) from error
+
+
+def _check_size(program: Program, outcome: Outcome) -> None:
+    size = len(outcome.counts) * (program.features.num_clbits + len(program.registers) + len('"":000000,'))
+    if size > _LARGEST_COUNTS:
+        message = f"the counts of {len(outcome.counts)} outcomes are about {size} bytes; {_LARGEST_COUNTS} are allowed"
+        raise AlgorithmError(message)
+
+
+def _result(program: Program, outcome: Outcome) -> dict[str, Any]:
+    features = program.features
+    return {
+        "counts": dict(outcome.counts),
+        "probabilities": None if outcome.probabilities is None else dict(outcome.probabilities),
+        "shots": outcome.shots,
+        "openqasm_version": program.version,
+        "registers": [{"name": name, "size": size} for name, size in program.registers],
+        "circuit": {
+            "num_qubits": features.num_qubits,
+            "num_clbits": features.num_clbits,
+            "depth": features.depth,
+            "gates": features.gate_count,
+            "two_qubit_gates": features.two_qubit_gate_count,
+            "clifford": features.clifford,
+            "dynamic": features.dynamic,
+        },
+        "notes": list(program.notes),
+    }
