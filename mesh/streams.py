@@ -42,6 +42,16 @@ def event_subject(state: str, team_id: str) -> str:
     return f"jobs.event.{state}.{team_id}"
 
 
+def cancel_subject(job_id: str) -> str:
+    """The subject that asks whichever worker runs a job to let go of it."""
+    return f"jobs.cancel.{job_id}"
+
+
+def cancel_subject(job_id: str) -> str:
+    """The subject that tells the workers live that a job is not wanted any more; no stream keeps it."""
+    return f"jobs.cancel.{job_id}"
+
+
 def key_revoked_subject(key_id: str) -> str:
     """The subject that tells every edge to forget a key."""
     return f"accounts.key.revoked.{key_id}"
@@ -72,8 +82,8 @@ RIGHTS: dict[str, Rights] = {
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(
-        publishes=JOBS_WORK.subjects + JOBS_EVENTS.subjects,
-        listens=JOBS_EVENTS.subjects,
+        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, cancel_subject("*")),
+        listens=(*JOBS_EVENTS.subjects, cancel_subject("*")),
         keeps=(JOBS_WORK, JOBS_EVENTS, DEAD_LETTERS),
         consumes=(JOBS_WORK,),
     ),

@@ -123,7 +123,7 @@ def authority(scratch: Path) -> Authority:
 def postgres(scratch: Path, background: Background) -> Iterator[RunningPostgres]:
     """A real PostgreSQL."""
     server = Postgres(scratch / "postgres", free_ports(1)[0], scratch / "postgres.log")
-    server.initialise()
+    server.initialise(durable=False)
     child = Child(server.command(), server.is_ready, on_crash=_ignore_crash, before_start=server.clear_orphan)
     running = RunningPostgres(server, child, background)
     running.start()
