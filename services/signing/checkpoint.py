@@ -36,6 +36,15 @@ class Checkpoint:
         return sign_note(self.text(), signers)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A signed checkpoint as it is kept: the tree's size and root, and the note that says so."""
+
+    size: int
+    root: bytes
+    note: str
+
+
 def parse_checkpoint(text: str) -> Checkpoint:
     """Read a note's text; BadNoteError unless it is exactly what `Checkpoint.text` writes.
 

@@ -68,9 +68,10 @@ class KeyEncryptionKey:
 
     @classmethod
     def from_text(cls, text: str, origin: str) -> KeyEncryptionKey:
-        """Decode 32 bytes in base64; CustodyError naming `origin` otherwise."""
+        """Decode 32 bytes in base64 or base64url, padded or not; CustodyError naming `origin` otherwise."""
+        standard = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
         try:
-            key = base64.b64decode(text.strip(), validate=True)
+            key = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
             return cls(key)
         except (binascii.Error, ValueError):
             message = f"{origin} must hold the base64 of {_KEY_BYTES} bytes"

@@ -41,16 +41,20 @@ class BadRecordError(ValueError):
     """The record cannot be signed; the message says why."""
 
 
+class NotCanonicalError(BadRecordError):
+    """The bytes are no JSON object in RFC 8785 form, or the value has no such form."""
+
+
 def canonicalize(value: Json) -> bytes:
-    """Return the RFC 8785 form; BadRecordError for a number or text that JSON cannot carry exactly."""
+    """Return the RFC 8785 form; NotCanonicalError for a number or text that JSON cannot carry exactly."""
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         message = f"no canonical JSON: {error}"
-        raise BadRecordError(message) from error
+        raise NotCanonicalError(message) from error
     except RecursionError:
         message = "no canonical JSON: nested too deeply"
-        raise BadRecordError(message) from None
+        raise NotCanonicalError(message) from None
 
 
 def sha256_text(data: bytes) -> str:
@@ -75,15 +79,18 @@ class Record:
 
     @classmethod
     def read(cls, canonical: bytes) -> Record:
-        """Take bytes that claim to be canonical; BadRecordError unless they are, to the byte."""
+        """Take bytes that claim to be canonical.
+
+        NotCanonicalError unless they are, to the byte; BadRecordError for another type's name or a proof member.
+        """
         try:
             value = json.loads(canonical, parse_int=_exact_integer)
         except (ValueError, RecursionError) as error:
             message = f"not JSON: {error}"
-            raise BadRecordError(message) from error
+            raise NotCanonicalError(message) from error
         if not isinstance(value, dict) or canonicalize(value) != canonical:
             message = "not a JSON object in RFC 8785 form"
-            raise BadRecordError(message)
+            raise NotCanonicalError(message)
         if taken := sorted(PROOF_MEMBERS & value.keys()):
             message = f"a record cannot include {', '.join(taken)}"
             raise BadRecordError(message)

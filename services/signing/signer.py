@@ -1,0 +1,54 @@
+"""Signing records on threads: OpenSSL and liboqs let go of the interpreter for the millisecond that a signature takes.
+
+So signatures run on all cores, and the event loop keeps answering meanwhile. A thread also takes the reading of the
+record, which is slow for large ones (about 0.2 s for a mebibyte) but gives way to the loop every few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from mesh.errors import InvalidArgument
+from services.signing.keyring import KeyRing
+from services.signing.keys import NamedKey
+from services.signing.records import BadRecordError, NotCanonicalError, Record, SignedRecord, sign_record
+
+
+class RecordSigner:
+    """Reads records and signs them with the current key."""
+
+    def __init__(self, keys: KeyRing, *, clock: Callable[[], dt.datetime]) -> None:
+        """Sign with the record key of `keys`; `clock` tells the time in UTC."""
+        self._keys = keys
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "sign")
+
+    async def sign(self, record_type: str, canonical: bytes) -> SignedRecord:
+        """Sign a record of the type that it names.
+
+        Raises InvalidArgument where it is not canonical (NOT_CANONICAL), of another type (TYPE_MISMATCH) or may not be
+        signed for another reason (BAD_RECORD); Unavailable (SIGNING_KEY_EXPIRED) where the key's span is over.
+        """
+        key = self._keys.record_key(self._clock())
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _sign, record_type, canonical, key)
+
+    async def close(self) -> None:
+        """End the threads; signatures that were begun are finished."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _sign(record_type: str, canonical: bytes, key: NamedKey) -> SignedRecord:
+    try:
+        record = Record.read(canonical)
+    except NotCanonicalError as error:
+        raise InvalidArgument(f"record: {error}.", reason="NOT_CANONICAL", field="record") from error
+    except BadRecordError as error:
+        raise InvalidArgument(f"record: {error}.", reason="BAD_RECORD", field="record") from error
+    if record.type != record_type:
+        message = f"record_type: {record_type} was named, but the record is a {record.type}."
+        raise InvalidArgument(message, reason="TYPE_MISMATCH", field="record_type")
+    return sign_record(record, key)

@@ -1,0 +1,193 @@
+"""The only SQL of signing. Names need no schema: the search path is signing's own.
+
+Seals, nodes and checkpoints are written once and never changed, so whatever was read of them stays true.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import asyncpg
+
+from mesh.database import Connection, Database
+from services.signing.checkpoint import Head
+from services.signing.keyring import Algorithm, Purpose, StoredKey
+from services.signing.keys import KeyId
+from services.signing.seal import Seal, Subject
+from services.signing.tree import Node
+
+# Held until the commit by whoever extends the log or makes keys: processes take turns, and each reads what the last
+# one wrote. It is a statement of its own because a statement sees only what was committed before it began.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.log', 0))"
+
+_KEYS = """
+SELECT key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time FROM keys
+ORDER BY not_before DESC, key_id DESC
+"""
+_NEW_KEYS = """
+INSERT INTO keys (key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_HEAD = "SELECT size, root, note FROM checkpoints ORDER BY size DESC LIMIT 1"
+# One row or more for a log with a head: the seals that stand for the subjects, or a row without one.
+_HEAD_AND_SEALS = f"""
+SELECT head.size, head.root, head.note,
+       seals.subject, seals.audit_hash, seals.signature, seals.key_id, seals.leaf, seals.leaf_index
+FROM ({_HEAD}) AS head LEFT JOIN seals ON seals.subject = ANY($1::text[])
+"""  # noqa: S608 - made of constants
+_LEAF = f"""
+SELECT seals.leaf, seals.leaf_index, head.size, head.root, head.note
+FROM seals CROSS JOIN ({_HEAD}) AS head WHERE seals.leaf_hash = $1
+"""  # noqa: S608 - made of constants
+_NODES = """
+SELECT level, position, hash FROM unnest($1::smallint[], $2::bigint[]) AS wanted (level, position)
+JOIN nodes USING (level, position)
+"""
+_WRITE = """
+WITH new_nodes AS (
+  INSERT INTO nodes (level, position, hash) SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
+), new_seals AS (
+  INSERT INTO seals (leaf_index, subject, leaf_hash, leaf, audit_hash, signature, key_id)
+  SELECT * FROM unnest($4::bigint[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::text[])
+)
+INSERT INTO checkpoints (size, root, note, create_time) VALUES ($11, $12, $13, $14)
+"""
+
+
+class StoredLeaf(NamedTuple):
+    """An entry of the log, the number of entries before it, and the newest checkpoint, which covers it."""
+
+    leaf: bytes
+    leaf_index: int
+    head: Head
+
+
+class Turn:
+    """The log, alone with one batch. `head` is None before the first checkpoint, `seals` are the subjects' own."""
+
+    def __init__(self, connection: Connection, head: Head | None, seals: list[Seal]) -> None:
+        """Take part in the transaction of `connection`."""
+        self._connection = connection
+        self.head = head
+        self.seals = seals
+
+    async def read_nodes(self, nodes: Sequence[Node]) -> dict[Node, bytes]:
+        """The hashes of stored nodes."""
+        return await _read_nodes(self._connection, nodes)
+
+    async def write(
+        self, seals: Sequence[Seal], rows: Sequence[tuple[Node, bytes]], head: Head, now: dt.datetime
+    ) -> None:
+        """Add seals, tree nodes and the checkpoint over them."""
+        await self._connection.execute(
+            _WRITE,
+            [node.level for node, _ in rows],
+            [node.position for node, _ in rows],
+            [node_hash for _, node_hash in rows],
+            [seal.leaf_index for seal in seals],
+            [seal.subject for seal in seals],
+            [seal.leaf_hash for seal in seals],
+            [seal.leaf for seal in seals],
+            [seal.audit_hash for seal in seals],
+            [seal.signature for seal in seals],
+            [seal.kid for seal in seals],
+            head.size,
+            head.root,
+            head.note,
+            now,
+        )
+
+
+class SigningStore:
+    """What signing keeps."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep it in `database`."""
+        self._database = database
+
+    async def settle_keys(self, missing: Callable[[Sequence[StoredKey]], Sequence[StoredKey]]) -> list[StoredKey]:
+        """Add the keys that `missing` makes when it is shown the stored ones; all of them, newest first."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK)
+            held = [_stored_key(row) for row in await connection.fetch(_KEYS)]
+            await connection.executemany(_NEW_KEYS, [_key_values(key) for key in missing(held)])
+            return [_stored_key(row) for row in await connection.fetch(_KEYS)]
+
+    async def keys(self) -> list[StoredKey]:
+        """Every key, newest first."""
+        return [_stored_key(row) for row in await self._database.fetch(_KEYS)]
+
+    @asynccontextmanager
+    async def turn(self, subjects: Sequence[Subject]) -> AsyncIterator[Turn]:
+        """The log for one batch; what is written within the block is committed at its end, all or nothing."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK)
+            rows = await connection.fetch(_HEAD_AND_SEALS, subjects)
+            head = _head(rows[0]) if rows else None
+            yield Turn(connection, head, [_seal(row) for row in rows if row["subject"] is not None])
+
+    async def head(self) -> Head:
+        """The newest checkpoint; the log has one from its first start."""
+        [row] = await self._database.fetch(_HEAD)
+        return _head(row)
+
+    async def find_leaf(self, leaf_hash: bytes) -> StoredLeaf | None:
+        """The leaf with a hash."""
+        row = await self._database.fetchrow(_LEAF, leaf_hash)
+        return StoredLeaf(row["leaf"], row["leaf_index"], _head(row)) if row else None
+
+    async def read_nodes(self, nodes: Sequence[Node]) -> dict[Node, bytes]:
+        """The hashes of stored nodes."""
+        if not nodes:
+            return {}
+        async with self._database.acquire() as connection:
+            return await _read_nodes(connection, nodes)
+
+
+async def _read_nodes(connection: Connection, nodes: Sequence[Node]) -> dict[Node, bytes]:
+    levels, positions = [node.level for node in nodes], [node.position for node in nodes]
+    rows = await connection.fetch(_NODES, levels, positions)
+    return {Node(row["level"], row["position"]): row["hash"] for row in rows}
+
+
+def _head(row: asyncpg.Record) -> Head:
+    return Head(row["size"], row["root"], row["note"])
+
+
+def _seal(row: asyncpg.Record) -> Seal:
+    return Seal(
+        Subject(row["subject"]),
+        row["audit_hash"],
+        row["signature"],
+        KeyId(row["key_id"]),
+        row["leaf"],
+        row["leaf_index"],
+    )
+
+
+def _stored_key(row: asyncpg.Record) -> StoredKey:
+    return StoredKey(
+        row["key_id"],
+        Purpose(row["purpose"]),
+        Algorithm(row["algorithm"]),
+        row["public_key"],
+        row["wrapped_seed"],
+        row["not_before"],
+        row["expire_time"],
+    )
+
+
+def _key_values(key: StoredKey) -> tuple[object, ...]:
+    return (
+        key.key_id,
+        key.purpose.value,
+        key.algorithm.value,
+        key.public,
+        key.wrapped_seed,
+        key.not_before,
+        key.expire_time,
+    )

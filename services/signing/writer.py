@@ -1,0 +1,103 @@
+"""The one writer of the log in a process: signed records queue up and go in by batches, in the order they came.
+
+A batch is one transaction: its leaves, the tree nodes that they complete, and a signed checkpoint over them. Nobody
+sees a leaf without its checkpoint, and an answer leaves only after the commit; a kill -9 at any moment leaves the
+whole batch or nothing of it. Where several processes run, the log's lock makes their batches take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+from mesh.batch import Batcher
+from services.signing.checkpoint import Checkpoint, Head, parse_checkpoint
+from services.signing.note import NoteSigner, parse_note
+from services.signing.records import SignedRecord
+from services.signing.seal import Entry, Page, Seal, Subject
+from services.signing.store import SigningStore, Turn
+from services.signing.tree import Frontier, root_nodes
+
+_BATCH_SIZE = 256
+
+
+class BrokenLogError(RuntimeError):
+    """The stored log contradicts itself; nothing is added to it until a person has looked."""
+
+
+class LogWriter:
+    """Appends to the log."""
+
+    def __init__(
+        self, store: SigningStore, origin: str, signers: Sequence[NoteSigner], *, clock: Callable[[], dt.datetime]
+    ) -> None:
+        """Extend the log called `origin` in `store`; `signers` sign its checkpoints, `clock` tells the time in UTC."""
+        self._store = store
+        self._origin = origin
+        self._signers = signers
+        self._clock = clock
+        self._frontier = Frontier()
+        self._batcher: Batcher[Entry, Seal] = Batcher(self._flush, max_size=_BATCH_SIZE)
+
+    async def begin(self) -> None:
+        """Sign the checkpoint of the empty tree where the log has none yet, and check the tree that is there.
+
+        Raises BrokenLogError where the log has another name, or the stored nodes do not give the root of the newest
+        checkpoint.
+        """
+        async with self._store.turn(()) as turn:
+            if turn.head is None:
+                await turn.write((), (), await self._sign(Frontier()), self._clock())
+                return
+            origin = parse_checkpoint(parse_note(turn.head.note).text).origin
+            if origin != self._origin:
+                message = f"the log is called {origin!r} for ever, not {self._origin!r}"
+                raise BrokenLogError(message)
+            self._frontier = await self._read_frontier(turn, turn.head)
+
+    async def append(self, subject: Subject, signed: SignedRecord) -> Seal:
+        """The subject's seal, once it is committed: this record's, or the one that stands for the same record.
+
+        Raises Conflict (SUBJECT_ALREADY_SIGNED) where one stands for another record.
+        """
+        return await self._batcher.add(Entry(subject, signed))
+
+    async def close(self) -> None:
+        """Refuse new records and commit those that wait."""
+        await self._batcher.close()
+
+    async def _flush(self, entries: list[Entry]) -> list[Seal | Exception]:
+        async with self._store.turn([entry.subject for entry in entries]) as turn:
+            frontier = await self._current_frontier(turn)
+            page = Page(frontier, turn.seals)
+            answers = [page.take(entry) for entry in entries]
+            if page.new:
+                growth = page.growth()
+                frontier = growth.frontier
+                await turn.write(page.new, growth.rows, await self._sign(frontier), self._clock())
+        self._frontier = frontier
+        return answers
+
+    async def _current_frontier(self, turn: Turn) -> Frontier:
+        """Ours, unless another process has moved the log since, or a commit of ours got no answer."""
+        head = turn.head
+        if head is None:
+            message = "the log has lost its checkpoints"
+            raise BrokenLogError(message)
+        if (head.size, head.root) == (self._frontier.size, self._frontier.root()):
+            return self._frontier
+        return await self._read_frontier(turn, head)
+
+    async def _read_frontier(self, turn: Turn, head: Head) -> Frontier:
+        nodes = root_nodes(head.size)
+        hashes = await turn.read_nodes(nodes)
+        if hashes.keys() != set(nodes) or (frontier := Frontier.read(head.size, hashes)).root() != head.root:
+            message = f"the stored nodes do not give the root of the checkpoint of {head.size} leaves"
+            raise BrokenLogError(message)
+        return frontier
+
+    async def _sign(self, frontier: Frontier) -> Head:
+        checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
+        note = await asyncio.to_thread(checkpoint.sign, self._signers)
+        return Head(checkpoint.size, checkpoint.root, note.render())
