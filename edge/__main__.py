@@ -1,0 +1,105 @@
+"""The REST edge of Q-MUMMA: HTTP in front of the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge.app import Bounds, Edge, create_app
+from edge.authentication import Authentication
+from edge.config import EdgeConfig
+from edge.dialects import Dialect
+from edge.dialects.qmumma.routes import Settings, qmumma
+from edge.health import Health, Probe, health_operations
+from edge.limits import Rate
+from edge.plans import Plans
+from edge.server import HttpServer
+from mesh.channel import MeshChannel
+from mesh.errors import Unavailable
+from mesh.process import Process, run
+from mesh.streams import KEYS
+from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from qm.accounts.v1.events_pb2 import KeyRevoked
+from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
+from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
+
+PEERS = ("accounts", "billing", "signing", "execution")
+
+
+async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
+    """Build the edge and serve it until the process stops."""
+    channels = {name: process.channel(name) for name in PEERS}
+    authentication = Authentication(AccountsServiceStub(channels["accounts"]))
+    await _forget_revoked_keys(process, authentication)
+    plans = Plans(BillingServiceStub(channels["billing"]))
+    process.background(plans.keep_fresh(), "plans")
+    edge = Edge(
+        _dialect(channels, plans, config),
+        authentication=authentication,
+        plans=plans,
+        telemetry=process.telemetry,
+        bounds=Bounds(
+            body_seconds=config.body_seconds,
+            anonymous=Rate(config.anonymous.requests_per_minute, config.anonymous.burst),
+        ),
+    )
+    server = HttpServer(
+        create_app(edge),
+        edge,
+        config.listen,
+        trusted_proxies=config.trusted_proxies,
+        keep_alive_seconds=config.keep_alive_seconds,
+    )
+    process.on_close(lambda: server.drain(config.drain_seconds))
+    await server.start()
+
+
+def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig) -> Dialect:
+    settings = Settings(
+        public_url=config.public_url.rstrip("/"),
+        allow_http_webhooks=config.allow_http_webhooks,
+        streams_per_team=config.streams_per_team,
+    )
+    dialect = qmumma(
+        ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"]), settings
+    )
+    probes: dict[str, Probe] = {name: _health_probe(channel) for name, channel in channels.items()}
+    probes["plans"] = _plans_probe(plans)
+    return Dialect([*dialect.operations, *health_operations(Health(probes))], dialect.error_body)
+
+
+async def _forget_revoked_keys(process: Process[EdgeConfig], authentication: Authentication) -> None:
+    """Hear of revoked keys; after a gap in hearing, forget all keys."""
+    events = await process.events()
+
+    async def revoked(_subject: str, payload: bytes) -> None:
+        authentication.drop(KeyRevoked.FromString(payload).key_id)
+
+    events.on_reconnect(authentication.drop_all)
+    for subject in KEYS.subjects:
+        await events.subscribe(subject, revoked)
+
+
+def _health_probe(channel: MeshChannel) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        stub = health_pb2_grpc.HealthStub(channel.connection().channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            message = "not serving"
+            raise Unavailable(message, reason="NOT_SERVING")
+
+    return probe
+
+
+def _plans_probe(plans: Plans) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        if not plans.known:
+            await plans.refresh()
+
+    return probe
+
+
+if __name__ == "__main__":
+    run("edge", EdgeConfig, wire)

@@ -1,0 +1,179 @@
+"""Bodies of requests: read within bounds, and parsed as the JSON that RFC 7493 (I-JSON) allows.
+
+Refused: more than the limit (413), too slow (408), another media type (415), and with 400 whatever is malformed or means
+two things: duplicate names, NaN and infinities, numbers out of range, lone surrogates, U+0000, deep nesting. Numbers stay
+exact: an integral one becomes an int (`214.0` is the integer 214), any other a Decimal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from edge.errors import Refusal
+
+JsonValue = Any
+"""None, bool, int, Decimal, str, a list of these, or a dict from str to these."""
+
+MAX_DEPTH = 100
+LARGE_BYTES = 64 * 1024
+"""Bodies beyond this size are parsed in a thread, so that other requests go on."""
+_EXACT = 2**53
+_RANGE = range(-(2**63), 2**64)
+_INTEGER_LENGTH = 20
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_JSON = re.compile(rb'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*', re.IGNORECASE)
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+async def read(
+    receive: Callable[[], Awaitable[Any]], headers: Mapping[bytes, bytes], *, limit: int, seconds: float
+) -> bytes:
+    """The whole body, at most `limit` bytes within `seconds`; raises Refusal or Disconnected."""
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length[:20]) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                if size > limit:
+                    raise _too_large(limit)
+                if not message.get("more_body", False):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except TimeoutError:
+        text = f"The body did not arrive within {seconds:g} seconds."
+        raise Refusal(408, text, reason="BODY_TIMEOUT", headers=((b"connection", b"close"),)) from None
+
+
+def check_media_type(headers: Mapping[bytes, bytes]) -> None:
+    """Raise Refusal 415 unless the body is said to be plain JSON in UTF-8."""
+    kind = headers.get(b"content-type", b"")
+    if kind != b"application/json" and not _JSON.fullmatch(kind):
+        raise Refusal(415, "Send the body with Content-Type: application/json.", reason="MEDIA_TYPE")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refusal(415, "Send the body without a Content-Encoding.", reason="MEDIA_TYPE")
+
+
+async def parse(body: bytes) -> JsonValue:
+    """The value of a JSON text; raises Refusal 400."""
+    if len(body) > LARGE_BYTES:
+        return await asyncio.to_thread(parse_text, body)
+    return parse_text(body)
+
+
+def parse_text(body: bytes) -> JsonValue:
+    """The value of a JSON text; raises Refusal 400 that says where it is wrong."""
+    try:
+        text = body.decode("utf-8")
+        value = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise _malformed(f"the body is not valid UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(
+            f"the body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if "\\u" in text:
+        _check_characters(text, value)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = _first_repeated(pairs)
+        message = f"{twice[:100]!r} is given twice"
+        raise Refusal(400, message, param=_printable(twice), reason="DUPLICATE_FIELD")
+    return value
+
+
+def _first_repeated(pairs: list[tuple[str, JsonValue]]) -> str:
+    seen: set[str] = set()
+    return next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+
+
+def _number(text: str) -> int | Decimal:
+    """The exact value of a number with a fraction or an exponent."""
+    approximate = float(text)
+    if math.isinf(approximate):
+        raise _malformed(f"the number {text[:40]} is out of range")
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        raise _malformed(f"the number {text[:40]} is out of range") from None
+    whole = int(approximate)
+    return whole if abs(whole) <= _EXACT and exact == whole else exact
+
+
+def _integer(text: str) -> int:
+    """The value of a whole number that 64 bits hold."""
+    value = int(text) if len(text) <= _INTEGER_LENGTH else _RANGE.stop
+    if value not in _RANGE:
+        raise _malformed(f"the number {text[:40]} is out of range")
+    return value
+
+
+def _constant(word: str) -> JsonValue:
+    raise _malformed(f"{word} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_constant
+)
+
+
+def _check_characters(text: str, value: JsonValue) -> None:
+    if "\\u0000" in text and _NUL.search(text):
+        raise _malformed("strings may not hold U+0000")
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeEncodeError:
+        raise _malformed("a string holds half of a surrogate pair") from None
+
+
+def _check_depth(value: JsonValue) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _contents(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _contents(value: JsonValue) -> Any:  # noqa: ANN401 - a view of whatever the container holds
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() and len(name) <= 100 else ""  # noqa: PLR2004 - a bound for a message
+
+
+def _malformed(what: str) -> Refusal:
+    return Refusal(400, f"{what[0].upper()}{what[1:]}.", reason="MALFORMED_BODY")
+
+
+def _too_deep() -> Refusal:
+    return _malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
+
+
+def _too_large(limit: int) -> Refusal:
+    message = f"The body is larger than {limit} bytes."
+    return Refusal(413, message, reason="TOO_LARGE", headers=((b"connection", b"close"),))

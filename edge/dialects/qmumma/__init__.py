@@ -1,0 +1,1 @@
+"""The Q-MUMMA dialect: the REST API under `/v1`."""

@@ -1,0 +1,171 @@
+"""What the Q-MUMMA dialect answers: the types that document it, and that encode what is not spliced from a record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.dialects.qmumma.ids import ANCHOR_PATTERN, JOB_ID_PATTERN
+from edge.dialects.qmumma.requests import JobPriority, JobStatus
+from edge.money import Usd
+
+JobIdText = Annotated[
+    str,
+    Meta(
+        description="The job's id.",
+        pattern=JOB_ID_PATTERN,
+        examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
+    ),
+]
+Hash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Alternative(msgspec.Struct, kw_only=True):
+    """A backend that was not chosen."""
+
+    backend: Annotated[str, Meta(description="Its id.", examples=["ibm_marrakesh"])]
+    eligible: Annotated[bool, Meta(description="Whether it could have run the job.")]
+    reason: Annotated[str, Meta(description="Why it was not chosen.")]
+    estimated_ms: Annotated[
+        int, Meta(description="Predicted queue and run, median; absent where it could not run the job.")
+    ] | UnsetType = UNSET
+
+
+class RoutingNote(msgspec.Struct, kw_only=True):
+    """Where the job was sent, and why."""
+
+    backend: Annotated[str, Meta(description="The chosen backend.", examples=["sim.statevector"])]
+    reason: Annotated[str, Meta(description="Why, in words.")]
+    alternatives: Annotated[list[Alternative], Meta(description="The other backends, best first.")]
+
+
+class SubmittedJob(msgspec.Struct, kw_only=True):
+    """An accepted job. A repeat with the same `Idempotency-Key` answers exactly this again."""
+
+    job_id: JobIdText
+    status: Annotated[Literal["queued"], Meta(description="Always `queued`: the job was accepted.")] = "queued"
+    hardware: Annotated[str, Meta(description="The backend that was chosen.", examples=["sim.statevector"])]
+    estimated_ms: Annotated[int, Meta(description="Predicted queue and run, median.", ge=0, examples=[8400])]
+    cost_usd: Annotated[Usd, Meta(description="What is held for the job; charged when it completes.", examples=[50.0])]
+    routing: Annotated[RoutingNote, Meta(description="Where the job was sent, and why.")]
+
+
+class JobFailure(msgspec.Struct):
+    """Why a job failed."""
+
+    type: Annotated[
+        str, Meta(description="A stable word.", examples=["hardware_unavailable", "server_error", "bad_request"])
+    ]
+    message: Annotated[str, Meta(description="Why, for people.")]
+
+
+class Progress(msgspec.Struct):
+    """How far a running job is."""
+
+    fraction: Annotated[float, Meta(description="From 0 to 1.", ge=0, le=1, examples=[0.4])]
+    message: Annotated[str, Meta(description="What it is doing, for people.")]
+
+
+class JobSummary(msgspec.Struct, kw_only=True):
+    """A job without its result."""
+
+    job_id: JobIdText
+    status: Annotated[JobStatus, Meta(description="Where the job is in its life.")]
+    algorithm_id: Annotated[str, Meta(description="The algorithm.", examples=["vqe.molecular.v2"])]
+    hardware: Annotated[str, Meta(description="The backend that runs or ran it.", examples=["sim.statevector"])]
+    shots: Annotated[int, Meta(description="How often each circuit is measured.", ge=1, examples=[4096])]
+    priority: Annotated[JobPriority, Meta(description="The queue it waited in.")]
+    created_at: Annotated[Moment, Meta(description="When it was accepted.")]
+    cost_usd: Annotated[
+        Usd,
+        Meta(
+            description="Held while it runs, charged when it completes, 0 when it was cancelled or failed by a fault of "
+            "hardware or ours.",
+            examples=[50.0],
+        ),
+    ]
+    progress: Annotated[Progress, Meta(description="How far it is; only while it runs.")] | UnsetType = UNSET
+    error: Annotated[JobFailure, Meta(description="Why it failed; only then.")] | UnsetType = UNSET
+
+
+class Execution(msgspec.Struct, kw_only=True):
+    """What made the result."""
+
+    engine: Annotated[str, Meta(description="The engine.", examples=["aer"])]
+    engine_version: Annotated[str, Meta(description="Its version.", examples=["0.18.2"])]
+    simulated: Annotated[bool, Meta(description="Whether a simulator made it; a device twin is one too.")]
+    seed: Annotated[Any, Meta(description="What repeats it bit for bit on a simulator; null on hardware.")] = None
+    calibration_id: Annotated[
+        str | None, Meta(description="The calibration snapshot behind a twin; null without noise.")
+    ] = None
+    duration_ms: Annotated[float, Meta(description="How long the engine ran.", ge=0, examples=[41])]
+
+
+class Proof(msgspec.Struct, kw_only=True):
+    """The log's proof that the result was published: RFC 6962, C2SP tlog-checkpoint."""
+
+    leaf: Annotated[str, Meta(description="The canonical log entry; SHA-256 of a zero byte and it is the anchor.")]
+    leaf_index: Annotated[int, Meta(description="Entries before it.", ge=0)]
+    tree_size: Annotated[int, Meta(description="Entries in the tree that the proof is for.", ge=1)]
+    inclusion: Annotated[list[str], Meta(description="Base64 of the hashes from the leaf up to the root.")]
+    inclusion_digests: Annotated[
+        list[Hash], Meta(description="SHA-256 of each hash of `inclusion`, to name one that was altered.")
+    ]
+    checkpoint: Annotated[str, Meta(description="The signed note with the tree's size and root.")]
+    digests: Annotated[
+        dict[str, Hash],
+        Meta(description="SHA-256 of each member's RFC 8785 form, to name a member that was altered."),
+    ]
+
+
+class Job(JobSummary, kw_only=True):
+    """A job. Members from `type` on are there once it is completed; `progress` and `error` then are not.
+
+    The result, and all else that `pqc_signature` seals, is sent byte for byte as it was signed.
+    """
+
+    type: Annotated[
+        Literal["qmumma.result/v1"],
+        Meta(description="The type of the signed record, and the context of its signature."),
+    ] | UnsetType = UNSET
+    qubits: Annotated[int, Meta(description="Qubits of the device.", examples=[156])] | UnsetType = UNSET
+    qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
+    parameters_hash: Annotated[
+        str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")
+    ] | UnsetType = UNSET
+    result: Annotated[
+        dict[str, Any], Meta(description="By the algorithm's result schema.")
+    ] | UnsetType = UNSET
+    fidelity: Annotated[
+        str, Meta(description="How close to the ideal it came.", examples=["99.24%"])
+    ] | UnsetType = UNSET
+    fidelity_method: Annotated[
+        Literal["ideal_comparison", "calibration_estimate", "exact"],
+        Meta(description="How the fidelity was found."),
+    ] | UnsetType = UNSET
+    executed_at: Annotated[Moment, Meta(description="When it ended.")] | UnsetType = UNSET
+    execution: Annotated[Execution, Meta(description="What made the result.")] | UnsetType = UNSET
+    pqc_signature: Annotated[
+        str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")
+    ] | UnsetType = UNSET
+    key_id: Annotated[
+        str,
+        Meta(description="The signing key, in `/.well-known/jwks.json`.", examples=["vajra-2026-11"]),
+    ] | UnsetType = UNSET
+    audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record's RFC 8785 form.")] | UnsetType = UNSET
+    blockchain_anchor: Annotated[
+        str,
+        Meta(description="The log entry, for `/v1/anchors/{txid}`.", pattern=ANCHOR_PATTERN),
+    ] | UnsetType = UNSET
+    proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET
+
+
+class JobPage(msgspec.Struct):
+    """A page of jobs."""
+
+    jobs: Annotated[list[JobSummary], Meta(description="Newest first.")]
+    has_more: Annotated[bool, Meta(description="Whether there are more in the direction of the page.")]

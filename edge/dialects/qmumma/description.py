@@ -1,0 +1,87 @@
+"""What the Q-MUMMA document says besides its operations."""
+
+from __future__ import annotations
+
+from edge.dialects.qmumma.errors import KIND_BY_STATUS, KINDS, ErrorBody
+from edge.openapi import Document
+
+_INTRODUCTION = """\
+Run quantum algorithms on simulators and device twins; get results that anyone can verify.
+
+## Keys
+Send `Authorization: Bearer <key>` with every request. `qm_live_` keys are billed, `qm_test_` keys run the same pipeline \
+on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own.
+
+## Jobs
+`POST /v1/jobs/submit` answers at once; the job then goes `queued` → `running` → `completed`, `failed` or `cancelled`. \
+Failed hardware jobs are never billed. Results tell what made them: engine, version, seed, whether it was simulated.
+
+## Proof
+A completed job is signed with ML-DSA-65 over its RFC 8785 form, and its hash is an entry of an append-only log. Keep the \
+answer of `GET /v1/jobs/{job_id}?include=proof`: `qmumma verify` checks it offline.
+
+## Limits
+Each plan has a bucket of requests: `X-RateLimit-Limit` is what it holds (the plan's burst), and it is refilled at the \
+plan's rate. Where a plan has no limit, both numbers are 2147483647. Operations without a key are limited by address. \
+Bodies: 4 MiB.
+
+## Conventions
+Times are RFC 3339 in UTC. Money is an exact decimal number in US dollars. Numbers with a zero fraction are integers \
+(`4096.0` is 4096). Unknown fields, duplicate fields and malformed UTF-8 are refused. Counts are bit strings with qubit 0 \
+on the right.
+
+## Errors
+Every error has a `type` to branch on, a message for people, and the request id.
+
+| type | meaning | what to do |
+|---|---|---|
+"""
+
+
+def document(public_url: str, version: str) -> Document:
+    """The document of an edge that clients reach at `public_url`."""
+    rows = "".join(f"| `{kind.type}` | {kind.meaning} | {kind.advice} |\n" for kind in KINDS)
+    meanings = {status: kind.meaning for status, kind in KIND_BY_STATUS.items()}
+    return Document(
+        title="Q-MUMMA",
+        version=version,
+        description=_INTRODUCTION + rows,
+        servers=[{"url": public_url, "description": "This server"}],
+        tags=[
+            {"name": "Jobs", "description": "Submit, follow, read and cancel jobs."},
+            {"name": "Marketplace", "description": "What can be run, on what, for how much."},
+            {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
+        ],
+        error=ErrorBody,
+        error_examples={
+            status: {
+                "error": {
+                    "type": kind.type,
+                    "message": kind.meaning,
+                    "request_id": "req_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f",
+                    "doc_url": f"{public_url}/docs/errors#{kind.type}",
+                }
+            }
+            for status, kind in [*KIND_BY_STATUS.items(), (503, KIND_BY_STATUS[500])]
+        },
+        common_errors={
+            400: meanings[400],
+            404: meanings[404],
+            405: meanings[405],
+            429: meanings[429],
+            500: meanings[500],
+            503: "A part of the service does not answer; try again after `Retry-After` seconds.",
+        },
+        key_errors={401: meanings[401]},
+        body_errors={
+            408: "The body did not arrive within 10 seconds (`bad_request`).",
+            413: meanings[413],
+            415: meanings[415],
+        },
+        security={
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `qm_live_…`, `qm_test_…` or `qm_ent_…`.",
+        },
+        security_name="key",
+    )

@@ -1,0 +1,140 @@
+"""Examples of the document. Tests hold each to the type that it stands beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.operations import Example
+
+JOB_ID = "qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"
+ANCHOR = "vajra://txid/5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+_HASH = "sha256:2f4a0c1f7a4c8e6a5b3d9f0e1c2b3a4958676a5b4c3d2e1f00112233445566aa"
+_CHECKPOINT = "qmumma.example/vajra\n42\nXcnaeacGWamtVZy3Ad7Zoqudgjqtb0lgz+Nw7/RgQyg=\n\n— qmumma.example/vajra …\n"
+
+SUBMIT_VQE = {
+    "algorithm_id": "vqe.molecular.v2",
+    "hardware": "auto",
+    "shots": 4096,
+    "parameters": {"molecule": "H2O"},
+    "priority": "standard",
+}
+SUBMIT_CIRCUIT = {
+    "algorithm_id": "circuit.openqasm.v1",
+    "shots": 1024,
+    "parameters": {
+        "source": 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
+    },
+    "seed": 7,
+    "max_cost_usd": 1.25,
+}
+SUBMITTED = {
+    "job_id": JOB_ID,
+    "status": "queued",
+    "hardware": "sim.statevector",
+    "estimated_ms": 8400,
+    "cost_usd": 50.0,
+    "routing": {
+        "backend": "sim.statevector",
+        "reason": "It can run the program exactly and has the shortest predicted wait.",
+        "alternatives": [
+            {"backend": "ibm_marrakesh", "eligible": True, "reason": "lower predicted fidelity", "estimated_ms": 21000}
+        ],
+    },
+}
+_ALWAYS: dict[str, Any] = {
+    "job_id": JOB_ID,
+    "algorithm_id": "vqe.molecular.v2",
+    "hardware": "sim.statevector",
+    "shots": 4096,
+    "priority": "standard",
+    "created_at": "2026-11-21T04:00:00.125000Z",
+}
+RUNNING = {
+    **_ALWAYS,
+    "status": "running",
+    "cost_usd": 50.0,
+    "progress": {"fraction": 0.4, "message": "iteration 12"},
+}
+FAILED = {
+    **_ALWAYS,
+    "status": "failed",
+    "cost_usd": 0.0,
+    "error": {"type": "hardware_unavailable", "message": "The backend went offline, and no other can run the job."},
+}
+CANCELLED = {**_ALWAYS, "status": "cancelled", "cost_usd": 0.0}
+COMPLETED = {
+    **_ALWAYS,
+    "type": "qmumma.result/v1",
+    "status": "completed",
+    "cost_usd": 50.0,
+    "qubits": 29,
+    "qubits_used": 4,
+    "parameters_hash": _HASH,
+    "result": {"energy_hartree": -74.9705},
+    "fidelity": "100.00%",
+    "fidelity_method": "exact",
+    "executed_at": "2026-11-21T04:00:01.250000Z",
+    "execution": {
+        "engine": "aer",
+        "engine_version": "0.18.2",
+        "simulated": True,
+        "seed": 7,
+        "calibration_id": None,
+        "duration_ms": 312,
+    },
+    "pqc_signature": "TUwtRFNBLTY1IHNpZ25hdHVyZSwgMzMwOSBieXRlcw==",
+    "key_id": "vajra-2026-11",
+    "audit_hash": _HASH,
+    "blockchain_anchor": ANCHOR,
+}
+ANCHOR_FOUND = {
+    "blockchain_anchor": ANCHOR,
+    "leaf": '{"audit_hash":"sha256:2f4a…","kid":"vajra-2026-11","sig_sha256":"sha256:91c0…",'
+    '"type":"qmumma.result/v1","v":1}',
+    "leaf_index": 41,
+    "tree_size": 42,
+    "inclusion": ["XcnaeacGWamtVZy3Ad7Zoqudgjqtb0lgz+Nw7/RgQyg="],
+    "checkpoint": _CHECKPOINT,
+}
+KEY_SET = {
+    "keys": [{"kty": "AKP", "alg": "ML-DSA-65", "use": "sig", "kid": "vajra-2026-11", "pub": "ML-DSA-65_public_key"}]
+}
+VERIFIED = {
+    "valid": False,
+    "checks": [
+        {"name": "audit_hash", "ok": False, "detail": "the record hashes to sha256:77ab…, not to sha256:2f4a…"},
+        {"name": "signature", "ok": False, "detail": "vajra-2026-11 did not sign this record"},
+        {"name": "anchor", "ok": True, "detail": "entry 41 of the log"},
+    ],
+}
+_ALGORITHM = {
+    "id": "vqe.molecular.v2",
+    "name": "VQE Molecular Simulation",
+    "category": "drug_discovery",
+    "version": "2.0.0",
+    "description": "Ground-state energy of a small molecule by the variational quantum eigensolver.",
+    "max_qubits": 8,
+    "cost_usd": 50.0,
+    "hardware": ["sim.statevector"],
+    "required_parameters": ["molecule"],
+}
+ALGORITHMS = {"algorithms": [_ALGORITHM]}
+ALGORITHM = {
+    **_ALGORITHM,
+    "parameters": {
+        "type": "object",
+        "properties": {"molecule": {"type": "string", "enum": ["H2", "LiH", "H2O"]}},
+        "required": ["molecule"],
+    },
+    "result": {"type": "object", "properties": {"energy_hartree": {"type": "number"}}},
+    "availability": [
+        {"hardware": "sim.statevector", "status": "online", "queue_depth": 0, "estimated_wait_ms": 0}
+    ],
+    "queue_depth": 0,
+    "example": {"request": SUBMIT_VQE, "result": {"energy_hartree": -74.9705}},
+}
+
+
+def one(summary: str, value: Any) -> dict[str, Example]:  # noqa: ANN401 - any JSON value
+    """A single example, under the name that OpenAPI asks for."""
+    return {"example": Example(summary=summary, value=value)}

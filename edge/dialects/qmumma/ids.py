@@ -1,0 +1,33 @@
+"""How ids are shown: a job's UUID as `qm_job_<32 hex>`, a log entry's hash as `vajra://txid/<64 hex>`."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+JOB_ID_PATTERN = "^qm_job_[0-9a-f]{32}$"
+ANCHOR_PATTERN = "^vajra://txid/[0-9a-f]{64}$"
+_JOB_ID = re.compile(r"qm_job_([0-9a-f]{32})")
+_ANCHOR = re.compile(r"(?:vajra://txid/)?([0-9a-fA-F]{64})")
+
+
+def shown_job_id(job_id: str) -> str:
+    """The public id of the job with a canonical UUID."""
+    return f"qm_job_{job_id.replace('-', '')}"
+
+
+def job_id_of(shown: str) -> str | None:
+    """The canonical UUID behind a public id, or None where it is none."""
+    match = _JOB_ID.fullmatch(shown)
+    return str(uuid.UUID(match[1])) if match else None
+
+
+def shown_anchor(leaf_hash: bytes) -> str:
+    """The public name of a log entry."""
+    return f"vajra://txid/{leaf_hash.hex()}"
+
+
+def leaf_hash_of(shown: str) -> bytes | None:
+    """The 32-byte leaf hash behind an anchor, with or without its scheme, or None where it is none."""
+    match = _ANCHOR.fullmatch(shown)
+    return bytes.fromhex(match[1]) if match else None

@@ -1,0 +1,195 @@
+"""The declarations of the operations on jobs."""
+
+from __future__ import annotations
+
+from edge.dialects.qmumma import examples
+from edge.dialects.qmumma.answers import Job, JobPage, JobSummary, SubmittedJob
+from edge.dialects.qmumma.examples import one
+from edge.dialects.qmumma.ids import JOB_ID_PATTERN
+from edge.dialects.qmumma.job_events import JobEvents
+from edge.dialects.qmumma.jobs import Jobs
+from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
+from edge.operations import Example, HeaderField, Nothing, Operation, Outcome, PathField
+
+_JOB_ID = PathField(
+    name="job_id",
+    description="The job's id, as its submission answered it. A job of another team does not exist for you.",
+    schema={"type": "string", "pattern": JOB_ID_PATTERN},
+    example=examples.JOB_ID,
+)
+_NO_JOB = "There is no such job, or it belongs to another team."
+_IDEMPOTENCY = HeaderField(
+    name="Idempotency-Key",
+    description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each team. A repeat with "
+    "the same body answers the first status and body with `Idempotency-Replayed: true`, and makes no second job; "
+    "with another body it is 409. Refused requests are not kept.",
+    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    example="order-2026-11-21-17",
+)
+_IF_NONE_MATCH = HeaderField(
+    name="If-None-Match",
+    description="The `ETag` of what you have; answered by 304 while nothing has changed.",
+    schema={"type": "string", "maxLength": 256},
+    example='"3"',
+)
+_LAST_EVENT_ID = HeaderField(
+    name="Last-Event-ID",
+    description="The id of the last event you saw; the stream goes on after it. Browsers send it by themselves.",
+    schema={"type": "string", "pattern": "^[0-9]{1,18}$"},
+    example="3",
+)
+
+
+def job_operations(jobs: Jobs, events: JobEvents) -> list[Operation]:
+    """Everything under `/v1/jobs`."""
+    return [_submit(jobs), _get(jobs), _list(jobs), _cancel(jobs), _events(events)]
+
+
+def _submit(jobs: Jobs) -> Operation:
+    return Operation(
+        id="submitJob",
+        method="POST",
+        path="/v1/jobs/submit",
+        handler=jobs.submit,
+        tag="Jobs",
+        summary="Submit a quantum job",
+        description="Validates the job, chooses its backend, holds its price and queues it. Nothing is stored or held "
+        "before everything is valid. Answered before the job runs: poll its `Location`, wait with `?wait=`, or follow "
+        "its events. Failed hardware jobs are never billed.",
+        body=SubmitJob,
+        body_examples={
+            "vqe": Example(summary="Ground-state energy of water", value=examples.SUBMIT_VQE),
+            "circuit": Example(summary="A Bell pair in OpenQASM 2", value=examples.SUBMIT_CIRCUIT),
+        },
+        header_fields=(_IDEMPOTENCY,),
+        outcomes=(
+            Outcome(
+                status=202,
+                description="The job is queued.",
+                kind=SubmittedJob,
+                headers={
+                    "Location": "Where to read the job.",
+                    "Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key.",
+                },
+                examples=one("A queued job", examples.SUBMITTED),
+            ),
+        ),
+        errors={
+            402: "The team's budget does not cover the job.",
+            403: "The plan has no priority queue, or its jobs of the month are used up.",
+            404: "`algorithm_id` is unknown.",
+            409: "`Idempotency-Key` was used with another body.",
+            503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job now. `server_error`: a "
+            "part of the service does not answer.",
+        },
+    )
+
+
+def _get(jobs: Jobs) -> Operation:
+    return Operation(
+        id="getJob",
+        method="GET",
+        path="/v1/jobs/{job_id}",
+        handler=jobs.get,
+        tag="Jobs",
+        summary="Poll job status and result",
+        description="Cheap to poll: send the `ETag` back as `If-None-Match`, and let `wait` hold the answer until there is "
+        "news. A completed job carries its signature, audit hash and anchor; verify it offline with `qmumma verify`.",
+        query=ReadJob,
+        path_fields=(_JOB_ID,),
+        header_fields=(_IF_NONE_MATCH,),
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The job as it is.",
+                kind=Job,
+                headers={"ETag": "Changes with the job."},
+                examples={
+                    "completed": Example(summary="Completed", value=examples.COMPLETED),
+                    "running": Example(summary="Running", value=examples.RUNNING),
+                    "failed": Example(summary="Failed", value=examples.FAILED),
+                },
+            ),
+            Outcome(status=304, description="Nothing has changed since the `ETag` that was sent."),
+        ),
+        errors={400: "A query parameter is wrong; `param` names it.", 404: _NO_JOB},
+    )
+
+
+def _list(jobs: Jobs) -> Operation:
+    return Operation(
+        id="listJobs",
+        method="GET",
+        path="/v1/jobs",
+        handler=jobs.list,
+        tag="Jobs",
+        summary="List jobs",
+        description="The team's jobs, newest first, without results. For the next page, pass the last job's id as `after`.",
+        query=ListJobs,
+        outcomes=(
+            Outcome(
+                status=200,
+                description="A page of jobs.",
+                kind=JobPage,
+                examples=one("A page of one", {"jobs": [examples.RUNNING], "has_more": False}),
+            ),
+        ),
+        errors={
+            400: "A query parameter is wrong; `param` names it.",
+            404: "The job in `before` or `after` does not exist.",
+        },
+    )
+
+
+def _cancel(jobs: Jobs) -> Operation:
+    return Operation(
+        id="cancelJob",
+        method="POST",
+        path="/v1/jobs/{job_id}/cancel",
+        handler=jobs.cancel,
+        tag="Jobs",
+        summary="Cancel a job",
+        description="Ends a job that has not ended and gives back its hold. One that is running stays `running` until its "
+        "worker has let go. The body may be empty.",
+        body=Nothing,
+        body_optional=True,
+        body_examples=one("Nothing to say", {}),
+        path_fields=(_JOB_ID,),
+        outcomes=(
+            Outcome(
+                status=202,
+                description="The job as it is now.",
+                kind=JobSummary,
+                examples=one("Cancelled", examples.CANCELLED),
+            ),
+        ),
+        errors={404: _NO_JOB, 409: "The job has already ended."},
+    )
+
+
+def _events(events: JobEvents) -> Operation:
+    return Operation(
+        id="streamJobEvents",
+        method="GET",
+        path="/v1/jobs/{job_id}/events",
+        handler=events.stream,
+        tag="Jobs",
+        summary="Follow a job",
+        description="Server-sent events: the job as it is, then again at every change, until it has ended. `event` is "
+        "`job.<status>`, `data` is what `GET /v1/jobs/{job_id}` answers, `id` is for `Last-Event-ID`. Comments keep the "
+        "connection open.",
+        path_fields=(_JOB_ID,),
+        header_fields=(_LAST_EVENT_ID,),
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The stream.",
+                media_type="text/event-stream",
+                examples=one("Two events", 'id: 2\nevent: job.running\ndata: {"job_id":"qm_job_0199…"}\n\n'),
+            ),
+            Outcome(
+                status=204, description="The job has ended and `Last-Event-ID` is its last event: do not come back."
+            ),
+        ),
+        errors={400: "`Last-Event-ID` is no id of an event.", 404: _NO_JOB},
+    )

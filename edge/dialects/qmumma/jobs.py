@@ -1,0 +1,166 @@
+"""Jobs over HTTP: submit, read, list, cancel. Each converts, calls one RPC, and converts back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from edge.dialects.qmumma.answers import JobPage
+from edge.dialects.qmumma.idempotency import REPLAYED, fingerprint, idempotency_key, own_key
+from edge.dialects.qmumma.ids import job_id_of, shown_job_id
+from edge.dialects.qmumma.parameters import parameters_of
+from edge.dialects.qmumma.rendering import (
+    PRIORITY_BY_WORD,
+    STATE_BY_STATUS,
+    etag,
+    has_ended,
+    job_body,
+    proof_of,
+    submitted,
+    summary,
+)
+from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
+from edge.dialects.qmumma.watching import WatchEnded, watching
+from edge.dialects.qmumma.webhook_urls import check_webhook_url
+from edge.errors import Refusal
+from edge.exchange import JSON, REVALIDATE, Answer, Request, etag_matches, json_answer
+from edge.limits import OpenStreams
+from edge.operations import Nothing
+from qm.execution.v1 import execution_pb2 as pb
+from qm.signing.v1.signing_pb2 import GetAnchorRequest
+from qm.type.v1.money_pb2 import Money
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
+    from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
+
+
+class Jobs:
+    """The operations on jobs, except the stream of events."""
+
+    def __init__(
+        self,
+        execution: ExecutionServiceAsyncStub,
+        signing: SigningServiceAsyncStub,
+        *,
+        streams: OpenStreams,
+        allow_http_webhooks: bool,
+    ) -> None:
+        """Call `execution` for jobs and `signing` for proofs."""
+        self._execution = execution
+        self._signing = signing
+        self._streams = streams
+        self._allow_http = allow_http_webhooks
+
+    async def submit(self, request: Request[SubmitJob, Nothing]) -> Answer:
+        """Answer `POST /v1/jobs/submit`."""
+        key = idempotency_key(request.headers)
+        message = self._submission(request.body)
+        message.requester.CopyFrom(request.requester)
+        message.request_id = key or own_key()
+        message.fingerprint = fingerprint("POST /v1/jobs/submit", request.parsed_body)
+        response = await self._execution.SubmitJob(message)
+        location = f"/v1/jobs/{shown_job_id(response.job.job_id)}".encode()
+        headers = [(b"location", location)]
+        if key is not None and response.replayed:
+            headers.append(REPLAYED)
+        return json_answer(submitted(response), status=202, headers=headers)
+
+    async def get(self, request: Request[Nothing, ReadJob]) -> Answer:
+        """Answer `GET /v1/jobs/{job_id}`."""
+        job = await self.find(request)
+        with_proof = request.query.include == "proof"
+        known = request.headers.get(b"if-none-match")
+        unchanged = known is None or etag_matches(known, etag(job, with_proof=with_proof))
+        if request.query.wait and unchanged and not has_ended(job):
+            job = await self._changed(request, job)
+        tag = etag(job, with_proof=with_proof)
+        headers = [(b"etag", tag), REVALIDATE]
+        if etag_matches(known, tag):
+            return Answer(304, headers=headers)
+        proof = None
+        if with_proof and job.state == pb.JOB_STATE_COMPLETED:
+            anchor = await self._signing.GetAnchor(GetAnchorRequest(leaf_hash=job.seal.leaf_hash))
+            proof = proof_of(job.record, anchor)
+        return Answer(200, job_body(job, proof), JSON, headers)
+
+    async def list(self, request: Request[Nothing, ListJobs]) -> Answer:
+        """Answer `GET /v1/jobs`."""
+        query = request.query
+        if query.before is not UNSET and query.after is not UNSET:
+            message = "before: cannot be given together with after"
+            raise Refusal(400, message, param="before", reason="INVALID_FIELD")
+        response = await self._execution.ListJobs(
+            pb.ListJobsRequest(
+                requester=request.requester,
+                page_size=query.limit,
+                before_job_id="" if query.before is UNSET else _known_form(query.before),
+                after_job_id="" if query.after is UNSET else _known_form(query.after),
+                state=pb.JOB_STATE_UNSPECIFIED if query.status is UNSET else STATE_BY_STATUS[query.status],
+            )
+        )
+        return json_answer(JobPage([summary(job) for job in response.jobs], response.has_more))
+
+    async def cancel(self, request: Request[Nothing, Nothing]) -> Answer:
+        """Answer `POST /v1/jobs/{job_id}/cancel`."""
+        message = pb.CancelJobRequest(requester=request.requester, job_id=path_job_id(request))
+        response = await self._execution.CancelJob(message)
+        return json_answer(summary(response.job), status=202)
+
+    async def find(self, request: Request[Any, Any]) -> pb.Job:
+        """The job in the path; raises Refusal or MeshError where there is none."""
+        message = pb.GetJobRequest(requester=request.requester, job_id=path_job_id(request))
+        return (await self._execution.GetJob(message)).job
+
+    def states(self, request: Request[Any, Any], after_version: int) -> AsyncIterator[pb.WatchJobResponse]:
+        """The states of the job in the path that come after a version."""
+        message = pb.WatchJobRequest(
+            requester=request.requester, job_id=path_job_id(request), after_version=after_version
+        )
+        return aiter(self._execution.WatchJob(message))
+
+    async def _changed(self, request: Request[Nothing, ReadJob], job: pb.Job) -> pb.Job:
+        """The job once it differs from `job`, or `job` itself when the wait is over before that."""
+        self._streams.check(request.requester.team_id)
+        with self._streams.hold(request.requester.team_id):
+            async with watching(self.states(request, job.version), request) as watch:
+                try:
+                    return await watch.next(request.query.wait) or job
+                except WatchEnded:
+                    return job
+
+    def _submission(self, body: SubmitJob) -> pb.SubmitJobRequest:
+        webhook_url = ""
+        if body.webhook_url is not UNSET:
+            webhook_url = check_webhook_url(body.webhook_url, allow_http=self._allow_http)
+        max_cost = None
+        if body.max_cost_usd is not UNSET:
+            max_cost = Money(currency_code="USD", micros=body.max_cost_usd.micros)
+        return pb.SubmitJobRequest(
+            algorithm_id=body.algorithm_id,
+            hardware=body.hardware,
+            shot_count=body.shots,
+            parameters=parameters_of(body.parameters),
+            priority=PRIORITY_BY_WORD[body.priority],
+            webhook_url=webhook_url,
+            seed=None if body.seed is UNSET else body.seed,
+            max_cost=max_cost,
+        )
+
+
+def path_job_id(request: Request[Any, Any]) -> str:
+    """The canonical id of the job in the path; what cannot be a job's id is one that does not exist."""
+    job_id = job_id_of(request.path["job_id"])
+    if job_id is None:
+        message = "There is no such job. Ids look like qm_job_ and 32 hexadecimal digits."
+        raise Refusal(404, message, reason="JOB_NOT_FOUND")
+    return job_id
+
+
+def _known_form(shown: str) -> str:
+    job_id = job_id_of(shown)
+    assert job_id is not None  # noqa: S101 - the query's pattern has seen to it
+    return job_id

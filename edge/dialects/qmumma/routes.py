@@ -1,0 +1,55 @@
+"""All operations of the Q-MUMMA dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.dialects import Dialect
+from edge.dialects.qmumma.algorithm_routes import algorithm_operations
+from edge.dialects.qmumma.algorithms import Algorithms
+from edge.dialects.qmumma.description import document
+from edge.dialects.qmumma.errors import error_bodies
+from edge.dialects.qmumma.job_events import HEARTBEAT_SECONDS, JobEvents
+from edge.dialects.qmumma.job_routes import job_operations
+from edge.dialects.qmumma.jobs import Jobs
+from edge.dialects.qmumma.proof import Proofs
+from edge.dialects.qmumma.proof_routes import proof_operations
+from edge.dialects.qmumma.verification import Verifier
+from edge.documentation.pages import document_operations
+from edge.limits import OpenStreams
+from edge.openapi import openapi
+
+if TYPE_CHECKING:
+    from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
+    from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
+
+VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator decides about this dialect."""
+
+    public_url: str = "https://api.qmumma.com"
+    """Where clients reach this edge, without a path."""
+    allow_http_webhooks: bool = False
+    streams_per_team: int = 100
+    """Event streams and waiting reads that a team may hold open at this process."""
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+
+
+def qmumma(
+    execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings
+) -> Dialect:
+    """The dialect over these services, with its document and the pages that show it."""
+    streams = OpenStreams(settings.streams_per_team)
+    jobs = Jobs(execution, signing, streams=streams, allow_http_webhooks=settings.allow_http_webhooks)
+    events = JobEvents(jobs, streams=streams, heartbeat_seconds=settings.heartbeat_seconds)
+    operations = [
+        *job_operations(jobs, events),
+        *algorithm_operations(Algorithms(execution)),
+        *proof_operations(Proofs(signing), Verifier(signing)),
+    ]
+    text = openapi(document(settings.public_url, VERSION), operations)
+    return Dialect([*operations, *document_operations(text)], error_bodies(settings.public_url))

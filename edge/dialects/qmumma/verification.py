@@ -1,0 +1,104 @@
+"""Is this answer genuine? `POST /v1/verify` asks signing about the record and its seal; a proof that came along goes
+through the same checks as `qmumma verify` makes offline, with the keys of the moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+from msgspec import UNSET
+
+from edge.bodies import LARGE_BYTES
+from edge.dialects.qmumma.ids import leaf_hash_of
+from edge.dialects.qmumma.proof import Check, Verification, key_set, log_keys_text
+from edge.dialects.qmumma.requests import VerifyResult
+from edge.errors import Refusal
+from edge.exchange import Answer, Request, json_answer
+from edge.operations import Nothing
+from edge.values import canonical, encode
+from qm.signing.v1 import signing_pb2 as pb
+from qmumma.exact import UnreadableError
+from qmumma.verification import verify
+
+if TYPE_CHECKING:
+    from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
+
+PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
+RECORD_TYPE = "qmumma.result/v1"
+
+
+class Verifier:
+    """Checks answers that someone holds."""
+
+    def __init__(self, signing: SigningServiceAsyncStub) -> None:
+        """Ask `signing`, which has the log."""
+        self._signing = signing
+
+    async def verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
+        """Answer `POST /v1/verify`."""
+        members: dict[str, Any] = request.parsed_body
+        checks = await self._record_checks(request.body, members)
+        if request.body.proof is not UNSET:
+            checks += await self._proof_checks(members)
+        return json_answer(Verification(valid=all(check.ok for check in checks), checks=checks))
+
+    async def _record_checks(self, body: VerifyResult, members: dict[str, Any]) -> list[Check]:
+        record = {name: value for name, value in members.items() if name not in PROOF_MEMBERS}
+        index = body.proof.get("leaf_index") if body.proof is not UNSET else None
+        seal = pb.Seal(
+            audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
+            signature=_signature(body.pqc_signature),
+            key_id=body.key_id,
+            leaf_hash=leaf_hash_of(body.blockchain_anchor),
+            leaf_index=index if type(index) is int and 0 <= index < 2**53 else 0,
+        )
+        message = pb.VerifyRecordRequest(record=await _canonical_record(record), seal=seal)
+        response = await self._signing.VerifyRecord(message)
+        return [Check(check.name, check.ok, check.detail) for check in response.checks]
+
+    async def _proof_checks(self, members: dict[str, Any]) -> list[Check]:
+        keys = await self._signing.ListKeys(pb.ListKeysRequest())
+        # The offline verifier knows the record's type by itself; a wrong one was named by signing.
+        held = canonical({name: value for name, value in members.items() if name != "type"})
+        try:
+            report = await asyncio.to_thread(verify, held, encode(key_set(keys)), log_keys_text(keys))
+        except UnreadableError as error:
+            raise Refusal(400, f"proof: {error}", param="proof", reason="INVALID_FIELD") from None
+        return [Check(check.name, check.ok, check.detail) for check in report.checks]
+
+
+async def _canonical_record(record: dict[str, Any]) -> bytes:
+    large = len(canonical(record)) > LARGE_BYTES
+    try:
+        return await asyncio.to_thread(_rfc8785, record) if large else _rfc8785(record)
+    except (rfc8785.CanonicalizationError, OverflowError) as error:
+        message = f"The body holds a number that RFC 8785 does not carry exactly: {str(error)[:200]}"
+        raise Refusal(400, message, reason="INVALID_FIELD") from None
+
+
+def _rfc8785(record: dict[str, Any]) -> bytes:
+    return rfc8785.dumps(_as_doubles(record))
+
+
+def _as_doubles(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _as_doubles(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_doubles(inner) for inner in value]
+    return value
+
+
+def _signature(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        message = "pqc_signature: must be base64"
+        raise Refusal(400, message, param="pqc_signature", reason="INVALID_FIELD") from None
