@@ -353,9 +353,9 @@ class SubmitJobRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Is the caller's idempotency key; empty for none."""
+    """Makes a repeat return the first job: the public caller's idempotency key, or one made up for the public request."""
     fingerprint: _builtins.bytes
-    """Is SHA-256 of the request that the key was sent with; 32 bytes, empty without a key."""
+    """Is SHA-256 of the public request, which a repeat has to match."""
     algorithm_id: _builtins.str
     """Names the algorithm."""
     hardware: _builtins.str
@@ -499,7 +499,7 @@ class ListJobsRequest(_message.Message):
     page_size: _builtins.int
     """Bounds the page."""
     after_job_id: _builtins.str
-    """Starts after (older than) this job; empty for the newest. An unknown id is NOT_FOUND."""
+    """Starts after (older than) this job; empty for the newest."""
     before_job_id: _builtins.str
     """Ends before (newer than) this job, nearest first then turned around; empty for none."""
     state: Global___JobState.ValueType

@@ -1,0 +1,58 @@
+# Q-MUMMA on one machine. `make help` lists the targets; everything lands in .venv and .local and nowhere else.
+
+SHELL := /bin/bash
+UV_VERSION := 0.13.9
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+BIN := .venv/bin
+STATE ?= .local
+PORT ?= 8080
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONUNBUFFERED := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint generate bench clean
+
+help: ## show this list
+	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nSettings: STATE=%s (data and keys), PORT=%s (REST edge)\n' '$(STATE)' '$(PORT)'
+
+setup: .venv/.ready ## install everything that the project needs (once; needs a package index)
+
+$(UV):
+	@echo '· installing uv $(UV_VERSION)'
+	@python3 -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'
+
+.venv/.ready: pyproject.toml sdks/python/pyproject.toml uv.lock $(UV)
+	@echo '· installing the packages of uv.lock'
+	@$(UV) sync --frozen --compile-bytecode --quiet
+	@touch $@
+
+demo: setup ## start the mesh, run a molecule through it, check the proof offline, stop
+	@$(BIN)/python -m deploy.local demo --state $(STATE) --port $(PORT)
+
+up: setup ## start the mesh on 127.0.0.1:$(PORT) and stay up until Ctrl-C
+	@$(BIN)/python -m deploy.local up --state $(STATE) --port $(PORT)
+
+test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
+	@$(BIN)/pytest tests
+
+lint: setup ## check style, types, imports between packages, and the protos
+	@$(BIN)/ruff format --check --quiet . && echo '· format: ok'
+	@$(BIN)/ruff check --quiet . && echo '· style: ok'
+	@$(BIN)/mypy && echo '· types: ok'
+	@$(BIN)/lint-imports --no-cache && echo '· imports: ok'
+	@$(BIN)/buf lint && $(BIN)/buf breaking --against protos/baseline.binpb && echo '· protos: ok'
+
+generate: setup ## write the Python of the protos anew
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
+
+bench: setup ## measure, side by side with rivals and limits (about 5 minutes)
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## stop nothing, remove what is made: state, environment, caches
+	@rm -rf $(STATE) .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

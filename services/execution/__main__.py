@@ -1,0 +1,64 @@
+"""The execution service: accepts jobs, tells of them, sweeps up after crashes. Workers are processes of their own."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from qm.execution.v1 import execution_pb2
+
+from mesh.identity import now
+from mesh.outbox import Outbox
+from mesh.process import Process, run
+from mesh.streams import JOBS_EVENTS
+from services.execution.algorithms.listing import load_catalogue
+from services.execution.cancel import Cancellations
+from services.execution.children import Children
+from services.execution.config import ExecutionConfig
+from services.execution.intake import Intake
+from services.execution.market import Market
+from services.execution.peers import Peers
+from services.execution.service import ExecutionService
+from services.execution.store import Store
+from services.execution.sweep import Sweeper
+from services.execution.watch import Watchers
+
+
+async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> None:
+    """Connect the parts."""
+    database = await process.database()
+    events = await process.events()
+    outbox = Outbox(database, events)
+    outbox.start()
+    process.on_close(outbox.close)
+    store = Store(database, outbox)
+    children = Children(config.parser_count, memory_bytes=config.parser_memory_bytes)
+    await children.start()
+    process.on_close(children.close)
+    peers = Peers.of(process)
+    catalogue = load_catalogue()
+    intake = Intake(store, catalogue, children, peers, now)
+    process.on_close(intake.close)
+    watchers = Watchers()
+    await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)
+    sweeper = Sweeper(
+        store,
+        peers.billing,
+        stalled_after=dt.timedelta(seconds=config.stalled_seconds),
+        hold_age=dt.timedelta(seconds=config.hold_seconds),
+        clock=now,
+    )
+    process.background(sweeper.run(config.sweep_seconds), "sweeper")
+    process.server.add(
+        execution_pb2.DESCRIPTOR.services_by_name["ExecutionService"],
+        ExecutionService(
+            store,
+            intake,
+            Market(catalogue, store, peers.routing),
+            watchers,
+            Cancellations(store, peers.billing, events, now),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    run("execution", ExecutionConfig, wire)

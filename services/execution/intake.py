@@ -1,0 +1,207 @@
+"""How a job is accepted: measured, routed, its money held, stored and queued in one commit.
+
+Nothing is stored or billed before everything is known to be right. If the process dies between the hold and the
+commit, the sweeper gives the money back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import rfc8785
+import uuid_utils.compat
+from google.protobuf import json_format
+from qm.billing.v1 import billing_pb2
+from qm.execution.v1 import execution_pb2 as pb
+from qm.routing.v1 import routing_pb2
+
+from mesh.batch import Batcher
+from mesh.errors import Conflict, InvalidArgument, MeshError, ResourceExhausted
+from services.execution import task
+from services.execution.algorithms.algorithm import ParameterError
+from services.execution.algorithms.listing import Algorithm, Catalogue
+from services.execution.children import Children, EngineFault
+from services.execution.engines.seeds import derive_seed
+from services.execution.job import Job, JobId, NewJob, Priority
+from services.execution.market import find
+from services.execution.messages import money
+from services.execution.peers import Peers
+from services.execution.programs.features import Features
+from services.execution.store import Store
+
+DESCRIBE_SECONDS = 3.0
+"""How long a program may take to be parsed and measured."""
+KNOWN_PROGRAMS = 4096
+"""Programs whose features are remembered: the same circuit is often sent again."""
+
+
+class Intake:
+    """Accepts jobs."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        children: Children,
+        peers: Peers,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Measure programs in `children`, and commit in groups to `store`."""
+        self._store = store
+        self._catalogue = catalogue
+        self._children = children
+        self._peers = peers
+        self._clock = clock
+        self._features: OrderedDict[tuple[str, bytes], routing_pb2.Features] = OrderedDict()
+        self._in_flight: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._commits: Batcher[NewJob, bool] = Batcher(self._commit)
+
+    async def submit(self, request: pb.SubmitJobRequest) -> tuple[Job, bool]:
+        """The accepted job, and whether an earlier request with the same id made it; raises MeshError."""
+        key = (request.requester.team_id, request.request_id)
+        while (earlier := self._in_flight.get(key)) is not None:
+            await earlier
+        done = self._in_flight[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._submit(request)
+        finally:
+            del self._in_flight[key]
+            done.set_result(None)
+
+    async def close(self) -> None:
+        """Commit what waits."""
+        await self._commits.close()
+
+    async def _submit(self, request: pb.SubmitJobRequest) -> tuple[Job, bool]:
+        try:
+            new = await self._prepare(request)
+        except MeshError:
+            # A repeat must get its job even where a new one would be refused, for want of money for instance.
+            if (job := await self._replay(request)) is not None:
+                return job, True
+            raise
+        # If this raises, it is unknown whether the job is stored: a repeat finds out, the sweeper looks after the hold.
+        if await self._commits.add(new):
+            return Job.accepted(new), False
+        await self._peers.billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(new.job_id)))
+        job = await self._replay(request)
+        if job is None:
+            raise Conflict("another request with this key is being worked on; repeat it", reason="REQUEST_IN_FLIGHT")
+        return job, True
+
+    async def _prepare(self, request: pb.SubmitJobRequest) -> NewJob:
+        algorithm = find(self._catalogue, request.algorithm_id)
+        parameters = _canonical(json_format.MessageToDict(request.parameters))
+        features = await self._measure(algorithm, parameters)
+        job_id = JobId(uuid_utils.compat.uuid7())
+        decision = await self._route(request, job_id, features)
+        hold = await self._hold(request, job_id, algorithm.facts.price_micros + decision.backend.price.micros)
+        return NewJob(
+            job_id=job_id,
+            requester=request.requester,
+            request_id=request.request_id,
+            fingerprint=request.fingerprint,
+            algorithm_id=algorithm.id,
+            parameters=parameters,
+            requested_hardware=request.hardware,
+            shot_count=request.shot_count,
+            priority=Priority(request.priority),
+            seed=request.seed if request.HasField("seed") else derive_seed(str(job_id)),
+            webhook_url=request.webhook_url,
+            decision=decision,
+            cost=hold.amount.micros,
+            create_time=self._clock(),
+        )
+
+    async def _measure(self, algorithm: Algorithm, parameters: bytes) -> routing_pb2.Features:
+        key = (algorithm.id, hashlib.sha256(parameters).digest())
+        known = self._features.get(key)
+        if known is not None:
+            self._features.move_to_end(key)
+            return known
+        checked = _checked(algorithm, parameters)
+        try:
+            answer = await self._children.call(task.Describe(algorithm.id, checked), timeout=DESCRIBE_SECONDS)
+        except (ResourceExhausted, EngineFault) as error:
+            message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
+            raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error
+        if not isinstance(answer, task.Description):
+            raise TypeError(f"{type(answer).__name__} is no description")
+        features = self._features[key] = features_message(answer.features)
+        if len(self._features) > KNOWN_PROGRAMS:
+            self._features.popitem(last=False)
+        return features
+
+    async def _route(
+        self, request: pb.SubmitJobRequest, job_id: JobId, features: routing_pb2.Features
+    ) -> routing_pb2.Decision:
+        response = await self._peers.routing.ChooseBackend(
+            routing_pb2.ChooseBackendRequest(
+                job_id=str(job_id),
+                requester=request.requester,
+                hardware=request.hardware,
+                features=features,
+                shot_count=request.shot_count,
+            )
+        )
+        return response.decision
+
+    async def _hold(self, request: pb.SubmitJobRequest, job_id: JobId, price: int) -> billing_pb2.Hold:
+        response = await self._peers.billing.HoldFunds(
+            billing_pb2.HoldFundsRequest(
+                job_id=str(job_id),
+                requester=request.requester,
+                price=money(price),
+                priority=request.priority == pb.PRIORITY_PRIORITY,
+                max_amount=request.max_cost if request.HasField("max_cost") else None,
+            )
+        )
+        return response.hold
+
+    async def _commit(self, jobs: list[NewJob]) -> list[bool | Exception]:
+        inserted = await self._store.insert(jobs)
+        return [job.job_id in inserted for job in jobs]
+
+    async def _replay(self, request: pb.SubmitJobRequest) -> Job | None:
+        job = await self._store.by_request(request.requester.team_id, request.request_id)
+        if job is not None and job.fingerprint != request.fingerprint:
+            message = "this Idempotency-Key was used with another request; use a new key for a new request"
+            raise Conflict(message, reason="IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key")
+        return job
+
+
+def features_message(features: Features) -> routing_pb2.Features:
+    """The features of a program as routing takes them."""
+    return routing_pb2.Features(
+        qubit_count=max(1, features.active_qubits),
+        clbit_count=features.num_clbits,
+        depth=features.depth,
+        gate_count=features.gate_count,
+        two_qubit_gate_count=features.two_qubit_gate_count,
+        clifford=features.clifford,
+        dynamic=features.dynamic,
+        entanglement_bound=features.cut_rank_bits,
+        circuit_count=1,
+    )
+
+
+def _checked(algorithm: Algorithm, parameters: bytes) -> bytes:
+    """The parameters with their defaults, as JSON; raises InvalidArgument naming what breaks the schema."""
+    try:
+        return json.dumps(algorithm.checked(json.loads(parameters))).encode()
+    except ParameterError as error:
+        raise InvalidArgument(str(error), reason=error.reason, field=error.path) from error
+
+
+def _canonical(parameters: dict[str, Any]) -> bytes:
+    try:
+        return rfc8785.dumps(parameters)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        message = f"parameters: {error}"
+        raise InvalidArgument(message, reason="INVALID_PARAMETERS", field="parameters") from error

@@ -1,0 +1,158 @@
+"""A job: its states, who may change it, and what it carries. Pure: no clock, no SQL, no gRPC."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NewType
+
+from qm.routing.v1 import routing_pb2
+from qm.signing.v1 import signing_pb2
+from qm.type.v1 import requester_pb2
+
+from mesh.errors import NotFound
+
+JobId = NewType("JobId", uuid.UUID)
+
+
+class State(IntEnum):
+    """Where a job is in its life; the numbers are those of the proto and of the table."""
+
+    QUEUED = 1
+    RUNNING = 2
+    COMPLETED = 3
+    FAILED = 4
+    CANCELLED = 5
+
+    @property
+    def word(self) -> str:
+        """The state in subjects and answers ("completed")."""
+        return self.name.lower()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can change any more."""
+        return self >= State.COMPLETED
+
+
+class Priority(IntEnum):
+    """The queue a job waits in; the numbers are those of the proto."""
+
+    STANDARD = 1
+    PRIORITY = 2
+
+    @property
+    def word(self) -> str:
+        """The priority in subjects and answers ("standard")."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job as it is accepted: everything that never changes, except the backend, which a reroute may change."""
+
+    job_id: JobId
+    requester: requester_pb2.Requester
+    request_id: str
+    """Unique in the team: a repeat finds this job."""
+    fingerprint: bytes
+    """SHA-256 of the public request; a repeat has to match it."""
+    algorithm_id: str
+    parameters: bytes = field(repr=False)
+    """Canonical JSON (RFC 8785)."""
+    requested_hardware: str
+    shot_count: int
+    priority: Priority
+    seed: int
+    webhook_url: str
+    decision: routing_pb2.Decision
+    cost: int
+    """Micro-dollars held for it."""
+    create_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as it is stored."""
+
+    job_id: JobId
+    requester: requester_pb2.Requester
+    fingerprint: bytes
+    algorithm_id: str
+    parameters: bytes = field(repr=False)
+    requested_hardware: str
+    backend: routing_pb2.Backend
+    """Where it runs now; differs from the decision's after a reroute."""
+    shot_count: int
+    priority: Priority
+    seed: int
+    webhook_url: str
+    decision: routing_pb2.Decision
+    cost: int
+    state: State
+    version: int
+    create_time: dt.datetime
+    update_time: dt.datetime
+    start_time: dt.datetime | None
+    end_time: dt.datetime | None
+    cancel_requested: bool
+    progress: float
+    progress_message: str
+    record: bytes | None = field(repr=False)
+    seal: signing_pb2.Seal | None
+    error_type: str | None
+    error_message: str | None
+
+    @classmethod
+    def accepted(cls, new: NewJob) -> Job:
+        """The job that a new one becomes with its commit."""
+        return cls(
+            job_id=new.job_id,
+            requester=new.requester,
+            fingerprint=new.fingerprint,
+            algorithm_id=new.algorithm_id,
+            parameters=new.parameters,
+            requested_hardware=new.requested_hardware,
+            backend=new.decision.backend,
+            shot_count=new.shot_count,
+            priority=new.priority,
+            seed=new.seed,
+            webhook_url=new.webhook_url,
+            decision=new.decision,
+            cost=new.cost,
+            state=State.QUEUED,
+            version=1,
+            create_time=new.create_time,
+            update_time=new.create_time,
+            start_time=None,
+            end_time=None,
+            cancel_requested=False,
+            progress=0.0,
+            progress_message="",
+            record=None,
+            seal=None,
+            error_type=None,
+            error_message=None,
+        )
+
+    @property
+    def rerouted(self) -> bool:
+        """Whether it runs elsewhere than was first decided."""
+        return self.backend.backend_id != self.decision.backend.backend_id
+
+    @property
+    def may_reroute(self) -> bool:
+        """Whether a fault of its backend may move it: once, and only where the caller named none."""
+        return self.requested_hardware == "auto" and not self.rerouted
+
+
+def public_id(job_id: JobId) -> str:
+    """The job's name in the Q-MUMMA dialect and in signed records."""
+    return f"qm_job_{job_id.hex}"
+
+
+def job_not_found() -> NotFound:
+    """What another team's job and no job at all look like."""
+    return NotFound("there is no such job in your team", reason="JOB_NOT_FOUND", field="job_id")

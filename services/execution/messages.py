@@ -1,0 +1,59 @@
+"""Between the domain's values and the wire."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qm.execution.v1 import execution_pb2 as pb
+from qm.type.v1 import money_pb2
+
+from services.execution.job import Job, State
+
+CURRENCY = "USD"
+
+
+def money(micros: int) -> money_pb2.Money:
+    """An amount of micro-dollars."""
+    return money_pb2.Money(currency_code=CURRENCY, micros=micros)
+
+
+def timestamp(moment: dt.datetime) -> Timestamp:
+    """A moment, to the microsecond."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
+    """A job as it is told; without its record in lists."""
+    free = job.state in (State.FAILED, State.CANCELLED)
+    message = pb.Job(
+        job_id=str(job.job_id),
+        team_id=job.requester.team_id,
+        algorithm_id=job.algorithm_id,
+        requested_hardware=job.requested_hardware,
+        backend_id=job.backend.backend_id,
+        shot_count=job.shot_count,
+        priority=pb.Priority.ValueType(job.priority),
+        state=pb.JobState.ValueType(job.state),
+        version=job.version,
+        decision=job.decision,
+        cost=money(0 if free else job.cost),
+        quoted_cost=money(job.cost),
+        create_time=timestamp(job.create_time),
+        progress=job.progress,
+        progress_message=job.progress_message,
+    )
+    if job.start_time is not None:
+        message.start_time.FromDatetime(job.start_time)
+    if job.end_time is not None:
+        message.end_time.FromDatetime(job.end_time)
+    if job.state is State.COMPLETED and job.seal is not None:
+        message.seal.CopyFrom(job.seal)
+        if with_record:
+            message.record = job.record or b""
+    if job.error_type is not None:
+        message.error.type = job.error_type
+        message.error.message = job.error_message or ""
+    return message

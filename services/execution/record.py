@@ -1,0 +1,58 @@
+"""The record of a completed job: what is signed, and what every dialect renders. Pure.
+
+Its members are those of the Q-MUMMA answer, so that a reader of that answer can check the seal without asking anyone.
+Numbers are what JSON can carry exactly: the seed, up to 2^63, is a decimal string.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+import rfc8785
+from qm.routing.v1 import routing_pb2
+
+from services.execution import task
+from services.execution.job import Job, public_id
+
+RECORD_TYPE = "qmumma.result/v1"
+MICROS = 1_000_000
+
+
+def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> bytes:
+    """The canonical record (RFC 8785) of what `outcome` says of `job`, run at `executed_at` (UTC)."""
+    simulated = job.backend.kind != routing_pb2.BACKEND_KIND_LIVE
+    record: dict[str, Any] = {
+        "type": RECORD_TYPE,
+        "job_id": public_id(job.job_id),
+        "status": "completed",
+        "algorithm_id": job.algorithm_id,
+        "parameters_hash": f"sha256:{hashlib.sha256(job.parameters).hexdigest()}",
+        "hardware": job.backend.backend_id,
+        "shots": job.shot_count,
+        "priority": job.priority.word,
+        "created_at": rfc3339(job.create_time),
+        "executed_at": rfc3339(executed_at),
+        "cost_usd": job.cost / MICROS,
+        "qubits": job.backend.qubit_count,
+        "qubits_used": outcome.qubits_used,
+        "result": outcome.result,
+        "fidelity": f"{100 * outcome.fidelity:.2f}%",
+        "fidelity_method": outcome.fidelity_method,
+        "execution": {
+            "engine": outcome.engine,
+            "engine_version": outcome.engine_version,
+            "method": job.backend.method,
+            "simulated": simulated,
+            "seed": str(job.seed),
+            "calibration_id": None,
+            "duration_ms": round(outcome.duration_ms, 3),
+        },
+    }
+    return rfc8785.dumps(record)
+
+
+def rfc3339(moment: dt.datetime) -> str:
+    """A moment in UTC, with microseconds and `Z`."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,87 @@
+"""The RPCs of execution: check, call, answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+from qm.execution.v1 import execution_pb2 as pb
+
+from mesh.call import Call
+from services.execution.cancel import Cancellations
+from services.execution.intake import Intake
+from services.execution.job import JobId, State, job_not_found
+from services.execution.market import Market
+from services.execution.messages import job_message
+from services.execution.store import Store
+from services.execution.watch import Watchers
+
+
+class ExecutionService:
+    """Jobs and the marketplace."""
+
+    def __init__(
+        self,
+        store: Store,
+        intake: Intake,
+        market: Market,
+        watchers: Watchers,
+        cancellations: Cancellations,
+    ) -> None:
+        """Serve what is in `store`."""
+        self._store = store
+        self._intake = intake
+        self._market = market
+        self._watchers = watchers
+        self._cancellations = cancellations
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, _call: Call) -> pb.SubmitJobResponse:
+        """Accept a job, once."""
+        job, replayed = await self._intake.submit(request)
+        return pb.SubmitJobResponse(job=job_message(job), replayed=replayed)
+
+    async def GetJob(self, request: pb.GetJobRequest, _call: Call) -> pb.GetJobResponse:
+        """Return a job of the team."""
+        job = await self._store.get(_job_id(request.job_id), request.requester.team_id)
+        if job is None:
+            raise job_not_found()
+        return pb.GetJobResponse(job=job_message(job))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, _call: Call) -> pb.ListJobsResponse:
+        """Return a page of the team's jobs, newest first."""
+        state = State(request.state) if request.state else None
+        team_id, size = request.requester.team_id, request.page_size
+        if request.before_job_id:
+            than = _job_id(request.before_job_id)
+            jobs, more = await self._store.newer(team_id, than=than, state=state, size=size)
+        else:
+            older = _job_id(request.after_job_id) if request.after_job_id else None
+            jobs, more = await self._store.older(team_id, than=older, state=state, size=size)
+        return pb.ListJobsResponse(jobs=[job_message(job, with_record=False) for job in jobs], has_more=more)
+
+    async def CancelJob(self, request: pb.CancelJobRequest, _call: Call) -> pb.CancelJobResponse:
+        """End a job that waits; ask the worker of one that runs to let go."""
+        job = await self._cancellations.cancel(_job_id(request.job_id), request.requester.team_id)
+        return pb.CancelJobResponse(job=job_message(job))
+
+    async def WatchJob(self, request: pb.WatchJobRequest, _call: Call) -> AsyncIterator[pb.WatchJobResponse]:
+        """Send the job on every change until it has ended."""
+        found = False
+        job_id, team_id = _job_id(request.job_id), request.requester.team_id
+        async for job in self._watchers.follow(self._store, job_id, team_id, request.after_version):
+            found = True
+            yield pb.WatchJobResponse(job=job_message(job))
+        if not found and await self._store.get(job_id, team_id) is None:
+            raise job_not_found()
+
+    async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest, _call: Call) -> pb.ListAlgorithmsResponse:
+        """Return the marketplace."""
+        return await self._market.summary()
+
+    async def GetAlgorithm(self, request: pb.GetAlgorithmRequest, _call: Call) -> pb.GetAlgorithmResponse:
+        """Return one algorithm with its schemas and where it can run."""
+        return await self._market.get(request.algorithm_id)
+
+
+def _job_id(text: str) -> JobId:
+    return JobId(uuid.UUID(text))

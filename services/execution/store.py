@@ -1,0 +1,327 @@
+"""The only SQL of execution. Names need no schema: the search path is execution's own.
+
+Every change of state writes its events to the outbox in the same statement or transaction. A worker's writes name the
+worker: once its lease has passed to another, they change nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import asyncpg
+import uuid_utils.compat
+from qm.execution.v1 import events_pb2, execution_pb2
+from qm.routing.v1 import routing_pb2
+from qm.signing.v1 import signing_pb2
+from qm.type.v1 import requester_pb2
+
+from mesh import outbox
+from mesh.database import Connection, Database
+from mesh.events import Message
+from mesh.streams import event_subject, work_subject
+from services.execution.job import Job, JobId, NewJob, Priority, State
+
+_INSERT = """
+INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
+                  parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
+                  decision, cost, create_time, update_time, state, version)
+SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::text[],
+                     $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
+                     $15::smallint[], $16::bigint[], $17::text[], $18::bytea[], $19::bigint[], $20::timestamptz[],
+                     $20::timestamptz[])
+ON CONFLICT (team_id, request_id) DO NOTHING
+RETURNING job_id
+"""
+
+_OLDER = """
+SELECT * FROM jobs
+WHERE team_id = $1 AND ($2::uuid IS NULL OR job_id < $2) AND ($3::smallint IS NULL OR state = $3)
+ORDER BY job_id DESC LIMIT $4
+"""
+
+_NEWER = """
+SELECT * FROM jobs
+WHERE team_id = $1 AND job_id > $2 AND ($3::smallint IS NULL OR state = $3)
+ORDER BY job_id LIMIT $4
+"""
+
+_CLAIM = """
+UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3 + $4::interval,
+                update_time = $3, start_time = coalesce(start_time, $3)
+WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time < $3))
+RETURNING *
+"""
+
+_END = """
+UPDATE jobs SET state = $3, version = version + 1, update_time = $4, end_time = $4, seal = $5,
+                error_type = $6, error_message = $7, worker = NULL, lease_end_time = NULL
+WHERE job_id = $1 AND state IN (1, 2) AND worker IS NOT DISTINCT FROM $2
+RETURNING *
+"""
+
+_STALLED = """
+UPDATE jobs SET update_time = $1 WHERE job_id IN (
+  SELECT job_id FROM jobs
+  WHERE state IN (1, 2) AND update_time < $2 AND coalesce(lease_end_time, $2) < $1
+  ORDER BY update_time LIMIT 500 FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+_RECENT = """
+SELECT extract(epoch FROM end_time - start_time)::float8 FROM jobs
+WHERE state = 3 AND backend_id = $1 ORDER BY job_id DESC LIMIT 50
+"""
+
+
+class Store:
+    """Jobs in PostgreSQL."""
+
+    def __init__(self, database: Database, messages: outbox.Outbox) -> None:
+        """Use the service's own schema, and publish through its outbox."""
+        self._database = database
+        self._outbox = messages
+
+    async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
+        """Accept jobs with their work in one commit; returns those inserted.
+
+        The others met an earlier job of their team with the same request_id.
+        """
+        messages = {job.job_id: [_work(job.job_id, job.decision.backend.pool, job.priority)] for job in jobs}
+        for job in jobs:
+            messages[job.job_id].append(_event(job.job_id, job.requester.team_id, State.QUEUED, 1, job.create_time))
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_INSERT, *_columns(jobs))
+            inserted = {JobId(row["job_id"]) for row in rows}
+            out = [message for job_id in inserted for message in messages[job_id]]
+            await outbox.insert(connection, out)
+        self._outbox.publish(out)
+        return inserted
+
+    async def get(self, job_id: JobId, team_id: str | None = None) -> Job | None:
+        """A job; with a team, only if it is that team's."""
+        row = await self._database.fetchrow(
+            "SELECT * FROM jobs WHERE job_id = $1 AND ($2::uuid IS NULL OR team_id = $2)", job_id, team_id
+        )
+        return _job(row) if row else None
+
+    async def by_request(self, team_id: str, request_id: str) -> Job | None:
+        """The job that a team's earlier request with this id made."""
+        row = await self._database.fetchrow(
+            "SELECT * FROM jobs WHERE team_id = $1 AND request_id = $2", team_id, request_id
+        )
+        return _job(row) if row else None
+
+    async def older(
+        self, team_id: str, *, than: JobId | None, state: State | None, size: int
+    ) -> tuple[list[Job], bool]:
+        """Up to `size` jobs of a team, newest first, from the newest or below `than`; and whether there are more."""
+        rows = await self._database.fetch(_OLDER, team_id, than, state, size + 1)
+        return [_job(row) for row in rows[:size]], len(rows) > size
+
+    async def newer(self, team_id: str, *, than: JobId, state: State | None, size: int) -> tuple[list[Job], bool]:
+        """The `size` jobs of a team next above `than`, newest first; and whether there are more above them."""
+        rows = await self._database.fetch(_NEWER, team_id, than, state, size + 1)
+        return [_job(row) for row in reversed(rows[:size])], len(rows) > size
+
+    async def claim(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> Job | None:
+        """Take a job for a worker; None where it has ended or another worker's lease still runs."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_CLAIM, job_id, worker, now, lease)
+            if row is None:
+                return None
+            job = _job(row)
+            messages = await self._tell(connection, job)
+        self._outbox.publish(messages)
+        return job
+
+    async def renew(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> bool | None:
+        """Extend a lease; None where it is another's now, else whether the team has asked to cancel."""
+        cancel_requested: bool | None = await self._database.fetchval(
+            "UPDATE jobs SET lease_end_time = $3 + $4::interval, update_time = $3"
+            " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING cancel_requested",
+            job_id, worker, now, lease,
+        )  # fmt: skip
+        return cancel_requested
+
+    async def report(self, job_id: JobId, worker: str, progress: float, message: str, now: dt.datetime) -> None:
+        """Note how far a running job is, and tell its watchers."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                "UPDATE jobs SET progress = $3, progress_message = $4, version = version + 1, update_time = $5"
+                " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
+                job_id, worker, progress, message, now,
+            )  # fmt: skip
+            messages = await self._tell(connection, _job(row)) if row else []
+        self._outbox.publish(messages)
+
+    async def keep_record(self, job_id: JobId, worker: str, record: bytes) -> bool:
+        """Keep a result before anything is told of it; False where the lease is lost."""
+        status = await self._database.execute(
+            "UPDATE jobs SET record = $3 WHERE job_id = $1 AND worker = $2 AND state = 2", job_id, worker, record
+        )
+        return status == "UPDATE 1"
+
+    async def move(self, job_id: JobId, worker: str, backend: routing_pb2.Backend, now: dt.datetime) -> Job | None:
+        """Give a running job another backend: it is queued again, and its watchers are told; None without the lease."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                "UPDATE jobs SET state = 1, backend_id = $3, backend = $4, version = version + 1, update_time = $5,"
+                " worker = NULL, lease_end_time = NULL WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
+                job_id, worker, backend.backend_id, backend.SerializeToString(), now,
+            )  # fmt: skip
+            if row is None:
+                return None
+            job = _job(row)
+            rerouted = _event(job_id, job.requester.team_id, job.state, job.version, now, word="rerouted")
+            messages = [rerouted, _work(job_id, backend.pool, job.priority)]
+            await outbox.insert(connection, messages)
+        self._outbox.publish(messages)
+        return job
+
+    async def end(
+        self,
+        job_id: JobId,
+        worker: str | None,
+        state: State,
+        *,
+        now: dt.datetime,
+        seal: signing_pb2.Seal | None = None,
+        error: tuple[str, str] | None = None,
+    ) -> Job | None:
+        """Bring a job to its last state, and tell; None where the worker has lost it or it has ended.
+
+        `worker` None ends a job that no worker has. `error` is a type and a message.
+        """
+        sealed = seal.SerializeToString() if seal is not None else None
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_END, job_id, worker, state, now, sealed, *(error or (None, None)))
+            if row is None:
+                return None
+            job = _job(row)
+            messages = await self._tell(connection, job)
+        self._outbox.publish(messages)
+        return job
+
+    async def request_cancel(self, job_id: JobId, team_id: str) -> Job | None:
+        """Ask the worker of a running job to let go; None where it is not running."""
+        row = await self._database.fetchrow(
+            "UPDATE jobs SET cancel_requested = true WHERE job_id = $1 AND team_id = $2 AND state = 2 RETURNING *",
+            job_id,
+            team_id,
+        )
+        return _job(row) if row else None
+
+    async def requeue_stalled(self, *, older_than: dt.datetime, now: dt.datetime) -> int:
+        """Queue again what waits or ran since before `older_than` without a living lease; returns how many."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_STALLED, now, older_than)
+            jobs = [_job(row) for row in rows]
+            messages = [_work(job.job_id, job.backend.pool, job.priority) for job in jobs]
+            await outbox.insert(connection, messages)
+        self._outbox.publish(messages)
+        return len(jobs)
+
+    async def states(self, job_ids: Sequence[JobId]) -> dict[JobId, State]:
+        """The states of jobs; a job that does not exist is left out."""
+        rows = await self._database.fetch("SELECT job_id, state FROM jobs WHERE job_id = ANY($1::uuid[])", job_ids)
+        return {JobId(row["job_id"]): State(row["state"]) for row in rows}
+
+    async def queue_depths(self) -> dict[str, int]:
+        """How many jobs wait or run, by backend."""
+        rows = await self._database.fetch(
+            "SELECT backend_id, count(*) AS depth FROM jobs WHERE state IN (1, 2) GROUP BY backend_id"
+        )
+        return {row["backend_id"]: row["depth"] for row in rows}
+
+    async def recent_seconds(self, backend_id: str) -> list[float]:
+        """How long the last 50 completed jobs of a backend took, in seconds."""
+        return [row[0] for row in await self._database.fetch(_RECENT, backend_id)]
+
+    async def _tell(self, connection: Connection, job: Job) -> list[Message]:
+        messages = [_event(job.job_id, job.requester.team_id, job.state, job.version, job.update_time)]
+        await outbox.insert(connection, messages)
+        return messages
+
+
+def _columns(jobs: Sequence[NewJob]) -> list[list[object]]:
+    """The columns of `_INSERT`, in its order."""
+    return [
+        [job.job_id for job in jobs],
+        [job.requester.team_id for job in jobs],
+        [job.requester.user_id for job in jobs],
+        [job.requester.key_id for job in jobs],
+        [job.requester.plan for job in jobs],
+        [job.requester.environment for job in jobs],
+        [job.request_id for job in jobs],
+        [job.fingerprint for job in jobs],
+        [job.algorithm_id for job in jobs],
+        [job.parameters for job in jobs],
+        [job.requested_hardware for job in jobs],
+        [job.decision.backend.backend_id for job in jobs],
+        [job.decision.backend.SerializeToString() for job in jobs],
+        [job.shot_count for job in jobs],
+        [job.priority for job in jobs],
+        [job.seed for job in jobs],
+        [job.webhook_url for job in jobs],
+        [job.decision.SerializeToString() for job in jobs],
+        [job.cost for job in jobs],
+        [job.create_time for job in jobs],
+    ]
+
+
+def _work(job_id: JobId, pool: str, priority: Priority) -> Message:
+    payload = events_pb2.JobWork(job_id=str(job_id)).SerializeToString()
+    return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, priority.word), payload)
+
+
+def _event(
+    job_id: JobId, team_id: str, state: State, version: int, moment: dt.datetime, word: str | None = None
+) -> Message:
+    event = events_pb2.JobEvent(
+        job_id=str(job_id),
+        team_id=team_id,
+        state=execution_pb2.JobState.ValueType(state),
+        version=version,
+    )
+    event.create_time.FromDatetime(moment)
+    subject = event_subject(word or state.word, team_id)
+    return Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())
+
+
+def _job(row: asyncpg.Record) -> Job:
+    requester = requester_pb2.Requester(
+        team_id=str(row["team_id"]),
+        user_id=str(row["user_id"]),
+        key_id=str(row["key_id"]),
+        plan=row["plan"],
+        environment=row["environment"],
+    )
+    return Job(
+        job_id=JobId(row["job_id"]),
+        requester=requester,
+        fingerprint=row["fingerprint"],
+        algorithm_id=row["algorithm_id"],
+        parameters=row["parameters"],
+        requested_hardware=row["requested_hardware"],
+        backend=routing_pb2.Backend.FromString(row["backend"]),
+        shot_count=row["shot_count"],
+        priority=Priority(row["priority"]),
+        seed=row["seed"],
+        webhook_url=row["webhook_url"],
+        decision=routing_pb2.Decision.FromString(row["decision"]),
+        cost=row["cost"],
+        state=State(row["state"]),
+        version=row["version"],
+        create_time=row["create_time"],
+        update_time=row["update_time"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        cancel_requested=row["cancel_requested"],
+        progress=row["progress"],
+        progress_message=row["progress_message"],
+        record=row["record"],
+        seal=signing_pb2.Seal.FromString(row["seal"]) if row["seal"] else None,
+        error_type=row["error_type"],
+        error_message=row["error_message"],
+    )
