@@ -66,7 +66,7 @@ class Database:
         pool = asyncpg.create_pool(
             config.url,
             password=password_source(config.password_file),
-            min_size=1,
+            min_size=0,
             max_size=config.pool_size,
             timeout=acquire_timeout,
             command_timeout=statement_timeout + _ROUND_TRIP_GRACE,
@@ -179,6 +179,7 @@ async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:
     try:
         with lost_connections_as_unavailable():
             await pool
+            await pool.fetchval("SELECT 1")
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         message = f"PostgreSQL refuses this role: {error}"
         raise PermissionError(message) from error

@@ -15,6 +15,7 @@ from deploy.local.lock import holder
 from deploy.local.problem import StartError
 
 _STOP_PATIENCE = 60.0
+_INTERRUPTED = 130  # the shell's status for a program that Ctrl-C ended
 
 
 def main() -> int:
@@ -47,17 +48,16 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace, state: Path) -> int:
     console = Console()
     try:
-        asyncio.run(_serve(arguments, state, console))
+        return asyncio.run(_serve(arguments, state, console))
     except StartError as error:
         console.problem(str(error))
         return 1
     except OSError as error:
         console.problem(f"{error.strerror}{f' ({error.filename})' if error.filename else ''}.")
         return 1
-    return 0
 
 
-async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -> None:
+async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -> int:
     from deploy.local.mesh import LocalMesh  # noqa: PLC0415 - --help and status do not wait for its imports
     from deploy.local.programs import every_program  # noqa: PLC0415
 
@@ -86,7 +86,7 @@ async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -
         await running
     except asyncio.CancelledError:
         console.line("Stopped before everything was up.")
-        return
+        return _INTERRUPTED
     console.title(f"Ready in {time.monotonic() - start:.1f} s")
     console.line(f"  REST API  {mesh.base_url}  (documentation at {mesh.base_url}/docs)")
     console.line(f"  Keys      {mesh.layout.credentials}")
@@ -95,6 +95,7 @@ async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -
     await stopping.wait()
     with console.step("stop everything"):
         await mesh.stop()
+    return 0
 
 
 def _down(state: Path) -> int:

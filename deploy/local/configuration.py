@@ -54,4 +54,4 @@ def to_toml(told: Mapping[str, Value]) -> str:
 
 def _scalar(value: object) -> str:
     # TOML has no escape for a lone DEL, and json leaves it as it is.
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
