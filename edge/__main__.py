@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
+from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from qm.accounts.v1.events_pb2 import KeyRevoked
+from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
+from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
 from edge.config import EdgeConfig
 from edge.dialects import Dialect
 from edge.dialects.qmumma.routes import Settings, qmumma
-from edge.health import Health, Probe, health_operations
+from edge.health import PROBE_SECONDS, Health, Probe, health_operations
 from edge.limits import Rate
 from edge.plans import Plans
 from edge.server import HttpServer
@@ -19,11 +24,6 @@ from mesh.channel import MeshChannel
 from mesh.errors import Unavailable
 from mesh.process import Process, run
 from mesh.streams import KEYS
-from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
-from qm.accounts.v1.events_pb2 import KeyRevoked
-from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
-from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
-from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 PEERS = ("accounts", "billing", "signing", "execution")
 
@@ -62,9 +62,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
         allow_http_webhooks=config.allow_http_webhooks,
         streams_per_team=config.streams_per_team,
     )
-    dialect = qmumma(
-        ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"]), settings
-    )
+    dialect = qmumma(ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"]), settings)
     probes: dict[str, Probe] = {name: _health_probe(channel) for name, channel in channels.items()}
     probes["plans"] = _plans_probe(plans)
     return Dialect([*dialect.operations, *health_operations(Health(probes))], dialect.error_body)
@@ -84,8 +82,12 @@ async def _forget_revoked_keys(process: Process[EdgeConfig], authentication: Aut
 
 def _health_probe(channel: MeshChannel) -> Callable[[], Awaitable[None]]:
     async def probe() -> None:
-        stub = health_pb2_grpc.HealthStub(channel.connection().channel)
-        answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+        check = channel.connection().channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        answer = await check(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             message = "not serving"
             raise Unavailable(message, reason="NOT_SERVING")

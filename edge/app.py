@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
+from qm.type.v1.requester_pb2 import Requester
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
@@ -35,7 +36,6 @@ from edge.values import body_of, query_of
 from mesh.call import Call, serving
 from mesh.errors import MeshError
 from mesh.telemetry import Telemetry
-from qm.type.v1.requester_pb2 import Requester
 
 log = structlog.get_logger()
 RESPONSES = Counter("http_responses", "Answers by operation and status", ["operation", "status"])
@@ -114,10 +114,10 @@ class Edge:
         except Refusal as refusal:
             return self._refused(refusal, visit)
         except MeshError as error:
-            refusal = refusal_of(error)
-            if refusal.status >= 500:  # noqa: PLR2004 - the class of statuses that are ours to explain
+            public = refusal_of(error)
+            if public.status >= 500:  # noqa: PLR2004 - the class of statuses that are ours to explain
                 log.warning("mesh_failed", operation=visit.operation, reason=error.reason, message=error.message)
-            return self._refused(refusal, visit)
+            return self._refused(public, visit)
         except Disconnected:
             raise
         except Exception:
@@ -210,9 +210,7 @@ class Edge:
         )
 
 
-def create_app(
-    edge: Edge, lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None
-) -> Router:
+def create_app(edge: Edge, lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None) -> Router:
     """The ASGI application of an edge."""
     return Router(default=edge, redirect_slashes=False, lifespan=lifespan)
 

@@ -2,7 +2,8 @@
 
 Secrets are never kept: entries are filed under a digest with a key of this process. A good key is believed for at most
 `GOOD_SECONDS`, a refused one for `REFUSED_SECONDS`. Requests that come with the same key at the same time share one
-look-up. A revocation event drops the key at once, even from a look-up that is under way; if the event is lost, time does.
+look-up. A revocation event drops the key at once, even from a look-up that is under way; an event that is lost costs at
+most these seconds.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.errors import Refusal
-from mesh.errors import Unauthenticated
 from qm.accounts.v1.accounts_pb2 import AuthenticateKeyRequest
 from qm.type.v1.requester_pb2 import Requester
+
+from edge.errors import Refusal
+from mesh.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub

@@ -1,8 +1,8 @@
 """Bodies of requests: read within bounds, and parsed as the JSON that RFC 7493 (I-JSON) allows.
 
-Refused: more than the limit (413), too slow (408), another media type (415), and with 400 whatever is malformed or means
-two things: duplicate names, NaN and infinities, numbers out of range, lone surrogates, U+0000, deep nesting. Numbers stay
-exact: an integral one becomes an int (`214.0` is the integer 214), any other a Decimal.
+Refused: more than the limit (413), too slow (408), another media type (415), and with 400 whatever is malformed or
+means two things: duplicate names, NaN and infinities, numbers out of range, lone surrogates, U+0000, deep nesting.
+Numbers stay exact: an integral one becomes an int (`214.0` is the integer 214), any other a Decimal.
 """
 
 from __future__ import annotations

@@ -43,9 +43,7 @@ _RETRY_SECONDS = {429: "1", 503: "2"}
 class Refusal(Exception):
     """An answer with a status of 400 or more. `message` is fit for the public."""
 
-    def __init__(
-        self, status: int, message: str, *, param: str = "", reason: str = "", headers: Headers = ()
-    ) -> None:
+    def __init__(self, status: int, message: str, *, param: str = "", reason: str = "", headers: Headers = ()) -> None:
         """Refuse; `param` is the public path of the field to blame, `reason` the mesh's word for it."""
         super().__init__(message)
         self.status = status
@@ -80,6 +78,4 @@ def refusal_of(error: mesh.MeshError) -> Refusal:
     )
 
 
-_TRANSPORT_REASONS = frozenset(
-    {"PEER_UNAVAILABLE", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "SHUTTING_DOWN"}
-)
+_TRANSPORT_REASONS = frozenset({"PEER_UNAVAILABLE", "UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "SHUTTING_DOWN"})

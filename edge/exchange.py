@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from edge.values import encode
 from qm.type.v1.requester_pb2 import Requester
+
+from edge.values import encode
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -32,7 +33,7 @@ class Request(Generic[B, Q]):
     """By lower-case name; the first of several."""
     requester: Requester
     """Who asks; empty for an operation that is open to all."""
-    disconnected: Callable[[], Awaitable[None]]
+    disconnected: Callable[[], Coroutine[Any, Any, None]]
     """Returns when the client has gone away."""
     draining: asyncio.Event
     """Is set when this process stops: whoever waits should answer now."""

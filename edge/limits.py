@@ -1,7 +1,7 @@
 """How many requests a team, or an address without a key, may send: a token bucket each, as one number (GCRA).
 
-A bucket holds `burst` tokens and is refilled at `per_minute`. GCRA keeps only the theoretical arrival time: the moment at
-which the bucket would be full again. One decision costs well under a microsecond.
+A bucket holds `burst` tokens and is refilled at `per_minute`. GCRA keeps only the theoretical arrival time: the moment
+at which the bucket would be full again. One decision costs about a microsecond.
 
 These buckets are exact within one edge process. Several edge processes each grant the whole limit; to share it, they
 would lease blocks of tokens from one counter.

@@ -1,7 +1,7 @@
 """The OpenAPI 3.0.3 document, from the same declarations that route and validate.
 
-msgspec describes types in JSON Schema 2020-12. OpenAPI 3.0 has an older dialect of its own, so every schema is rewritten:
-null types to `nullable`, `const` to `enum`, `examples` to `example`, and a `$ref` with neighbours into `allOf`.
+msgspec describes types in JSON Schema 2020-12. OpenAPI 3.0 has an older dialect of its own, so every schema is
+rewritten: null types to `nullable`, `const` to `enum`, `examples` to `example`, a `$ref` with neighbours into `allOf`.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def openapi(document: Document, operations: Sequence[Operation]) -> Schema:
     }
 
 
-def _schemas(
-    document: Document, operations: Sequence[Operation]
-) -> tuple[dict[type, Schema], dict[str, Schema]]:
+def _schemas(document: Document, operations: Sequence[Operation]) -> tuple[dict[type, Schema], dict[str, Schema]]:
     """The reference to each type that operations name, and the schemas behind the references."""
     kinds: dict[type, None] = {document.error: None}
     for operation in operations:
@@ -137,9 +135,7 @@ def _rewrite_union(schema: Schema, result: Schema) -> None:
         result["allOf" if len(kept) == 1 else "anyOf"] = kept
 
 
-def _operation(
-    operation: Operation, document: Document, references: Mapping[type, Schema], *, alias: bool
-) -> Schema:
+def _operation(operation: Operation, document: Document, references: Mapping[type, Schema], *, alias: bool) -> Schema:
     identity = operation.id
     description = operation.description
     if alias:
@@ -219,9 +215,7 @@ def _responses(operation: Operation, document: Document, references: Mapping[typ
 
 
 def _response(operation: Operation, outcome: Outcome, references: Mapping[type, Schema]) -> Schema:
-    own = {
-        name: {"description": text, "schema": {"type": "string"}} for name, text in outcome.headers.items()
-    }
+    own = {name: {"description": text, "schema": {"type": "string"}} for name, text in outcome.headers.items()}
     response: Schema = {"description": outcome.description, "headers": own | _header_references(operation)}
     if outcome.status not in {204, 304}:
         schema = references[outcome.kind] if outcome.kind is not None else {"type": "string"}
@@ -246,9 +240,7 @@ def _error_reference(operation: Operation, status: int, meaning: str, document: 
     return _error_response(status, meaning, document)
 
 
-def _error_responses(
-    document: Document, operations: Sequence[Operation], references: Mapping[type, Schema]
-) -> Schema:
+def _error_responses(document: Document, operations: Sequence[Operation], references: Mapping[type, Schema]) -> Schema:
     assert document.error in references  # noqa: S101 - `_schemas` puts it first
     used = {status for operation in operations for status in _errors(operation, document)}
     meanings = {**document.common_errors, **document.key_errors, **document.body_errors}
@@ -277,8 +269,7 @@ def _header_references(operation: Operation) -> Schema:
 
 def _headers() -> Schema:
     rates = {
-        name: {"description": text, "schema": {"type": "integer", "minimum": 0}}
-        for name, text in _RATE_HEADERS.items()
+        name: {"description": text, "schema": {"type": "integer", "minimum": 0}} for name, text in _RATE_HEADERS.items()
     }
     return {
         "X-Request-Id": {

@@ -58,7 +58,8 @@ class PathTable(Generic[T]):
 
         HEAD is served by GET. Raises Refusal 404 for an unknown path, and 405 with `Allow` for an unknown method.
         """
-        node, values = self._static.get(raw_path), ()
+        values: tuple[str, ...] = ()
+        node = self._static.get(raw_path)
         if node is None:
             node, values = self._walk(raw_path)
         value = node.methods.get("GET" if method == "HEAD" else method)

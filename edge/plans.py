@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
+from qm.billing.v1.billing_pb2 import ListPlansRequest
 
 from edge.limits import Rate
 from mesh.errors import MeshError, Unavailable
-from qm.billing.v1.billing_pb2 import ListPlansRequest
 
 if TYPE_CHECKING:
     from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub

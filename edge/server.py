@@ -28,9 +28,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an application until `drain`."""
 
-    def __init__(
-        self, app: ASGIApp, edge: Edge, listen: str, *, trusted_proxies: str, keep_alive_seconds: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, edge: Edge, listen: str, *, trusted_proxies: str, keep_alive_seconds: int) -> None:
         """Bind `listen` ("127.0.0.1:8080"; port 0 takes a free one); raises Unavailable where it is taken."""
         self._edge = edge
         self._socket = _bind(listen)

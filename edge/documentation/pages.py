@@ -28,9 +28,11 @@ ASSETS: dict[str, bytes] = {
 _HTML = b"text/html; charset=utf-8"
 _POLICY: Header = (
     b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    b"font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; "
-    b"frame-ancestors 'none'",
+    (
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        b"font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; "
+        b"frame-ancestors 'none'"
+    ),
 )
 _PAGE = """\
 <!doctype html>

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from google.protobuf.struct_pb2 import Struct, Value
 from msgspec import UNSET, Meta
+from qm.execution.v1 import execution_pb2 as pb
+from qm.routing.v1 import routing_pb2
 
 from edge.dialects.qmumma.requests import ListAlgorithms
 from edge.exchange import Answer, Request, json_answer
 from edge.money import Usd
 from edge.operations import Nothing
-from qm.execution.v1 import execution_pb2 as pb
-from qm.routing.v1 import routing_pb2
 
 if TYPE_CHECKING:
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
@@ -60,9 +60,7 @@ class AlgorithmExample(msgspec.Struct):
 class AlgorithmDetail(AlgorithmSummary, kw_only=True):
     """An algorithm with its schemas and how busy it is."""
 
-    parameters: Annotated[
-        dict[str, Any], Meta(description="JSON Schema 2020-12 of `parameters` in a submission.")
-    ]
+    parameters: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `parameters` in a submission.")]
     result: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `result` in a completed job.")]
     availability: Annotated[list[Availability], Meta(description="The state of each backend that can run it.")]
     queue_depth: Annotated[int, Meta(description="Jobs that wait on these backends together.", ge=0, examples=[0])]

@@ -30,9 +30,10 @@ class Alternative(msgspec.Struct, kw_only=True):
     backend: Annotated[str, Meta(description="Its id.", examples=["ibm_marrakesh"])]
     eligible: Annotated[bool, Meta(description="Whether it could have run the job.")]
     reason: Annotated[str, Meta(description="Why it was not chosen.")]
-    estimated_ms: Annotated[
-        int, Meta(description="Predicted queue and run, median; absent where it could not run the job.")
-    ] | UnsetType = UNSET
+    estimated_ms: (
+        Annotated[int, Meta(description="Predicted queue and run, median; absent where it could not run the job.")]
+        | UnsetType
+    ) = UNSET
 
 
 class RoutingNote(msgspec.Struct, kw_only=True):
@@ -83,8 +84,8 @@ class JobSummary(msgspec.Struct, kw_only=True):
     cost_usd: Annotated[
         Usd,
         Meta(
-            description="Held while it runs, charged when it completes, 0 when it was cancelled or failed by a fault of "
-            "hardware or ours.",
+            description="Held while it runs, charged when it completes, 0 when it was cancelled or failed by a fault "
+            "of hardware or ours.",
             examples=[50.0],
         ),
     ]
@@ -128,39 +129,47 @@ class Job(JobSummary, kw_only=True):
     The result, and all else that `pqc_signature` seals, is sent byte for byte as it was signed.
     """
 
-    type: Annotated[
-        Literal["qmumma.result/v1"],
-        Meta(description="The type of the signed record, and the context of its signature."),
-    ] | UnsetType = UNSET
+    type: (
+        Annotated[
+            Literal["qmumma.result/v1"],
+            Meta(description="The type of the signed record, and the context of its signature."),
+        ]
+        | UnsetType
+    ) = UNSET
     qubits: Annotated[int, Meta(description="Qubits of the device.", examples=[156])] | UnsetType = UNSET
     qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
-    parameters_hash: Annotated[
-        str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")
-    ] | UnsetType = UNSET
-    result: Annotated[
-        dict[str, Any], Meta(description="By the algorithm's result schema.")
-    ] | UnsetType = UNSET
-    fidelity: Annotated[
-        str, Meta(description="How close to the ideal it came.", examples=["99.24%"])
-    ] | UnsetType = UNSET
-    fidelity_method: Annotated[
-        Literal["ideal_comparison", "calibration_estimate", "exact"],
-        Meta(description="How the fidelity was found."),
-    ] | UnsetType = UNSET
+    parameters_hash: Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")] | UnsetType = UNSET
+    result: Annotated[dict[str, Any], Meta(description="By the algorithm's result schema.")] | UnsetType = UNSET
+    fidelity: Annotated[str, Meta(description="How close to the ideal it came.", examples=["99.24%"])] | UnsetType = (
+        UNSET
+    )
+    fidelity_method: (
+        Annotated[
+            Literal["ideal_comparison", "calibration_estimate", "exact"],
+            Meta(description="How the fidelity was found."),
+        ]
+        | UnsetType
+    ) = UNSET
     executed_at: Annotated[Moment, Meta(description="When it ended.")] | UnsetType = UNSET
     execution: Annotated[Execution, Meta(description="What made the result.")] | UnsetType = UNSET
-    pqc_signature: Annotated[
-        str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")
-    ] | UnsetType = UNSET
-    key_id: Annotated[
-        str,
-        Meta(description="The signing key, in `/.well-known/jwks.json`.", examples=["vajra-2026-11"]),
-    ] | UnsetType = UNSET
+    pqc_signature: (
+        Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")] | UnsetType
+    ) = UNSET
+    key_id: (
+        Annotated[
+            str,
+            Meta(description="The signing key, in `/.well-known/jwks.json`.", examples=["vajra-2026-11"]),
+        ]
+        | UnsetType
+    ) = UNSET
     audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record's RFC 8785 form.")] | UnsetType = UNSET
-    blockchain_anchor: Annotated[
-        str,
-        Meta(description="The log entry, for `/v1/anchors/{txid}`.", pattern=ANCHOR_PATTERN),
-    ] | UnsetType = UNSET
+    blockchain_anchor: (
+        Annotated[
+            str,
+            Meta(description="The log entry, for `/v1/anchors/{txid}`.", pattern=ANCHOR_PATTERN),
+        ]
+        | UnsetType
+    ) = UNSET
     proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET
 
 

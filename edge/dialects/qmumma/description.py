@@ -9,16 +9,16 @@ _INTRODUCTION = """\
 Run quantum algorithms on simulators and device twins; get results that anyone can verify.
 
 ## Keys
-Send `Authorization: Bearer <key>` with every request. `qm_live_` keys are billed, `qm_test_` keys run the same pipeline \
-on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own.
+Send `Authorization: Bearer <key>` with every request. `qm_live_` keys are billed, `qm_test_` keys run the same \
+pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own.
 
 ## Jobs
 `POST /v1/jobs/submit` answers at once; the job then goes `queued` → `running` → `completed`, `failed` or `cancelled`. \
 Failed hardware jobs are never billed. Results tell what made them: engine, version, seed, whether it was simulated.
 
 ## Proof
-A completed job is signed with ML-DSA-65 over its RFC 8785 form, and its hash is an entry of an append-only log. Keep the \
-answer of `GET /v1/jobs/{job_id}?include=proof`: `qmumma verify` checks it offline.
+A completed job is signed with ML-DSA-65 over its RFC 8785 form, and its hash is an entry of an append-only log. Keep \
+the answer of `GET /v1/jobs/{job_id}?include=proof`: `qmumma verify` checks it offline.
 
 ## Limits
 Each plan has a bucket of requests: `X-RateLimit-Limit` is what it holds (the plan's burst), and it is refilled at the \
@@ -27,8 +27,8 @@ Bodies: 4 MiB.
 
 ## Conventions
 Times are RFC 3339 in UTC. Money is an exact decimal number in US dollars. Numbers with a zero fraction are integers \
-(`4096.0` is 4096). Unknown fields, duplicate fields and malformed UTF-8 are refused. Counts are bit strings with qubit 0 \
-on the right.
+(`4096.0` is 4096). Unknown fields, duplicate fields and malformed UTF-8 are refused. Counts are bit strings with \
+qubit 0 on the right.
 
 ## Errors
 Every error has a `type` to branch on, a message for people, and the request id.

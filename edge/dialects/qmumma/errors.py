@@ -82,17 +82,16 @@ class ErrorDetail(msgspec.Struct):
     """What went wrong."""
 
     type: Annotated[str, Meta(description="A stable word to branch on.", examples=["bad_request"])]
-    message: Annotated[
-        str, Meta(description="What is wrong and what to do, for people; its wording may change.")
-    ]
-    request_id: Annotated[
-        str, Meta(description="The `X-Request-Id` of this exchange.", max_length=128)
-    ]
+    message: Annotated[str, Meta(description="What is wrong and what to do, for people; its wording may change.")]
+    request_id: Annotated[str, Meta(description="The `X-Request-Id` of this exchange.", max_length=128)]
     doc_url: Annotated[str, Meta(description="Where this `type` is explained.")]
-    param: Annotated[
-        str,
-        Meta(description="The field to blame, as a path such as `parameters.molecule`.", examples=["shots"]),
-    ] | UnsetType = UNSET
+    param: (
+        Annotated[
+            str,
+            Meta(description="The field to blame, as a path such as `parameters.molecule`.", examples=["shots"]),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ErrorBody(msgspec.Struct):

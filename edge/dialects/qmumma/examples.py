@@ -127,9 +127,7 @@ ALGORITHM = {
         "required": ["molecule"],
     },
     "result": {"type": "object", "properties": {"energy_hartree": {"type": "number"}}},
-    "availability": [
-        {"hardware": "sim.statevector", "status": "online", "queue_depth": 0, "estimated_wait_ms": 0}
-    ],
+    "availability": [{"hardware": "sim.statevector", "status": "online", "queue_depth": 0, "estimated_wait_ms": 0}],
     "queue_depth": 0,
     "example": {"request": SUBMIT_VQE, "result": {"energy_hartree": -74.9705}},
 }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
+from qm.execution.v1.execution_pb2 import Job
 
 from edge.bodies import Disconnected
 from edge.dialects.qmumma.jobs import Jobs
@@ -16,7 +17,6 @@ from edge.errors import Refusal
 from edge.exchange import NO_STORE, Answer, Request
 from edge.limits import OpenStreams
 from mesh.errors import MeshError
-from qm.execution.v1.execution_pb2 import Job
 
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2000
@@ -27,9 +27,7 @@ log = structlog.get_logger()
 class JobEvents:
     """The stream of one job's states."""
 
-    def __init__(
-        self, jobs: Jobs, *, streams: OpenStreams, heartbeat_seconds: float = HEARTBEAT_SECONDS
-    ) -> None:
+    def __init__(self, jobs: Jobs, *, streams: OpenStreams, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         """Follow `jobs`; a comment every `heartbeat_seconds` keeps idle connections open."""
         self._jobs = jobs
         self._streams = streams

@@ -20,9 +20,9 @@ _JOB_ID = PathField(
 _NO_JOB = "There is no such job, or it belongs to another team."
 _IDEMPOTENCY = HeaderField(
     name="Idempotency-Key",
-    description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each team. A repeat with "
-    "the same body answers the first status and body with `Idempotency-Replayed: true`, and makes no second job; "
-    "with another body it is 409. Refused requests are not kept.",
+    description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each "
+    "team. A repeat with the same body answers the first status and body with `Idempotency-Replayed: "
+    "true`, and makes no second job; with another body it is 409. Refused requests are not kept.",
     schema={"type": "string", "minLength": 1, "maxLength": 255},
     example="order-2026-11-21-17",
 )
@@ -79,8 +79,8 @@ def _submit(jobs: Jobs) -> Operation:
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
             409: "`Idempotency-Key` was used with another body.",
-            503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job now. `server_error`: a "
-            "part of the service does not answer.",
+            503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job "
+            "now. `server_error`: a part of the service does not answer.",
         },
     )
 
@@ -93,8 +93,9 @@ def _get(jobs: Jobs) -> Operation:
         handler=jobs.get,
         tag="Jobs",
         summary="Poll job status and result",
-        description="Cheap to poll: send the `ETag` back as `If-None-Match`, and let `wait` hold the answer until there is "
-        "news. A completed job carries its signature, audit hash and anchor; verify it offline with `qmumma verify`.",
+        description="Cheap to poll: send the `ETag` back as `If-None-Match`, and let `wait` hold the "
+        "answer until there is news. A completed job carries its signature, audit hash and anchor; "
+        "verify it offline with `qmumma verify`.",
         query=ReadJob,
         path_fields=(_JOB_ID,),
         header_fields=(_IF_NONE_MATCH,),
@@ -124,7 +125,8 @@ def _list(jobs: Jobs) -> Operation:
         handler=jobs.list,
         tag="Jobs",
         summary="List jobs",
-        description="The team's jobs, newest first, without results. For the next page, pass the last job's id as `after`.",
+        description="The team's jobs, newest first, without results. For the next page, pass the "
+        "last job's id as `after`.",
         query=ListJobs,
         outcomes=(
             Outcome(
@@ -149,8 +151,8 @@ def _cancel(jobs: Jobs) -> Operation:
         handler=jobs.cancel,
         tag="Jobs",
         summary="Cancel a job",
-        description="Ends a job that has not ended and gives back its hold. One that is running stays `running` until its "
-        "worker has let go. The body may be empty.",
+        description="Ends a job that has not ended and gives back its hold. One that is running "
+        "stays `running` until its worker has let go. The body may be empty.",
         body=Nothing,
         body_optional=True,
         body_examples=one("Nothing to say", {}),
@@ -176,8 +178,8 @@ def _events(events: JobEvents) -> Operation:
         tag="Jobs",
         summary="Follow a job",
         description="Server-sent events: the job as it is, then again at every change, until it has ended. `event` is "
-        "`job.<status>`, `data` is what `GET /v1/jobs/{job_id}` answers, `id` is for `Last-Event-ID`. Comments keep the "
-        "connection open.",
+        "`job.<status>`, `data` is what `GET /v1/jobs/{job_id}` answers, `id` is for "
+        "`Last-Event-ID`. Comments keep the connection open.",
         path_fields=(_JOB_ID,),
         header_fields=(_LAST_EVENT_ID,),
         outcomes=(

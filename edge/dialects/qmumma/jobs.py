@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
+from qm.execution.v1 import execution_pb2 as pb
+from qm.signing.v1.signing_pb2 import GetAnchorRequest
+from qm.type.v1.money_pb2 import Money
 
 from edge.dialects.qmumma.answers import JobPage
 from edge.dialects.qmumma.idempotency import REPLAYED, fingerprint, idempotency_key, own_key
@@ -27,9 +30,6 @@ from edge.errors import Refusal
 from edge.exchange import JSON, REVALIDATE, Answer, Request, etag_matches, json_answer
 from edge.limits import OpenStreams
 from edge.operations import Nothing
-from qm.execution.v1 import execution_pb2 as pb
-from qm.signing.v1.signing_pb2 import GetAnchorRequest
-from qm.type.v1.money_pb2 import Money
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

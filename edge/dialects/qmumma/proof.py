@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from qm.signing.v1 import signing_pb2 as pb
 
 from edge.dialects.qmumma.ids import ANCHOR_PATTERN, leaf_hash_of, shown_anchor
 from edge.errors import Refusal
 from edge.exchange import Answer, Header, Request
 from edge.operations import Nothing
 from edge.values import encode
-from qm.signing.v1 import signing_pb2 as pb
 
 if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub

@@ -31,7 +31,8 @@ def _anchor(proofs: Proofs) -> Operation:
         handler=proofs.anchor,
         tag="Proof",
         summary="Look up an anchor in the transparency log",
-        description="The entry behind a `blockchain_anchor`, with its inclusion proof (RFC 6962) in the newest checkpoint.",
+        description="The entry behind a `blockchain_anchor`, with its inclusion proof (RFC 6962) in "
+        "the newest checkpoint.",
         path_fields=(_TXID,),
         outcomes=(
             Outcome(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+from qm.execution.v1 import execution_pb2
 
 from edge.dialects.qmumma.answers import (
     Alternative,
@@ -23,16 +24,15 @@ from edge.dialects.qmumma.ids import shown_anchor, shown_job_id
 from edge.money import Usd
 from edge.values import encode
 from mesh.errors import MUTE, Internal
-from qm.execution.v1 import execution_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.timestamp_pb2 import Timestamp
-
-    from edge.dialects.qmumma.requests import JobPriority, JobStatus
     from qm.execution.v1.execution_pb2 import Job, SubmitJobResponse
     from qm.routing.v1.routing_pb2 import Estimate
     from qm.signing.v1.signing_pb2 import GetAnchorResponse, Seal
+
+    from edge.dialects.qmumma.requests import JobPriority, JobStatus
 
 STATUS_BY_STATE: dict[int, JobStatus] = {
     execution_pb2.JOB_STATE_QUEUED: "queued",
@@ -41,9 +41,7 @@ STATUS_BY_STATE: dict[int, JobStatus] = {
     execution_pb2.JOB_STATE_FAILED: "failed",
     execution_pb2.JOB_STATE_CANCELLED: "cancelled",
 }
-STATE_BY_STATUS = {
-    status: execution_pb2.JobState.ValueType(state) for state, status in STATUS_BY_STATE.items()
-}
+STATE_BY_STATUS = {status: execution_pb2.JobState.ValueType(state) for state, status in STATUS_BY_STATE.items()}
 PRIORITY_BY_WORD = {
     "standard": execution_pb2.PRIORITY_STANDARD,
     "priority": execution_pb2.PRIORITY_PRIORITY,

@@ -30,7 +30,7 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     hardware: Annotated[
         str,
         Meta(
-            description='`"auto"` lets the router choose among everything that can run the job; otherwise a backend id. '
+            description='`"auto"` lets the router choose among everything that can run the job; else a backend id. '
             "Unknown: 400; offline: 503 `hardware_unavailable`, which `auto` avoids while anything can run the job.",
             min_length=1,
             max_length=64,
@@ -53,33 +53,42 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         JobPriority,
         Meta(description="`priority` goes first, for a surcharge, on plans that include it (403 otherwise)."),
     ] = "standard"
-    webhook_url: Annotated[
-        str,
-        Meta(
-            description="Where to POST the job's end: https, a public host; private, loopback and link-local targets "
-            "are refused.",
-            examples=["https://your.app/hook"],
-            max_length=2048,
-            extra_json_schema={"format": "uri"},
-        ),
-    ] | UnsetType = UNSET
-    seed: Annotated[
-        int,
-        Meta(
-            description="Makes simulators and twins repeat the result bit for bit: 0 to 2^63−1. Default: derived "
-            "from the job id.",
-            examples=[7],
-            ge=0,
-            le=MAX_SEED,
-        ),
-    ] | UnsetType = UNSET
-    max_cost_usd: Annotated[
-        Usd,
-        Meta(
-            description="Refuse the job (400) rather than spend more; an exact number of at most 6 decimals.",
-            examples=[60.0],
-        ),
-    ] | UnsetType = UNSET
+    webhook_url: (
+        Annotated[
+            str,
+            Meta(
+                description="Where to POST the job's end: https, a public host; private, loopback, link-local targets "
+                "are refused.",
+                examples=["https://your.app/hook"],
+                max_length=2048,
+                extra_json_schema={"format": "uri"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    seed: (
+        Annotated[
+            int,
+            Meta(
+                description="Makes simulators and twins repeat the result bit for bit: 0 to 2^63-1. Default: derived "
+                "from the job id.",
+                examples=[7],
+                ge=0,
+                le=MAX_SEED,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_cost_usd: (
+        Annotated[
+            Usd,
+            Meta(
+                description="Refuse the job (400) rather than spend more; an exact number of at most 6 decimals.",
+                examples=[60.0],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ReadJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -95,54 +104,69 @@ class ReadJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             examples=[20],
         ),
     ] = 0
-    include: Annotated[
-        Literal["proof"],
-        Meta(description="`proof` adds the log entry, inclusion proof and checkpoint to a completed job."),
-    ] | UnsetType = UNSET
+    include: (
+        Annotated[
+            Literal["proof"],
+            Meta(description="`proof` adds the log entry, inclusion proof and checkpoint to a completed job."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ListJobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which page of the team's jobs to list, newest first."""
 
     limit: Annotated[int, Meta(description="Jobs on the page.", ge=1, le=100, examples=[20])] = 20
-    before: Annotated[
-        str,
-        Meta(
-            description="Only jobs newer than this one, the nearest; not together with `after`.",
-            examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
-            pattern=JOB_ID_PATTERN,
-        ),
-    ] | UnsetType = UNSET
-    after: Annotated[
-        str,
-        Meta(
-            description="Only jobs older than this one: the last of the page before; not together with `before`.",
-            examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
-            pattern=JOB_ID_PATTERN,
-        ),
-    ] | UnsetType = UNSET
+    before: (
+        Annotated[
+            str,
+            Meta(
+                description="Only jobs newer than this one, the nearest; not together with `after`.",
+                examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
+                pattern=JOB_ID_PATTERN,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    after: (
+        Annotated[
+            str,
+            Meta(
+                description="Only jobs older than this one: the last of the page before; not together with `before`.",
+                examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
+                pattern=JOB_ID_PATTERN,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     status: Annotated[JobStatus, Meta(description="Only jobs of this status.")] | UnsetType = UNSET
 
 
 class ListAlgorithms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which algorithms to list."""
 
-    category: Annotated[
-        str,
-        Meta(
-            description="Only algorithms of this category.",
-            examples=["drug_discovery"],
-            max_length=64,
-        ),
-    ] | UnsetType = UNSET
-    q: Annotated[
-        str,
-        Meta(
-            description="Only algorithms whose id, name, category or description holds this text, whatever its case.",
-            examples=["vqe"],
-            max_length=200,
-        ),
-    ] | UnsetType = UNSET
+    category: (
+        Annotated[
+            str,
+            Meta(
+                description="Only algorithms of this category.",
+                examples=["drug_discovery"],
+                max_length=64,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    q: (
+        Annotated[
+            str,
+            Meta(
+                description="Only algorithms whose id, name, category or description holds this text, in any case.",
+                examples=["vqe"],
+                max_length=200,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class VerifyResult(msgspec.Struct, kw_only=True):
@@ -157,10 +181,11 @@ class VerifyResult(msgspec.Struct, kw_only=True):
         str,
         Meta(description="SHA-256 of the canonical record.", pattern="^sha256:[0-9a-f]{64}$"),
     ]
-    blockchain_anchor: Annotated[
-        str, Meta(description="The name of the log entry.", pattern=ANCHOR_PATTERN)
-    ]
-    proof: Annotated[
-        dict[str, Any],
-        Meta(description="As `?include=proof` adds it; then the log's proof is checked as well."),
-    ] | UnsetType = UNSET
+    blockchain_anchor: Annotated[str, Meta(description="The name of the log entry.", pattern=ANCHOR_PATTERN)]
+    proof: (
+        Annotated[
+            dict[str, Any],
+            Meta(description="As `?include=proof` adds it; then the log's proof is checked as well."),
+        ]
+        | UnsetType
+    ) = UNSET

@@ -39,9 +39,7 @@ class Settings:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
 
-def qmumma(
-    execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings
-) -> Dialect:
+def qmumma(execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings) -> Dialect:
     """The dialect over these services, with its document and the pages that show it."""
     streams = OpenStreams(settings.streams_per_team)
     jobs = Jobs(execution, signing, streams=streams, allow_http_webhooks=settings.allow_http_webhooks)

@@ -1,5 +1,7 @@
-"""Is this answer genuine? `POST /v1/verify` asks signing about the record and its seal; a proof that came along goes
-through the same checks as `qmumma verify` makes offline, with the keys of the moment.
+"""Is this answer genuine? The checks behind `POST /v1/verify`.
+
+Signing looks at the record and its seal. A proof that came along goes through the checks that `qmumma verify` makes
+offline, with the keys of the moment.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 from msgspec import UNSET
+from qm.signing.v1 import signing_pb2 as pb
+from qmumma.exact import UnreadableError
+from qmumma.verification import verify
 
 from edge.bodies import LARGE_BYTES
 from edge.dialects.qmumma.ids import leaf_hash_of
@@ -21,9 +26,6 @@ from edge.errors import Refusal
 from edge.exchange import Answer, Request, json_answer
 from edge.operations import Nothing
 from edge.values import canonical, encode
-from qm.signing.v1 import signing_pb2 as pb
-from qmumma.exact import UnreadableError
-from qmumma.verification import verify
 
 if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
@@ -54,7 +56,7 @@ class Verifier:
             audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
             signature=_signature(body.pqc_signature),
             key_id=body.key_id,
-            leaf_hash=leaf_hash_of(body.blockchain_anchor),
+            leaf_hash=leaf_hash_of(body.blockchain_anchor) or b"",
             leaf_index=index if type(index) is int and 0 <= index < 2**53 else 0,
         )
         message = pb.VerifyRecordRequest(record=await _canonical_record(record), seal=seal)

@@ -1,9 +1,9 @@
-"""Following a job until something happens: a new state, the client leaving, this process stopping, or time running out."""
+"""Following a job until it changes, the client leaves, this process stops, or time runs out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,5 @@ async def watching(states: AsyncIterator[WatchJobResponse], request: Request[Any
         yield watch
     finally:
         await watch.close()
-        closer = getattr(states, "aclose", None) or getattr(states, "cancel", None)
-        closing = closer() if closer is not None else None
-        if asyncio.iscoroutine(closing) or hasattr(closing, "__await__"):
-            await closing
+        if isinstance(states, AsyncGenerator):
+            await states.aclose()
