@@ -23,10 +23,8 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
         file = layout.secrets / name
         secret(file)
         told[key] = str(file)
-    for key, name in program.folders.items():
-        folder = layout.state / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        told[key] = str(folder)
+    if program.is_http:
+        told["public_url"] = layout.base_url
     if program.has_schema:
         database = postgres.config(program.service)
         told["database"] = {"url": database.url, "password_file": str(database.password_file)}

@@ -8,6 +8,7 @@ PostgreSQL refuses to run as root; then it runs as the system user `embedded_pos
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import importlib.util
 import os
@@ -227,10 +228,10 @@ def let_traverse(*paths: Path) -> None:
 
 
 def secret(file: Path) -> str:
-    """The secret in a file; it is made (256 bits, URL-safe) at the first call, with mode 0600."""
+    """The secret in a file; at the first call it is made: 32 random bytes in base64, mode 0600."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_secret(file, secrets.token_urlsafe(32))
+        write_secret(file, base64.b64encode(secrets.token_bytes(32)).decode())
     return file.read_text().strip()
 
 

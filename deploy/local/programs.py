@@ -26,9 +26,8 @@ class Program:
     peers: tuple[str, ...] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     """Configuration key → name of a file with a random secret, made at the first start."""
-    folders: Mapping[str, str] = field(default_factory=dict)
-    """Configuration key → name of a folder of the state, made at the first start with mode 0700."""
     is_http: bool = False
+    """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
 
     @property
     def has_schema(self) -> bool:
@@ -53,7 +52,13 @@ _WORKER = Program(
 SERVICES = (
     Program("accounts", "services.accounts", "accounts", 10, events=True, secret_files={"pepper_file": "pepper"}),
     Program("billing", "services.billing", "billing", 11),
-    Program("signing", "services.signing", "signing", 12),
+    Program(
+        "signing",
+        "services.signing",
+        "signing",
+        12,
+        secret_files={"key_encryption_key_file": "signing-key-encryption-key"},
+    ),
     Program("routing", "services.routing", "routing", 13),
     Program(
         "execution",
@@ -62,7 +67,7 @@ SERVICES = (
         14,
         tier=1,
         events=True,
-        peers=("billing", "routing", "signing"),
+        peers=("billing", "routing"),
     ),
     Program(
         "edge",
@@ -71,7 +76,7 @@ SERVICES = (
         15,
         tier=3,
         events=True,
-        peers=("accounts", "billing", "execution", "routing", "signing"),
+        peers=("accounts", "billing", "execution", "signing"),
         is_http=True,
     ),
 )
