@@ -104,3 +104,15 @@ def build(fields: dict[str, Any]) -> Bundle:
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     return build(FIELDS)
+
+
+@pytest.fixture(scope="session")
+def bundle_signed_again() -> Bundle:
+    """The same record under another signature: ML-DSA signatures are hedged."""
+    return build(FIELDS)
+
+
+@pytest.fixture(scope="session")
+def other_bundle() -> Bundle:
+    """Another genuine result."""
+    return build({**FIELDS, "shots": 8192})

@@ -128,7 +128,40 @@ def test_a_changed_member_of_the_leaf_is_named(bundle: Any, member: str) -> None
 @pytest.mark.parametrize("change", [{"v": 2}, {"v": True}, {"type": "qmumma.entropy/v1"}, {"extra": 1}, {"kid": 5}])
 def test_a_leaf_of_another_kind_is_refused(bundle: Any, change: dict[str, Any]) -> None:
     leaf = canonical({**json.loads(bundle.body["proof"]["leaf"]), **change}).decode()
-    assert named(check(bundle, bundle.altered("proof.leaf", leaf))) == {"proof.leaf"}
+    assert [each.name for each in check(bundle, bundle.altered("proof.leaf", leaf)).checks] == ["proof.leaf"]
+
+
+def test_a_leaf_that_is_not_canonical_is_refused(bundle: Any) -> None:
+    leaf = json.dumps(json.loads(bundle.body["proof"]["leaf"]))
+    (failed,) = check(bundle, bundle.altered("proof.leaf", leaf)).checks
+    assert failed.name == "proof.leaf"
+    assert "RFC 8785" in failed.detail
+
+
+def test_the_proof_of_another_result_of_the_same_log_does_not_fit(bundle: Any, other_bundle: Any) -> None:
+    """Signature and proof are genuine, each on its own, but the log has no such record."""
+    assert check(other_bundle, other_bundle.result).ok
+    body = copy.deepcopy(bundle.body)
+    body["proof"] = {**other_bundle.body["proof"], "digests": bundle.body["proof"]["digests"]}
+    body["blockchain_anchor"] = other_bundle.body["blockchain_anchor"]
+    assert named(check(bundle, json.dumps(body).encode())) == {"audit_hash", "pqc_signature"}
+
+
+def test_a_second_signature_over_the_same_record_is_not_the_one_that_was_logged(
+    bundle: Any, bundle_signed_again: Any
+) -> None:
+    signature = bundle_signed_again.body["pqc_signature"]
+    report = check(bundle, bundle.altered("pqc_signature", signature))
+    assert [(each.name, each.detail.split(",")[0]) for each in report.failed] == [
+        ("pqc_signature", "differs from the log entry")
+    ]
+
+
+def test_spare_bits_of_base64_are_not_room_for_changes(bundle: Any) -> None:
+    node = bundle.body["proof"]["inclusion"][1]
+    spare = node[:-2] + chr(ord(node[-2]) + 1) + "="
+    assert base64.b64decode(spare) == base64.b64decode(node)
+    assert named(check(bundle, bundle.altered("proof.inclusion.1", spare))) == {"proof.inclusion[1]"}
 
 
 def test_every_changed_inclusion_node_is_named_by_number(bundle: Any) -> None:
@@ -274,7 +307,15 @@ def test_another_public_key_under_the_same_id_is_named_with_its_thumbprint(bundl
 def test_two_keys_of_one_id_are_refused(bundle: Any) -> None:
     keys = json.loads(bundle.jwks)["keys"]
     report = verify(bundle.result, json.dumps({"keys": [*keys, keys[0]]}).encode(), bundle.log_keys)
-    assert "jwks" in named(report)
+    assert "must hold one key called vajra-2026-01, not 2" in report.failed[0].detail
+
+
+def test_a_public_key_has_one_spelling(bundle: Any) -> None:
+    public = json.loads(bundle.jwks)["keys"][0]["pub"]
+    for spelling in (public + "=", public[:100] + "\n" + public[100:], public[:-1] + chr(ord(public[-1]) + 1)):
+        assert base64.urlsafe_b64decode(spelling + "==") == base64.urlsafe_b64decode(public + "==")
+        report = verify(bundle.result, jwks_with(bundle, {"pub": spelling}), bundle.log_keys)
+        assert "pub must be base64url" in report.failed[0].detail
 
 
 @pytest.mark.parametrize("jwks", [b"", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[],"keys":[]}'])
