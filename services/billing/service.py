@@ -24,6 +24,8 @@ from services.billing.plan import Plans
 from services.billing.store import BillingStore
 from services.billing.writer import LedgerWriter
 
+_MOST_SECONDS = 10 * 366 * 86_400  # ten years
+
 
 class BillingService:
     """Answers qm.billing.v1.BillingService."""
@@ -63,11 +65,11 @@ class BillingService:
 
     async def ListOpenHolds(self, request: pb.ListOpenHoldsRequest, _call: Call) -> pb.ListOpenHoldsResponse:
         """List holds that have been open for at least an age, oldest first."""
-        age = request.min_age.ToTimedelta()
-        if not dt.timedelta(0) <= age <= dt.timedelta(days=3650):
-            message = "min_age: an age must be between 0 and ten years."
+        if not 0 <= request.min_age.seconds <= _MOST_SECONDS:
+            message = f"min_age: an age must be 0 to {_MOST_SECONDS} seconds."
             raise InvalidArgument(message, reason="AGE_OUT_OF_RANGE", field="min_age")
-        holds = await self._store.open_holds(self._clock() - age, request.page_size)
+        made_until = self._clock() - request.min_age.ToTimedelta()
+        holds = await self._store.open_holds(made_until, request.page_size)
         return pb.ListOpenHoldsResponse(holds=map(hold_message, holds))
 
     async def CheckLedger(self, _request: pb.CheckLedgerRequest, _call: Call) -> pb.CheckLedgerResponse:

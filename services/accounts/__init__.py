@@ -1,0 +1,1 @@
+"""Accounts: teams, users and their API keys."""

@@ -1,0 +1,34 @@
+"""Accounts: teams, users and their API keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from qm.accounts.v1 import accounts_pb2
+
+from mesh.outbox import Outbox
+from mesh.process import Process, run
+from services.accounts.config import AccountsConfig
+from services.accounts.secret import Pepper
+from services.accounts.service import AccountsService
+from services.accounts.store import AccountsStore
+
+
+def utc_now() -> dt.datetime:
+    """The present, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+async def wire(process: Process[AccountsConfig], config: AccountsConfig) -> None:
+    """Put the service together."""
+    pepper = Pepper.read(config.pepper_file)
+    database = await process.database()
+    outbox = Outbox(database, await process.events())
+    outbox.start()
+    process.on_close(outbox.close)
+    service = AccountsService(AccountsStore(database, outbox), pepper, clock=utc_now)
+    process.server.add(accounts_pb2.DESCRIPTOR.services_by_name["AccountsService"], service)
+
+
+if __name__ == "__main__":
+    run("accounts", AccountsConfig, wire)

@@ -1,0 +1,14 @@
+"""What accounts is told at its start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mesh.config import MeshConfig
+
+
+class AccountsConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The configuration of the accounts process."""
+
+    pepper_file: Path
+    """Holds at least 32 random bytes; without the same file no key is known any more."""

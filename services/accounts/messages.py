@@ -1,0 +1,96 @@
+"""Accounts' nouns as protobuf messages, and what is published of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qm.accounts.v1 import accounts_pb2 as pb
+from qm.accounts.v1.events_pb2 import KeyRevoked
+from qm.type.v1 import requester_pb2
+
+from mesh.events import Message
+from mesh.streams import key_revoked_subject
+from services.accounts.key import Credential, Key, KeyId
+from services.accounts.team import Team, TeamId
+from services.accounts.user import User, UserId
+
+
+def team_id_of(text: str) -> TeamId:
+    """A team id in its canonical spelling."""
+    return TeamId(str(UUID(text)))
+
+
+def user_id_of(text: str) -> UserId:
+    """A user id in its canonical spelling."""
+    return UserId(str(UUID(text)))
+
+
+def key_id_of(text: str) -> KeyId:
+    """A key id in its canonical spelling."""
+    return KeyId(str(UUID(text)))
+
+
+def team_message(team: Team) -> pb.Team:
+    """A team on the wire."""
+    return pb.Team(
+        team_id=team.team_id,
+        name=team.name,
+        plan=team.plan,
+        suspended=team.suspended,
+        create_time=_timestamp(team.create_time),
+    )
+
+
+def user_message(user: User) -> pb.User:
+    """A user on the wire."""
+    return pb.User(
+        user_id=user.user_id,
+        team_id=user.team_id,
+        email=user.email,
+        name=user.name,
+        role=pb.Role.ValueType(user.role),
+        create_time=_timestamp(user.create_time),
+    )
+
+
+def key_message(key: Key) -> pb.Key:
+    """A key on the wire, without its secret."""
+    return pb.Key(
+        key_id=key.key_id,
+        team_id=key.team_id,
+        user_id=key.user_id,
+        name=key.name,
+        environment=requester_pb2.Environment.ValueType(key.environment),
+        hint=key.hint,
+        create_time=_timestamp(key.create_time),
+        expire_time=_timestamp(key.expire_time) if key.expire_time else None,
+        revoke_time=_timestamp(key.revoke_time) if key.revoke_time else None,
+    )
+
+
+def authentication_message(credential: Credential) -> pb.AuthenticateKeyResponse:
+    """Who a key speaks for, on the wire."""
+    key = credential.key
+    requester = requester_pb2.Requester(
+        team_id=key.team_id,
+        user_id=key.user_id,
+        key_id=key.key_id,
+        plan=credential.plan,
+        environment=requester_pb2.Environment.ValueType(key.environment),
+    )
+    expire_time = _timestamp(key.expire_time) if key.expire_time else None
+    return pb.AuthenticateKeyResponse(requester=requester, expire_time=expire_time)
+
+
+def revocation(key_id: KeyId, time: dt.datetime) -> Message:
+    """The event that tells every edge to forget a key. A key is revoked once, so its id is the message's too."""
+    event = KeyRevoked(key_id=key_id, create_time=_timestamp(time))
+    return Message(key_id, key_revoked_subject(key_id), event.SerializeToString())
+
+
+def _timestamp(time: dt.datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message

@@ -1,0 +1,176 @@
+"""The only SQL of accounts. Names need no schema: the search path is accounts' own."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import asyncpg
+
+from mesh.database import Connection, Database
+from mesh.errors import Conflict, NotFound
+from mesh.outbox import Outbox, insert
+from services.accounts.key import Credential, Environment, Key, KeyId
+from services.accounts.messages import revocation
+from services.accounts.repetition import Repeatable
+from services.accounts.team import Team, TeamId
+from services.accounts.user import Role, User, UserId
+
+_CLAIM = """
+INSERT INTO requests (scope, request_id, fingerprint, made_id, create_time)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING true
+"""
+_CLAIMED = "SELECT fingerprint, made_id FROM requests WHERE scope = $1 AND request_id = $2"
+
+_TEAM = "SELECT team_id, name, plan, suspended, create_time FROM teams WHERE team_id = $1"
+_NEW_TEAM = "INSERT INTO teams (team_id, name, plan, suspended, create_time) VALUES ($1, $2, $3, $4, $5)"
+
+_USER = "SELECT user_id, team_id, email, name, role, create_time FROM users WHERE user_id = $1"
+_NEW_USER = "INSERT INTO users (user_id, team_id, email, name, role, create_time) VALUES ($1, $2, $3, $4, $5, $6)"
+
+_KEY_COLUMNS = "key_id, team_id, user_id, name, environment, hint, create_time, expire_time, revoke_time"
+_KEY = f"SELECT {_KEY_COLUMNS} FROM keys WHERE team_id = $1 AND key_id = $2"  # noqa: S608 - constants
+_KEYS = f"SELECT {_KEY_COLUMNS} FROM keys WHERE team_id = $1 ORDER BY create_time DESC, key_id DESC"  # noqa: S608
+_NEW_KEY = f"""
+INSERT INTO keys ({_KEY_COLUMNS}, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""  # noqa: S608
+_REVOKE = f"""
+UPDATE keys SET revoke_time = $3 WHERE team_id = $1 AND key_id = $2 AND revoke_time IS NULL
+RETURNING {_KEY_COLUMNS}
+"""  # noqa: S608
+_CREDENTIAL = """
+SELECT keys.*, teams.plan, teams.suspended FROM keys JOIN teams USING (team_id) WHERE digest = $1
+"""
+
+
+class AccountsStore:
+    """What accounts keeps."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        """Keep it in `database`, and tell what others must hear through `outbox`."""
+        self._database = database
+        self._outbox = outbox
+
+    async def create_team(self, request: Repeatable, team: Team) -> Team:
+        """Keep a team, or answer the one that the same request made before."""
+        async with self._database.transaction() as connection:
+            made_id = await _claim(connection, request, team.team_id, team.create_time)
+            if made_id is not None:
+                return _team(await _one(connection, _TEAM, made_id))
+            await connection.execute(_NEW_TEAM, team.team_id, team.name, team.plan, team.suspended, team.create_time)
+        return team
+
+    async def create_user(self, request: Repeatable, user: User) -> User:
+        """Keep a user, or answer the one that the same request made before.
+
+        Raises NotFound (TEAM_NOT_FOUND) and Conflict (EMAIL_TAKEN).
+        """
+        try:
+            async with self._database.transaction() as connection:
+                made_id = await _claim(connection, request, user.user_id, user.create_time)
+                if made_id is not None:
+                    return _user(await _one(connection, _USER, made_id))
+                await connection.execute(
+                    _NEW_USER, user.user_id, user.team_id, user.email, user.name, user.role, user.create_time
+                )
+        except asyncpg.ForeignKeyViolationError:
+            raise NotFound(f"There is no team {user.team_id}.", reason="TEAM_NOT_FOUND", field="team_id") from None
+        except asyncpg.UniqueViolationError:
+            raise Conflict("The address belongs to a user already.", reason="EMAIL_TAKEN", field="email") from None
+        return user
+
+    async def create_key(self, request: Repeatable, key: Key, digest: bytes) -> Key:
+        """Keep a key and the digest of its secret, or answer the key that the same request made before.
+
+        Raises NotFound (USER_NOT_FOUND) unless the user is of the key's team.
+        """
+        try:
+            async with self._database.transaction() as connection:
+                made_id = await _claim(connection, request, key.key_id, key.create_time)
+                if made_id is not None:
+                    return _key(await _one(connection, _KEY, key.team_id, made_id))
+                await connection.execute(_NEW_KEY, *_row(key), digest)
+        except asyncpg.ForeignKeyViolationError:
+            raise NotFound(f"The team has no user {key.user_id}.", reason="USER_NOT_FOUND", field="user_id") from None
+        return key
+
+    async def find_credential(self, digest: bytes) -> Credential | None:
+        """The key whose secret has a digest, revoked and expired ones included."""
+        row = await self._database.fetchrow(_CREDENTIAL, digest)
+        return Credential(_key(row), row["digest"], row["plan"], row["suspended"]) if row else None
+
+    async def list_keys(self, team_id: TeamId) -> list[Key]:
+        """A team's keys, newest first."""
+        return [_key(row) for row in await self._database.fetch(_KEYS, team_id)]
+
+    async def revoke_key(self, team_id: TeamId, key_id: KeyId, time: dt.datetime) -> Key | None:
+        """End a key, and tell it in the same commit; one that has ended stays as it is. None where there is none."""
+        async with self._database.transaction() as connection:
+            revoked = await connection.fetchrow(_REVOKE, team_id, key_id, time)
+            if revoked is None:
+                known = await connection.fetchrow(_KEY, team_id, key_id)
+                return _key(known) if known else None
+            message = revocation(key_id, time)
+            await insert(connection, [message])
+        self._outbox.publish([message])
+        return _key(revoked)
+
+
+async def _claim(connection: Connection, request: Repeatable, made_id: str, time: dt.datetime) -> str | None:
+    """None where the request is new and now taken; else the id of what it made. Waits for a twin that is under way.
+
+    Raises Conflict (REQUEST_ID_REUSED).
+    """
+    arguments = (request.scope, request.request_id)
+    if await connection.fetchval(_CLAIM, *arguments, request.fingerprint, made_id, time):
+        return None
+    claimed = await _one(connection, _CLAIMED, *arguments)
+    request.require_same(claimed["fingerprint"])
+    return str(claimed["made_id"])
+
+
+async def _one(connection: Connection, query: str, *arguments: object) -> asyncpg.Record:
+    [row] = await connection.fetch(query, *arguments)
+    return row
+
+
+def _team(row: asyncpg.Record) -> Team:
+    return Team(TeamId(str(row["team_id"])), row["name"], row["plan"], row["create_time"], suspended=row["suspended"])
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(
+        UserId(str(row["user_id"])),
+        TeamId(str(row["team_id"])),
+        row["email"],
+        row["name"],
+        Role(row["role"]),
+        row["create_time"],
+    )
+
+
+def _key(row: asyncpg.Record) -> Key:
+    return Key(
+        KeyId(str(row["key_id"])),
+        TeamId(str(row["team_id"])),
+        UserId(str(row["user_id"])),
+        row["name"],
+        Environment(row["environment"]),
+        row["hint"],
+        row["create_time"],
+        row["expire_time"],
+        row["revoke_time"],
+    )
+
+
+def _row(key: Key) -> tuple[object, ...]:
+    return (
+        key.key_id,
+        key.team_id,
+        key.user_id,
+        key.name,
+        key.environment,
+        key.hint,
+        key.create_time,
+        key.expire_time,
+        key.revoke_time,
+    )

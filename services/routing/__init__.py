@@ -1,0 +1,1 @@
+"""Routing: the catalogue of backends, and the choice among them."""

@@ -1,0 +1,33 @@
+"""Routing: the catalogue of backends, and the choice among them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from qm.routing.v1 import routing_pb2
+
+from mesh.config import load
+from mesh.process import Process, run
+from services.routing.catalogue import Catalogue
+from services.routing.config import RoutingConfig
+from services.routing.recorder import Recorder
+from services.routing.service import RoutingService
+from services.routing.store import DecisionStore
+
+
+def utc_now() -> dt.datetime:
+    """The present, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
+    """Put the service together."""
+    catalogue = load(config.catalogue_file, Catalogue)
+    recorder = Recorder(DecisionStore(await process.database()))
+    process.on_close(recorder.close)
+    service = RoutingService(catalogue, recorder, clock=utc_now)
+    process.server.add(routing_pb2.DESCRIPTOR.services_by_name["RoutingService"], service)
+
+
+if __name__ == "__main__":
+    run("routing", RoutingConfig, wire)

@@ -1,0 +1,83 @@
+"""The catalogue of backends: what runs circuits here, how far, and how fast. The rows are data, in catalogue.toml."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from services.routing.method import Method, Steps
+
+CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
+
+BackendId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
+
+
+class Kind(StrEnum):
+    """What really runs."""
+
+    SIMULATOR = "simulator"
+    TWIN = "twin"
+    LIVE = "live"
+
+
+class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How fast a method is, as measured."""
+
+    source: str
+    """Where, when and how it was measured."""
+    spread_p90: Annotated[float, msgspec.Meta(ge=1)]
+    """The 90th percentile of measured / predicted duration."""
+    seconds: Steps
+    """Seconds that one step of each kind takes."""
+
+
+class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Something that runs circuits without noise."""
+
+    backend_id: BackendId
+    display_name: str
+    description: str
+    kind: Kind
+    online: bool
+    """Whether it takes jobs."""
+    engine: str
+    method: Method
+    pool: str
+    """The queue whose workers can run it."""
+    price_micros: Annotated[int, msgspec.Meta(ge=0)]
+    """Micro-dollars that a job pays on top of the algorithm's price."""
+    qubit_count: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    """The most qubits that a program may use."""
+    bond_bits: Annotated[int, msgspec.Meta(ge=1, le=30)] = 30
+    """log2 of the largest bond dimension, where the method has one."""
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+    """The most memory that a run may take."""
+    duration_seconds: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
+    """The longest run that it takes on, by the prediction."""
+
+
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The backends, and how fast each method is.
+
+    The order of the backends is that in which they are listed, and in which equals are preferred.
+    """
+
+    version: str
+    """Changes with every change of a number, and is part of the policy's version."""
+    backends: Annotated[tuple[Backend, ...], msgspec.Meta(min_length=1)]
+    paces: dict[Method, Pace]
+
+    def __post_init__(self) -> None:
+        """Refuse a catalogue that names a backend twice, or has no pace for a method."""
+        names = [backend.backend_id for backend in self.backends]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"backends are named twice: {', '.join(sorted(twice))}")
+        if missing := set(Method) - set(self.paces):
+            raise ValueError(f"paces are missing: {', '.join(sorted(missing))}")
+
+    def find(self, backend_id: str) -> Backend | None:
+        """The backend of that name."""
+        return next((backend for backend in self.backends if backend.backend_id == backend_id), None)

@@ -1,0 +1,111 @@
+"""Routing's nouns as protobuf messages, and requests as nouns."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from qm.routing.v1 import routing_pb2 as pb
+from qm.type.v1 import requester_pb2
+from qm.type.v1.money_pb2 import Money
+
+from services.routing.catalogue import Backend, Kind
+from services.routing.decision import Decision
+from services.routing.policy import Alternative, Fit
+from services.routing.program import Environment, Estimate, Features, Wish
+
+_KINDS = {
+    Kind.SIMULATOR: pb.BACKEND_KIND_SIMULATOR,
+    Kind.TWIN: pb.BACKEND_KIND_TWIN,
+    Kind.LIVE: pb.BACKEND_KIND_LIVE,
+}
+_ENVIRONMENTS = {
+    requester_pb2.ENVIRONMENT_LIVE: Environment.LIVE,
+    requester_pb2.ENVIRONMENT_TEST: Environment.TEST,
+    requester_pb2.ENVIRONMENT_ENTERPRISE: Environment.ENTERPRISE,
+}
+
+
+def wish_of(request: pb.ChooseBackendRequest) -> Wish:
+    """What a ChooseBackend request asks for."""
+    features = request.features
+    return Wish(
+        hardware=request.hardware,
+        features=Features(
+            qubit_count=features.qubit_count,
+            clbit_count=features.clbit_count,
+            depth=features.depth,
+            gate_count=features.gate_count,
+            two_qubit_gate_count=features.two_qubit_gate_count,
+            clifford=features.clifford,
+            dynamic=features.dynamic,
+            entanglement_bound=features.entanglement_bound,
+            circuit_count=max(1, features.circuit_count),
+        ),
+        shot_count=request.shot_count,
+        environment=_ENVIRONMENTS[request.requester.environment],
+        excluded=frozenset(request.excluded_backend_ids),
+    )
+
+
+def backend_message(backend: Backend) -> pb.Backend:
+    """A backend on the wire."""
+    return pb.Backend(
+        backend_id=backend.backend_id,
+        display_name=backend.display_name,
+        kind=_KINDS[backend.kind],
+        status=pb.BACKEND_STATUS_ONLINE if backend.online else pb.BACKEND_STATUS_OFFLINE,
+        qubit_count=backend.qubit_count,
+        engine=backend.engine,
+        method=backend.method,
+        price=_money(backend.price_micros),
+        description=backend.description,
+        pool=backend.pool,
+    )
+
+
+def decision_message(decision: Decision) -> pb.Decision:
+    """A decision on the wire."""
+    create_time = Timestamp()
+    create_time.FromDatetime(decision.create_time)
+    choice = decision.choice
+    return pb.Decision(
+        decision_id=decision.decision_id,
+        backend=backend_message(choice.backend),
+        reason=choice.reason,
+        estimate=_estimate_message(choice.estimate),
+        alternatives=map(_alternative_message, choice.alternatives),
+        policy_version=choice.policy_version,
+        create_time=create_time,
+    )
+
+
+def _alternative_message(alternative: Alternative) -> pb.Alternative:
+    candidate = alternative.candidate
+    return pb.Alternative(
+        backend_id=candidate.backend.backend_id,
+        eligible=isinstance(candidate, Fit),
+        reason=alternative.reason,
+        estimate=_estimate_message(candidate.estimate) if candidate.estimate else None,
+    )
+
+
+def _estimate_message(estimate: Estimate) -> pb.Estimate:
+    return pb.Estimate(
+        duration_p50=_duration(estimate.duration_p50),
+        duration_p90=_duration(estimate.duration_p90),
+        fidelity=estimate.fidelity,
+        fidelity_low=estimate.fidelity_low,
+        fidelity_high=estimate.fidelity_high,
+        price=_money(estimate.price),
+        memory_bytes=estimate.memory_bytes,
+    )
+
+
+def _duration(span: dt.timedelta) -> Duration:
+    return Duration(seconds=span.days * 86_400 + span.seconds, nanos=span.microseconds * 1000)
+
+
+def _money(micros: int) -> Money:
+    return Money(currency_code="USD", micros=micros)

@@ -1,0 +1,289 @@
+"""Billing through its RPCs: mTLS, a real PostgreSQL, and two processes on one ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+from qm.billing.v1 import billing_pb2 as pb
+from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qm.type.v1.money_pb2 import Money
+from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, ENVIRONMENT_TEST, Environment, Requester
+
+from mesh.channel import MeshChannel
+from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, PermissionDenied
+from mesh.identity import Authority
+from services.billing.__main__ import wire
+from services.billing.config import BillingConfig
+from tests.conftest import RunningPostgres
+from tests.mesh.serving import Home
+
+if TYPE_CHECKING:
+    from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+
+DOLLAR = 1_000_000
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def stub(channel: MeshChannel) -> BillingServiceAsyncStub:
+    made: BillingServiceAsyncStub = BillingServiceStub(channel)  # type: ignore[assignment]
+    return made
+
+
+def ask(
+    team: str, micros: int = DOLLAR, *, plan: str = "enterprise", environment: Environment.ValueType = ENVIRONMENT_LIVE
+) -> pb.HoldFundsRequest:
+    requester = Requester(team_id=team, user_id=new_id(), key_id=new_id(), plan=plan, environment=environment)
+    return pb.HoldFundsRequest(job_id=new_id(), requester=requester, price=Money(currency_code="USD", micros=micros))
+
+
+class Billing:
+    """Two processes on one ledger, as seen by execution and by the operator."""
+
+    def __init__(self, home: Home, first: BillingServiceAsyncStub, second: BillingServiceAsyncStub) -> None:
+        self.home = home
+        self.first = first
+        self.second = second
+        self.operator: BillingServiceAsyncStub
+
+    async def give_budget(self, team: str, micros: int) -> None:
+        await self.home.rows("INSERT INTO terms (team_id, budget) VALUES ($1, $2)", team, micros)
+
+    async def settle(self, hold: pb.HoldFundsRequest) -> pb.Hold:
+        return (await self.first.SettleHold(pb.SettleHoldRequest(job_id=hold.job_id))).hold
+
+    async def release(self, hold: pb.HoldFundsRequest) -> pb.ReleaseHoldResponse:
+        return await self.first.ReleaseHold(pb.ReleaseHoldRequest(job_id=hold.job_id))
+
+    async def look(self, team: str, job: str) -> pb.GetHoldResponse:
+        return await self.operator.GetHold(pb.GetHoldRequest(team_id=team, job_id=job))
+
+    async def violations(self) -> list[str]:
+        checked = await self.operator.CheckLedger(pb.CheckLedgerRequest())
+        assert checked.sum == Money(currency_code="USD", micros=0)
+        return list(checked.violations)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def billing(postgres: RunningPostgres, authority: Authority) -> AsyncIterator[Billing]:
+    home = await Home.make("billing", postgres, authority)
+    async with AsyncExitStack() as stack:
+        ways = [await stack.enter_async_context(home.serve(home.config(BillingConfig), wire)) for _process in range(2)]
+        both = Billing(home, stub(ways[0]("execution")), stub(ways[1]("execution")))
+        both.operator = stub(ways[0]("operator"))
+        yield both
+        assert await both.violations() == []
+
+
+async def test_a_job_is_held_then_charged_and_its_money_can_be_followed(billing: Billing):
+    team, request = new_id(), ask(new_id(), 50 * DOLLAR)
+    request.requester.team_id = team
+    held = (await billing.first.HoldFunds(request)).hold
+    assert (held.amount.micros, held.charge_kind, held.state) == (
+        50 * DOLLAR,
+        pb.CHARGE_KIND_PRICE,
+        pb.HOLD_STATE_OPEN,
+    )
+    settled = await billing.settle(request)
+    assert (settled.state, settled.create_time) == (pb.HOLD_STATE_SETTLED, held.create_time)
+    assert await billing.settle(request) == settled
+    told = await billing.look(team, request.job_id)
+    assert told.hold == settled
+    assert [(entry.transfer_id, entry.account, entry.amount.micros) for entry in told.entries] == [
+        (f"{request.job_id}/hold", f"team/{team}/available", -50 * DOLLAR),
+        (f"{request.job_id}/hold", f"team/{team}/held", 50 * DOLLAR),
+        (f"{request.job_id}/settle", f"team/{team}/held", -50 * DOLLAR),
+        (f"{request.job_id}/settle", "platform/revenue", 50 * DOLLAR),
+    ]
+
+
+async def test_a_repeat_through_another_process_returns_the_same_hold(billing: Billing):
+    request = ask(new_id())
+    answers = await asyncio.gather(
+        *(each.HoldFunds(request) for each in itertools.islice(itertools.cycle((billing.first, billing.second)), 20))
+    )
+    assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1
+    told = await billing.look(request.requester.team_id, request.job_id)
+    assert len(told.entries) == 2
+
+
+async def test_a_hold_ends_once(billing: Billing):
+    settled, released = ask(new_id()), ask(new_id())
+    for request in (settled, released):
+        await billing.first.HoldFunds(request)
+    await billing.settle(settled)
+    first = await billing.release(released)
+    assert first.hold.state == pb.HOLD_STATE_RELEASED
+    assert await billing.release(released) == first
+    with pytest.raises(Conflict) as late_release:
+        await billing.release(settled)
+    with pytest.raises(Conflict) as late_settle:
+        await billing.settle(released)
+    assert (late_release.value.reason, late_settle.value.reason) == ("HOLD_SETTLED", "HOLD_RELEASED")
+
+
+async def test_ending_what_was_never_held(billing: Billing):
+    assert not (await billing.release(ask(new_id()))).HasField("hold")
+    with pytest.raises(NotFound) as refusal:
+        await billing.settle(ask(new_id()))
+    assert refusal.value.reason == "HOLD_NOT_FOUND"
+
+
+async def test_another_teams_hold_is_not_found(billing: Billing):
+    request = ask(new_id())
+    await billing.first.HoldFunds(request)
+    with pytest.raises(NotFound):
+        await billing.look(new_id(), request.job_id)
+
+
+async def test_another_teams_job_id_is_taken(billing: Billing):
+    request = ask(new_id())
+    await billing.first.HoldFunds(request)
+    request.requester.team_id = new_id()
+    with pytest.raises(Conflict) as refusal:
+        await billing.second.HoldFunds(request)
+    assert refusal.value.reason == "JOB_ID_TAKEN"
+
+
+async def test_a_thousand_holds_at_once_use_a_budget_to_the_last_micro_dollar(billing: Billing):
+    team, price = new_id(), 333_333
+    await billing.give_budget(team, 400 * price + price - 1)
+    requests = [ask(team, price) for _ in range(1000)]
+    asking = zip(requests, itertools.cycle((billing.first, billing.second)), strict=False)
+    answers = await asyncio.gather(
+        *(each.HoldFunds(request, timeout=30) for request, each in asking), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert {(type(each), each.reason) for each in refused if isinstance(each, MeshError)} == {
+        (PaymentRequired, "BUDGET_EXCEEDED")
+    }
+    assert len(answers) - len(refused) == 400
+    [balance] = await billing.home.rows("SELECT amount FROM balances WHERE account = $1", f"team/{team}/held")
+    assert balance["amount"] == 400 * price
+    with pytest.raises(PaymentRequired, match=r"has \$0\.333332 left"):
+        await billing.first.HoldFunds(ask(team, price))
+    assert (await billing.first.HoldFunds(ask(team, price - 1))).hold.amount.micros == price - 1
+    assert await billing.violations() == []
+
+
+async def test_students_asking_at_once_get_their_five_jobs_and_a_released_one_back(billing: Billing):
+    team = new_id()
+    requests = [ask(team, plan="student") for _ in range(30)]
+    asking = zip(requests, itertools.cycle((billing.first, billing.second)), strict=False)
+    answers = await asyncio.gather(*(each.HoldFunds(request) for request, each in asking), return_exceptions=True)
+    included = [answer.hold for answer in answers if isinstance(answer, pb.HoldFundsResponse)]
+    assert [(hold.amount.micros, hold.charge_kind) for hold in included] == [(0, pb.CHARGE_KIND_INCLUDED)] * 5
+    assert {each.reason for each in answers if isinstance(each, PermissionDenied)} == {"QUOTA_EXCEEDED"}
+    await billing.first.ReleaseHold(pb.ReleaseHoldRequest(job_id=included[0].job_id))
+    await billing.first.HoldFunds(ask(team, plan="student"))
+    with pytest.raises(PermissionDenied, match=r"begins at \d{4}-\d\d-01T00:00:00Z"):
+        await billing.second.HoldFunds(ask(team, plan="student"))
+
+
+async def test_a_test_key_is_never_billed(billing: Billing):
+    team = new_id()
+    await billing.give_budget(team, 0)
+    for _ in range(7):
+        hold = (await billing.first.HoldFunds(ask(team, plan="student", environment=ENVIRONMENT_TEST))).hold
+        assert (hold.amount.micros, hold.charge_kind) == (0, pb.CHARGE_KIND_TEST)
+    assert len((await billing.look(team, hold.job_id)).entries) == 0
+
+
+async def test_a_maximum_below_the_cost_is_refused_before_anything_is_held(billing: Billing):
+    request = ask(new_id(), 10)
+    request.max_amount.CopyFrom(Money(currency_code="USD", micros=9))
+    with pytest.raises(InvalidArgument) as refusal:
+        await billing.first.HoldFunds(request)
+    assert (refusal.value.reason, refusal.value.field) == ("MAX_COST_EXCEEDED", "max_cost_usd")
+    assert not (await billing.release(request)).HasField("hold")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"price": Money(currency_code="EUR", micros=1)}, "UNSUPPORTED_CURRENCY"),
+        ({"price": Money(currency_code="USD", micros=-1)}, "AMOUNT_OUT_OF_RANGE"),
+        ({"price": Money(currency_code="USD", micros=2**63 - 1)}, "AMOUNT_OUT_OF_RANGE"),
+        ({"max_amount": Money(currency_code="USD", micros=-1)}, "AMOUNT_OUT_OF_RANGE"),
+    ],
+)
+async def test_an_amount_that_cannot_be_is_refused(billing: Billing, change: dict[str, Money], reason: str):
+    request = ask(new_id())
+    for field, amount in change.items():
+        getattr(request, field).CopyFrom(amount)
+    with pytest.raises(InvalidArgument) as refusal:
+        await billing.first.HoldFunds(request)
+    assert refusal.value.reason == reason
+
+
+async def test_open_holds_are_listed_oldest_first(billing: Billing):
+    requests = [ask(new_id()) for _ in range(3)]
+    for request in requests:
+        await billing.first.HoldFunds(request)
+    await billing.settle(requests[1])
+    listed = await billing.first.ListOpenHolds(pb.ListOpenHoldsRequest(min_age=Duration(), page_size=1000))
+    mine = {request.job_id for request in requests}
+    assert [hold.job_id for hold in listed.holds if hold.job_id in mine] == [requests[0].job_id, requests[2].job_id]
+    older = await billing.first.ListOpenHolds(pb.ListOpenHoldsRequest(min_age=Duration(seconds=3600), page_size=1000))
+    assert list(older.holds) == []
+    one = await billing.first.ListOpenHolds(pb.ListOpenHoldsRequest(min_age=Duration(), page_size=1))
+    assert len(one.holds) == 1
+
+
+@pytest.mark.parametrize("seconds", [-1, 2**62])
+async def test_an_age_that_cannot_be_is_refused(billing: Billing, seconds: int):
+    request = pb.ListOpenHoldsRequest(min_age=Duration(seconds=seconds), page_size=1)
+    with pytest.raises(InvalidArgument):
+        await billing.first.ListOpenHolds(request)
+
+
+async def test_plans_are_told_in_the_order_of_the_table(billing: Billing):
+    plans = (await billing.operator.ListPlans(pb.ListPlansRequest())).plans
+    assert [plan.plan for plan in plans] == ["student", "academic", "commercial", "enterprise"]
+    assert (plans[2].requests_per_minute, plans[2].burst_count, plans[2].certificate_allowed) == (300, 500, True)
+
+
+async def test_the_edge_may_not_hold_funds(billing: Billing):
+    async with billing.home.serve(billing.home.config(BillingConfig), wire) as way:
+        with pytest.raises(PermissionDenied) as refusal:
+            await stub(way("edge")).HoldFunds(ask(new_id()))
+    assert refusal.value.reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_a_broken_ledger_is_named(postgres: RunningPostgres, authority: Authority):
+    home = await Home.make("billing", postgres, authority)
+    async with home.serve(home.config(BillingConfig), wire) as way:
+        execution, operator = stub(way("execution")), stub(way("operator"))
+        request, included = ask(new_id(), 5), ask(new_id(), plan="academic")
+        for each in (request, included):
+            await execution.HoldFunds(each)
+        await home.rows("UPDATE entries SET amount = amount + 1 WHERE account LIKE '%/available'")
+        await home.rows("UPDATE balances SET amount = -1 WHERE account LIKE '%/held'")
+        await home.rows("UPDATE included_jobs SET used_count = 2")
+        checked = await operator.CheckLedger(pb.CheckLedgerRequest())
+    team = request.requester.team_id
+    assert (checked.sum.micros, checked.open_hold_count, checked.open_hold_amount.micros) == (1, 2, 5)
+    assert checked.entry_count == 2
+    assert sorted(checked.violations)[:-2] == sorted(
+        [
+            f"the account team/{team}/held has -1 micros, below 0",
+            f"the account team/{team}/held has -1 micros, the open holds 5",
+            f"the balance of team/{team}/available is -5 micros, its entries sum to -4",
+            f"the balance of team/{team}/held is -1 micros, its entries sum to 5",
+            next(text for text in checked.violations if "included jobs" in text),
+        ]
+    )
+    assert sorted(checked.violations)[-2:] == [
+        "the sum of all entries is 1 micros, not 0",
+        f"the transfer {request.job_id}/hold sums to 1 micros, not 0",
+    ]
