@@ -186,6 +186,7 @@ class Events:
 
     async def close(self) -> None:
         """Send what is buffered and close the connection, within two seconds."""
+        self._callbacks.closing = True
         await _close(self.client)
         self._fail_pending()
 
@@ -226,6 +227,7 @@ class _Callbacks:
         self._context = context
         self._identity = identity
         self.last_error = ""
+        self.closing = False
         self.on_disconnect: Callable[[], None] = lambda: None
         self.on_reconnect: Callable[[], None] = lambda: None
 
@@ -234,6 +236,8 @@ class _Callbacks:
         await log.adebug("queue error", error=self.last_error)
 
     async def disconnected(self) -> None:
+        if self.closing:
+            return
         await log.awarning("queue disconnected", error=self.last_error)
         self.on_disconnect()
         identity = self._identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from deploy.local.console import Console
 from mesh.channel import MeshChannel
 from mesh.identity import Identity
+from qm.accounts.v1 import accounts_pb2
+from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1 import billing_pb2
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qmumma import verify
@@ -146,19 +149,22 @@ def _verify(client: Client, console: Console, folder: Path) -> None:
 async def _show_money(mesh: LocalMesh, console: Console, public_id: str) -> None:
     console.title("\n5. Follow the money: the ledger's entries for this job")
     operator = Identity.at(mesh.layout.identities / "operator", "operator")
-    channel = MeshChannel(mesh.layout.address("billing"), operator, "billing")
-    try:
-        billing = BillingServiceStub(channel)
-        job_id, team_id = public_id.removeprefix("qm_job_"), mesh.credentials.team_id
-        response = await billing.GetHold(billing_pb2.GetHoldRequest(job_id=_uuid(job_id), team_id=team_id))
-        ledger = await billing.CheckLedger(billing_pb2.CheckLedgerRequest())
-    finally:
-        await channel.close()
+    job_id = str(uuid.UUID(public_id.removeprefix("qm_job_")))
+    async with (
+        MeshChannel(mesh.layout.address("accounts"), operator, "accounts") as accounts,
+        MeshChannel(mesh.layout.address("billing"), operator, "billing") as billing,
+    ):
+        owner = await AccountsServiceStub(accounts).AuthenticateKey(
+            accounts_pb2.AuthenticateKeyRequest(secret=mesh.credentials.qmumma.live)
+        )
+        ledger = BillingServiceStub(billing)
+        response = await ledger.GetHold(billing_pb2.GetHoldRequest(job_id=job_id, team_id=owner.requester.team_id))
+        laws = await ledger.CheckLedger(billing_pb2.CheckLedgerRequest())
     for entry in response.entries:
         console.line(f"   {entry.amount.micros / _MICROS:>+10.2f} USD   {entry.account}")
     state = billing_pb2.HoldState.Name(response.hold.state).removeprefix("HOLD_STATE_").lower()
     console.line(f"   the hold of {response.hold.amount.micros / _MICROS:.2f} USD is {state}")
-    console.line(f"   all {ledger.entry_count} entries of the ledger sum to {ledger.sum.micros} micro-dollars")
+    console.line(f"   all {laws.entry_count} entries of the ledger sum to {laws.sum.micros} micro-dollars")
 
 
 def _show_next_steps(mesh: LocalMesh, console: Console, folder: Path, job_id: str) -> None:
@@ -167,10 +173,5 @@ def _show_next_steps(mesh: LocalMesh, console: Console, folder: Path, job_id: st
     console.line(f"   your keys             {mesh.layout.credentials}")
     console.line("   keep the mesh up      make up")
     console.line(f"   then read the API     {mesh.base_url}/docs")
-    console.line(f"   and this job again    curl -H \"Authorization: Bearer $KEY\" {mesh.base_url}/v1/jobs/{job_id}")
+    console.line(f'   and this job again    curl -H "Authorization: Bearer $KEY" {mesh.base_url}/v1/jobs/{job_id}')
     console.line("   change one byte of result.json, then: .venv/bin/qmumma verify …: it names the place")
-
-
-def _uuid(hexadecimal: str) -> str:
-    parts = (hexadecimal[:8], hexadecimal[8:12], hexadecimal[12:16], hexadecimal[16:20], hexadecimal[20:])
-    return "-".join(parts)

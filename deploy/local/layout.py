@@ -56,6 +56,4 @@ def assign_ports(programs: Sequence[Program], *, port: int, base_port: int) -> d
     offsets |= {program.name: program.offset for program in programs}
     free = iter(free_ports(len(offsets) + 1))
     ports = {name: base_port + offset if base_port else next(free) for name, offset in offsets.items()}
-    if "edge" in ports:
-        ports["edge"] = port or next(free)
-    return ports
+    return ports | {"edge": port or next(free)}

@@ -137,6 +137,7 @@ class LocalMesh:
         postgres = Postgres(layout.state / "postgres", layout.ports["postgres"], layout.log("postgres"))
         if not postgres.exists():
             with self.console.step("make the database"):
+                layout.credentials.unlink(missing_ok=True)  # keys of data that is gone
                 await asyncio.to_thread(postgres.initialise)
         self._add(
             Child(postgres.command(), postgres.is_ready, on_crash=self._crashed, before_start=postgres.clear_orphan)

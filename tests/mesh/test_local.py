@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import select
 import shutil
 import signal
 import socket
@@ -168,6 +169,35 @@ async def test_the_data_and_the_passwords_survive_a_restart_and_a_killed_postgre
     async with LocalMesh(scratch / "kept", port=0, base_port=0, programs=billing) as again:
         assert again.pid("nats") is not None
     assert again.children == {}
+
+
+async def test_a_killed_supervisor_leaves_no_process_and_the_next_one_recovers(scratch: Path) -> None:
+    code = f"""
+import asyncio, pathlib
+from deploy.local.mesh import LocalMesh
+from deploy.local.programs import SERVICES
+async def main():
+    billing = [program for program in SERVICES if program.name == "billing"]
+    async with LocalMesh(pathlib.Path({str(scratch / "killed")!r}), port=0, base_port=0, programs=billing) as mesh:
+        print(*(mesh.pid(name) for name in ("postgres", "nats", "billing")), flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)  # noqa: ASYNC220
+    assert supervisor.stdout is not None
+    children = [int(pid) for pid in (await asyncio.to_thread(supervisor.stdout.readline)).split()]
+    assert len(children) == 3
+    ends = [os.pidfd_open(pid) for pid in children]
+    supervisor.kill()
+    for end in ends:
+        readable, _, _ = await asyncio.to_thread(select.select, [end], [], [], 20)
+        assert readable
+        os.close(end)
+    supervisor.wait()
+    supervisor.stdout.close()
+    billing = [program for program in PROGRAMS if program.name == "billing"]
+    async with LocalMesh(scratch / "killed", port=0, base_port=0, programs=billing) as mesh:
+        assert mesh.pid("postgres") not in children
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
