@@ -7,8 +7,9 @@ guard → parse → validate → handler, inside telemetry; what is no MeshError
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import contextmanager
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from mesh.call import Call, serving
-from mesh.errors import MUTE, DeadlineExceeded, Internal, InvalidArgument, MeshError, NotFound
+from mesh.errors import MUTE, Cancelled, DeadlineExceeded, Internal, InvalidArgument, MeshError
 from mesh.telemetry import RPC_ERRORS, Telemetry, log
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
     from mesh.guard import Guard
+
+_CLOCK_TICK = 0.01
+"""Seconds by which a timer may ring before the deadline that it was set for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +77,18 @@ class Dispatcher:
         with self._serve(path, call) as served:
             method = self.methods.get(path)
             if method is None or method.client_streaming or method.server_streaming:
-                message = f"{path} is no unary method of this server"
-                raise NotFound(message, reason="UNKNOWN_METHOD")
-            request = _parse(method, payload)
-            response: Message = await method.handler(request, served)
+                log.error("unknown_method", method=path, caller=call.caller)
+                raise Internal(MUTE, reason="UNKNOWN_METHOD")
+            response: Message = await method.handler(_parse(method, payload), served)
             return response.SerializeToString()
 
-    async def server_stream(self, path: str, payload: bytes, call: Call) -> AsyncIterator[bytes]:
+    async def server_stream(self, path: str, payload: bytes, call: Call) -> AsyncGenerator[bytes, None]:
         """Serve a call with one request and many responses."""
         with self._serve(path, call) as served:
             method = self.methods[path]
-            async for response in method.handler(_parse(method, payload), served):
-                yield response.SerializeToString()
+            async with aclosing(method.handler(_parse(method, payload), served)) as responses:
+                async for response in responses:
+                    yield response.SerializeToString()
 
     async def client_stream(self, path: str, payloads: AsyncIterator[bytes], call: Call) -> bytes:
         """Serve a call with many requests and one response."""
@@ -93,32 +97,48 @@ class Dispatcher:
             response: Message = await method.handler(_parse_each(method, payloads), served)
             return response.SerializeToString()
 
-    async def both_stream(self, path: str, payloads: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+    async def both_stream(self, path: str, payloads: AsyncIterator[bytes], call: Call) -> AsyncGenerator[bytes, None]:
         """Serve a call with many requests and many responses."""
         with self._serve(path, call) as served:
             method = self.methods[path]
-            async for response in method.handler(_parse_each(method, payloads), served):
-                yield response.SerializeToString()
+            async with aclosing(method.handler(_parse_each(method, payloads), served)) as responses:
+                async for response in responses:
+                    yield response.SerializeToString()
 
     @contextmanager
     def _serve(self, path: str, call: Call) -> Iterator[Call]:
+        label = path if path in self.methods else "unknown"
         try:
             self.admit(path, call)
-            with self._telemetry.serve(path, call) as traced, serving(traced):
-                yield traced
+            with self._telemetry.serve(label, call) as traced, serving(traced):
+                try:
+                    yield traced
+                except (MeshError, GeneratorExit, SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    if _was_cancelled(error):
+                        raise
+                    raise _public(error, path, traced) from error
         except MeshError as error:
-            RPC_ERRORS.labels(path, error.status.name).inc()
+            RPC_ERRORS.labels(label, error.status.name).inc()
             raise
-        except TimeoutError as error:
-            RPC_ERRORS.labels(path, DeadlineExceeded.status.name).inc()
-            message = f"{path} ran out of time"
-            raise DeadlineExceeded(message, reason="DEADLINE_EXCEEDED") from error
-        except (asyncio.CancelledError, GeneratorExit):
+        except asyncio.CancelledError:
+            RPC_ERRORS.labels(label, Cancelled.status.name).inc()
             raise
-        except BaseException as error:
-            RPC_ERRORS.labels(path, Internal.status.name).inc()
-            log.exception("rpc_failed", method=path, caller=call.caller, request_id=call.request_id)
-            raise Internal(MUTE, reason="INTERNAL") from error
+
+
+def _was_cancelled(error: BaseException) -> bool:
+    """Whether the task itself was told to end; else a CancelledError is one that the handler let slip."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _public(error: BaseException, path: str, call: Call) -> MeshError:
+    """What the caller is told of an exception that is no MeshError; a bug goes to the log with its trace."""
+    if isinstance(error, TimeoutError) and call.remaining() <= _CLOCK_TICK:
+        return DeadlineExceeded(f"{path} ran out of time", reason="DEADLINE_EXCEEDED")
+    log.error("rpc_failed", method=path, caller=call.caller, exc_info=error)
+    return Internal(MUTE, reason="INTERNAL")
 
 
 def _path(method: MethodDescriptor) -> str:
@@ -131,13 +151,22 @@ def _parse(method: Method, payload: bytes) -> Message:
     except DecodeError as error:
         message = f"the request is no {method.request_class.DESCRIPTOR.full_name}"
         raise InvalidArgument(message, reason="MALFORMED_REQUEST") from error
-    violations = protovalidate.collect_violations(request)
+    violations = protovalidate.collect_violations(request, fail_fast=True)
     if violations:
         proto = violations[0].proto
-        names = [element.field_name for element in proto.field.elements] if proto.field else []
-        field = ".".join(names)
-        raise InvalidArgument(f"{field}: {proto.message}", reason="INVALID_FIELD", field=field)
+        field = ".".join(map(_step, proto.field.elements)) if proto.field else ""
+        message = f"{field}: {proto.message}" if field else proto.message
+        raise InvalidArgument(message, reason="INVALID_FIELD", field=field)
     return request
+
+
+def _step(element: Any) -> str:  # noqa: ANN401 - protovalidate's FieldPathElement is private
+    """One step of a field's path: `keys`, `keys[2]` or `labels["a"]`."""
+    subscript = element.subscript
+    if subscript is None:
+        return str(element.field_name)
+    name: str = element.field_name
+    return f"{name}[{json.dumps(subscript.value)}]"
 
 
 async def _parse_each(method: Method, payloads: AsyncIterator[bytes]) -> AsyncIterator[Message]:

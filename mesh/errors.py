@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import grpc
-from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 DOMAIN = "qmumma"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -34,7 +34,10 @@ class MeshError(Exception):
     status: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
 
     def __init__(self, message: str, *, reason: str, field: str = "", metadata: dict[str, str] | None = None) -> None:
-        """Make an error; `field` is a path such as `parameters.molecule`, empty where no field is to blame."""
+        """Make an error; `field` is a path such as `parameters.molecule`, empty where no field is to blame.
+
+        `metadata` is for programs; its key "field" is taken by the field.
+        """
         super().__init__(message)
         self.message = message
         self.reason = reason
@@ -123,17 +126,19 @@ CLASSES: tuple[type[MeshError], ...] = (
 )
 _BY_CODE: dict[int, type[MeshError]] = {cls.status.value[0]: cls for cls in CLASSES}
 MUTE = "Something went wrong on our side. Try again; if it stays, tell us the request id."
+LONGEST_TEXT = 2000
+"""Characters of a message or a value that travel: gRPC carries errors in HTTP headers, whose size both sides bound."""
 
 
 def to_status(error: BaseException) -> status_pb2.Status:
-    """The wire form of any exception; what is not a MeshError becomes a mute Internal."""
+    """The wire form of any exception, itself raising none; what is not a MeshError becomes a mute Internal."""
     if not isinstance(error, MeshError):
         return status_pb2.Status(code=code_pb2.INTERNAL, message=MUTE)
-    status = status_pb2.Status(code=error.status.value[0], message=error.message)
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    status = status_pb2.Status(code=error.status.value[0], message=_fit(error.message))
+    metadata = {key: _fit(value) for key, value in error.metadata.items()}
     if error.field:
-        info.metadata["field"] = error.field
-    status.details.add().Pack(info)
+        metadata[_FIELD_KEY] = _fit(error.field)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
     return status
 
 
@@ -145,17 +150,38 @@ def from_status(status: status_pb2.Status) -> MeshError:
         if detail.Unpack(info):
             break
     metadata = dict(info.metadata)
-    field = metadata.pop("field", "")
+    field = metadata.pop(_FIELD_KEY, "")
     reason = info.reason or cls.status.name
     return cls(status.message, reason=reason, field=field, metadata=metadata)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> MeshError:
-    """The MeshError behind an error that grpc itself raised, on a client."""
-    code = error.code()
+    """The MeshError behind an error of a gRPC call: the one that the peer raised, or one for what gRPC itself met."""
     trailers: Any = error.trailing_metadata()
     for key, value in trailers or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
+    code = error.code()
     cls = _BY_CODE.get(code.value[0], Internal)
-    return cls(error.details() or code.name, reason=code.name)
+    # gRPC's own words name addresses and sockets; they stay in `error`, the cause.
+    message, reason = _BY_GRPC_ITSELF.get(code, (MUTE if cls is Internal else code.value[1], code.name))
+    return cls(message, reason=reason)
+
+
+def peer_unavailable(peer: str) -> Unavailable:
+    """The error for a service that cannot be reached, or whose connection broke."""
+    return Unavailable(f"{peer} does not answer", reason="PEER_UNAVAILABLE")
+
+
+_FIELD_KEY = "field"
+_BY_GRPC_ITSELF: dict[grpc.StatusCode, tuple[str, str]] = {
+    grpc.StatusCode.UNAVAILABLE: ("a service does not answer", "PEER_UNAVAILABLE"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: ("the time was up", "DEADLINE_EXCEEDED"),
+    grpc.StatusCode.UNIMPLEMENTED: (MUTE, "UNKNOWN_METHOD"),
+}
+"""Message and reason for what gRPC says without the peer."""
+
+
+def _fit(text: str) -> str:
+    """The text as it can travel: not too long, and valid UTF-8 (a lone surrogate becomes a question mark)."""
+    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode()

@@ -5,10 +5,11 @@ Default deny: a method without a row is refused, and so is a peer whose certific
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+
+import msgspec
 
 from mesh.errors import PermissionDenied, Unauthenticated
 from mesh.identity import spiffe_name
@@ -35,19 +36,22 @@ class Guard:
             raise PermissionDenied(message, reason="CALLER_NOT_ALLOWED")
 
 
+class _Table(msgspec.Struct, forbid_unknown_fields=True):
+    service: dict[str, frozenset[str]]
+    method: dict[str, frozenset[str]] = {}
+
+
 def load_guard(text: str | None = None) -> Guard:
-    """The guard of a table in TOML; by default of `mesh/callers.toml`."""
-    table = tomllib.loads(text if text is not None else (files("mesh") / "callers.toml").read_text())
-    return Guard(
-        services={name: frozenset(callers) for name, callers in table.get("service", {}).items()},
-        methods={name: frozenset(callers) for name, callers in table.get("method", {}).items()},
-    )
+    """The guard of a table in TOML, by default of `mesh/callers.toml`; raises ValueError where it is malformed."""
+    source = text if text is not None else (files("mesh") / "callers.toml").read_text()
+    table = msgspec.toml.decode(source, type=_Table)
+    return Guard(services=table.service, methods=table.method)
 
 
 def caller_of(auth_context: Mapping[str, object]) -> str:
     """The service behind a TLS connection, from gRPC's auth context; raises Unauthenticated for any other peer."""
     uris = auth_context.get("peer_spiffe_id")
-    if isinstance(uris, list | tuple) and len(uris) == 1 and (name := spiffe_name(uris[0].decode())):
+    if isinstance(uris, list | tuple) and len(uris) == 1 and (name := spiffe_name(uris[0].decode("utf-8", "replace"))):
         return name
     message = "the client certificate names no service of this mesh"
     raise Unauthenticated(message, reason="UNKNOWN_PEER")

@@ -1,23 +1,34 @@
-"""Unary calls as items of one long-lived stream: about a twentieth of the CPU of a gRPC call each.
+"""Unary calls as items of one long-lived stream: a small part of the CPU of a gRPC call each (bench/mesh.py).
 
 Both sides write "flush while busy": what is ready while one write is in flight goes into the next message. Answers come
-in any order. When the stream ends, every pending call fails at once as PEER_UNAVAILABLE, and the channel tries again:
-all unary RPCs of the mesh are safe to repeat, since each is keyed (AIP-155).
+in any order. When the stream ends, every pending call fails at once with StreamEnded, and the channel tries again: all
+unary RPCs of the mesh are safe to repeat, since each is keyed (AIP-155).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.rpc import status_pb2  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
 from qm.mesh.v1 import multiplex_pb2 as wire
 
 from mesh.call import Call
-from mesh.errors import DeadlineExceeded, MeshError, Unavailable, from_rpc_error, from_status, to_status
+from mesh.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    MeshError,
+    ResourceExhausted,
+    from_rpc_error,
+    from_status,
+    to_status,
+)
 
 if TYPE_CHECKING:
     from mesh.dispatch import Dispatcher
@@ -27,22 +38,69 @@ IN_FLIGHT_LIMIT = 1024
 """Calls of one stream that are served at a time; past that the server stops reading, and TCP pushes back."""
 MESSAGE_BYTES = 1024 * 1024
 """A message is closed when it has grown to this size, so that small calls do not wait behind many large ones."""
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The most that gRPC takes in one message."""
+MAX_ITEM_BYTES = MAX_MESSAGE_BYTES - 2 * MESSAGE_BYTES
+"""The most that one request or response may take: one that is too large must not break the stream for the others."""
+MAX_METADATA_BYTES = 64 * 1024
+"""The most that the headers and trailers of a gRPC call may take; errors travel in trailers."""
 
 _REFUSALS = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
 Write = Callable[[bytes], Awaitable[None]]
 
 
-def _take(waiting: list[Any], message: Any) -> None:  # noqa: ANN401 - calls or answers, alike on both sides
-    """Move items from `waiting` into the repeated field `message`, up to MESSAGE_BYTES."""
-    size = count = 0
-    for item in waiting:
-        size += item.ByteSize()
-        count += 1
-        if size >= MESSAGE_BYTES:
-            break
-    message.extend(waiting[:count])
-    del waiting[:count]
+class StreamEnded(Exception):
+    """The stream broke, or could not be opened; whether the call was served is unknown."""
+
+
+class _Outbox:
+    """Items that wait to be written, each a serialised message with that one item.
+
+    Serialised messages that are put end to end parse as one message with all the items: that is how protobuf merges.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._waiting: dict[int, bytes] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    def put(self, call_id: int, item: bytes) -> None:
+        """Write `item` as soon as the stream takes it."""
+        self._waiting[call_id] = item
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._flush())
+
+    def withdraw(self, call_id: int) -> bool:
+        """Take an item back; False where it is on its way already."""
+        return self._waiting.pop(call_id, None) is not None
+
+    async def written(self) -> None:
+        """Wait until nothing is left."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _flush(self) -> None:
+        # A write fails only because the stream ended, and the reader of the stream tells that.
+        with contextlib.suppress(Exception):
+            while self._waiting:
+                await self._write(self._take())
+        self._writer = None
+
+    def _take(self) -> bytes:
+        items: list[bytes] = []
+        size = 0
+        for item in self._waiting.values():
+            items.append(item)
+            size += len(item)
+            if size >= MESSAGE_BYTES:
+                break
+        if len(items) == len(self._waiting):
+            self._waiting.clear()
+        else:
+            for call_id in list(self._waiting)[: len(items)]:
+                del self._waiting[call_id]
+        return b"".join(items)
 
 
 class MultiplexServer:
@@ -58,13 +116,16 @@ class MultiplexServer:
         self._draining.set()
 
     async def serve(self, payloads: AsyncIterator[bytes], write: Write, caller: str) -> None:
-        """Serve one stream of one peer until it ends or the server drains."""
+        """Serve one stream of one peer until it ends or the server drains; raises InvalidArgument for what is none."""
         stream = _ServerStream(self._dispatcher, write, caller)
         reading = asyncio.create_task(stream.read(payloads))
         draining = asyncio.create_task(self._draining.wait())
         try:
             await asyncio.wait({reading, draining}, return_when=asyncio.FIRST_COMPLETED)
-            if self._draining.is_set():
+            if reading.done():
+                reading.result()
+            else:
+                reading.cancel()
                 await stream.finish()
         finally:
             draining.cancel()
@@ -77,111 +138,95 @@ class _ServerStream:
 
     def __init__(self, dispatcher: Dispatcher, write: Write, caller: str) -> None:
         self._dispatcher = dispatcher
-        self._write = write
+        self._outbox = _Outbox(write)
         self._caller = caller
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._answers: list[wire.Answer] = []
-        self._writer: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
 
     async def read(self, payloads: AsyncIterator[bytes]) -> None:
         """Start a task for each call that comes."""
         async for payload in payloads:
-            for item in wire.MultiplexRequest.FromString(payload).calls:
+            received = time.monotonic()
+            for item in _calls(payload):
                 if not item.method:
                     if (task := self._tasks.get(item.call_id)) is not None:
                         task.cancel()
                     continue
-                self._tasks[item.call_id] = asyncio.create_task(self._serve(item))
-            while len(self._tasks) >= IN_FLIGHT_LIMIT:
-                self._room.clear()
-                await self._room.wait()
+                while len(self._tasks) >= IN_FLIGHT_LIMIT:
+                    self._room.clear()
+                    await self._room.wait()
+                self._tasks[item.call_id] = asyncio.create_task(self._serve(item, received))
 
     async def finish(self) -> None:
         """Wait until everything in flight is answered and written."""
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
-        if self._writer is not None:
-            await self._writer
+        await self._outbox.written()
 
     def abandon(self) -> None:
         """Stop whatever is left: nobody waits for it any more."""
         for task in self._tasks.values():
             task.cancel()
 
-    async def _serve(self, item: wire.Call) -> None:
-        answer = wire.Answer(call_id=item.call_id)
-        deadline = time.monotonic() + item.timeout_ms / 1000
-        call = Call(self._caller, item.request_id, deadline, item.traceparent)
+    async def _serve(self, item: wire.Call, received: float) -> None:
+        call = Call(self._caller, item.request_id, received + item.timeout_ms / 1000, item.traceparent)
+        response, status = b"", b""
         try:
-            async with asyncio.timeout(item.timeout_ms / 1000):
-                answer.response = await self._dispatcher.unary(item.method, item.request, call)
+            async with asyncio.timeout(call.remaining()):
+                response = await self._dispatcher.unary(item.method, item.request, call)
+            _check_size(item.method, response)
         except MeshError as error:
-            answer.status = to_status(error).SerializeToString()
+            response, status = b"", to_status(error).SerializeToString()
         except TimeoutError:
             late = DeadlineExceeded(f"{item.method} ran out of time", reason="DEADLINE_EXCEEDED")
-            answer.status = to_status(late).SerializeToString()
+            status = to_status(late).SerializeToString()
         finally:
-            del self._tasks[item.call_id]
+            self._tasks.pop(item.call_id, None)
             self._room.set()
-        self._answers.append(answer)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._flush())
-
-    async def _flush(self) -> None:
-        try:
-            while self._answers:
-                message = wire.MultiplexResponse()
-                _take(self._answers, message.answers)
-                await self._write(message.SerializeToString())
-        finally:
-            self._writer = None
-
-
-def _lost(target: str) -> Unavailable:
-    return Unavailable(f"{target} does not answer", reason="PEER_UNAVAILABLE")
+        message = wire.MultiplexResponse()
+        message.answers.add(call_id=item.call_id, response=response, status=status)
+        self._outbox.put(item.call_id, message.SerializeToString())
 
 
 class MultiplexClient:
     """The calling side of one stream. It is over when the stream ends: `closed` tells, and a new one is made."""
 
-    def __init__(self, target: str, stream: Any) -> None:  # noqa: ANN401 - grpc.aio's StreamStreamCall
-        """Take an open stream to `target`, which is named in errors."""
-        self._target = target
+    def __init__(self, stream: Any) -> None:  # noqa: ANN401 - grpc.aio's StreamStreamCall
+        """Take an open stream."""
         self._stream = stream
         self._next_id = 0
         self._pending: dict[int, asyncio.Future[wire.Answer]] = {}
-        self._calls: list[wire.Call] = []
-        self._writer: asyncio.Task[None] | None = None
-        self._reader = asyncio.create_task(self._read())
+        self._outbox = _Outbox(stream.write)
+        # The stream outlives the call that opens it, and must not carry that call's context.
+        self._reader = asyncio.create_task(self._read(), context=Context())
         self.closed = False
 
     async def call(self, method: str, payload: bytes, *, timeout: float, request_id: str, traceparent: str) -> bytes:
-        """The answer to one call; raises the MeshError that the other side raised, or PEER_UNAVAILABLE."""
+        """The answer to one call; raises the MeshError that the other side raised, or StreamEnded."""
         if self.closed:
-            raise _lost(self._target)
+            raise StreamEnded
+        _check_size(method, payload)
         self._next_id += 1
         call_id = self._next_id
         future: asyncio.Future[wire.Answer] = asyncio.get_running_loop().create_future()
         self._pending[call_id] = future
-        milliseconds = max(1, min(int(timeout * 1000), 2**32 - 1))
-        self._send(
-            wire.Call(
-                call_id=call_id,
-                method=method,
-                request=payload,
-                timeout_ms=milliseconds,
-                request_id=request_id,
-                traceparent=traceparent,
-            )
+        message = wire.MultiplexRequest()
+        message.calls.add(
+            call_id=call_id,
+            method=method,
+            request=payload,
+            timeout_ms=max(1, min(int(timeout * 1000), 2**32 - 1)),
+            request_id=request_id,
+            traceparent=traceparent,
         )
+        self._outbox.put(call_id, message.SerializeToString())
         try:
             async with asyncio.timeout(timeout):
                 answer = await future
         except TimeoutError:
             self._forget(call_id)
-            message = f"{method} gave no answer within {timeout:.1f} s"
-            raise DeadlineExceeded(message, reason="DEADLINE_EXCEEDED") from None
+            message_ = f"{method} gave no answer within {timeout:.1f} s"
+            raise DeadlineExceeded(message_, reason="DEADLINE_EXCEEDED") from None
         except asyncio.CancelledError:
             self._forget(call_id)
             raise
@@ -189,34 +234,23 @@ class MultiplexClient:
             raise from_status(status_pb2.Status.FromString(answer.status))
         return answer.response
 
-    async def close(self) -> None:
-        """End the stream once its pending calls are answered."""
+    async def close(self, grace: float | None = None) -> None:
+        """End the stream once its pending calls are answered, after `grace` seconds at the latest."""
         if self._pending:
-            await asyncio.wait(list(self._pending.values()))
+            await asyncio.wait(list(self._pending.values()), timeout=grace)
         self._reader.cancel()
         self._stream.cancel()
 
     def _forget(self, call_id: int) -> None:
-        if self._pending.pop(call_id, None) is not None and not self.closed:
-            self._send(wire.Call(call_id=call_id))
-
-    def _send(self, item: wire.Call) -> None:
-        self._calls.append(item)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._flush())
-
-    async def _flush(self) -> None:
-        try:
-            while self._calls:
-                message = wire.MultiplexRequest()
-                _take(self._calls, message.calls)
-                await self._stream.write(message.SerializeToString())
-        except Exception:  # noqa: BLE001 - whatever ended the stream, the calls on it are lost
-            self._end()
-        finally:
-            self._writer = None
+        """Tell the other side that nobody waits any more, unless it has not heard of the call yet."""
+        if self._pending.pop(call_id, None) is None or self.closed or self._outbox.withdraw(call_id):
+            return
+        message = wire.MultiplexRequest()
+        message.calls.add(call_id=call_id)
+        self._outbox.put(call_id, message.SerializeToString())
 
     async def _read(self) -> None:
+        refusal: grpc.aio.AioRpcError | None = None
         try:
             async for payload in self._stream:
                 for answer in wire.MultiplexResponse.FromString(payload).answers:
@@ -225,13 +259,27 @@ class MultiplexClient:
                         future.set_result(answer)
         except grpc.aio.AioRpcError as error:
             if error.code() in _REFUSALS:
-                self._end(from_rpc_error(error))
+                refusal = error
         finally:
-            self._end()
+            self._end(refusal)
 
-    def _end(self, refusal: MeshError | None = None) -> None:
+    def _end(self, refusal: grpc.aio.AioRpcError | None) -> None:
         self.closed = True
         pending, self._pending = self._pending, {}
         for future in pending.values():
             if not future.done():
-                future.set_exception(refusal or _lost(self._target))
+                future.set_exception(StreamEnded() if refusal is None else from_rpc_error(refusal))
+
+
+def _calls(payload: bytes) -> Any:  # noqa: ANN401 - a repeated field
+    try:
+        return wire.MultiplexRequest.FromString(payload).calls
+    except DecodeError as error:
+        message = "the stream carries something else than calls"
+        raise InvalidArgument(message, reason="MALFORMED_REQUEST") from error
+
+
+def _check_size(method: str, payload: bytes) -> None:
+    if len(payload) > MAX_ITEM_BYTES:
+        message = f"{method}: a message of {len(payload)} bytes is larger than {MAX_ITEM_BYTES}"
+        raise ResourceExhausted(message, reason="MESSAGE_TOO_LARGE")

@@ -48,6 +48,7 @@ class Process(Generic[C]):
         self.identity = Identity.at(config.identity_folder, name)
         self.telemetry = Telemetry.start(name, config.telemetry)
         self.stopping = asyncio.Event()
+        self.failed = False
         self._stack = AsyncExitStack()
         self._server: MeshServer | None = None
 
@@ -98,6 +99,7 @@ class Process(Generic[C]):
         def ended(done: asyncio.Future[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.error("background_failed", task=name, exc_info=error)
+                self.failed = True
                 self.stopping.set()
 
         async def cancel() -> None:
@@ -113,34 +115,56 @@ class Process(Generic[C]):
 
     async def serve(self, wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
         """Wire, serve until `stopping`, then drain."""
+        self.on_close(self.telemetry.close)
         async with self._stack:
-            await wire(self, self.config)
-            if self._server is not None:
-                await self._server.start()
-                log.info("ready", listen=self.config.listen)
-            await self.stopping.wait()
-            log.info("draining")
-            if self._server is not None:
-                await self._server.drain(self.config.drain_seconds)
+            if await self._wired(wire):
+                await self._serve()
+
+    async def _wired(self, wire: Callable[[Process[C], C], Awaitable[None]]) -> bool:
+        """Run `wire`, which may wait for a database; False where the process is to stop before that is done."""
+        wiring = asyncio.ensure_future(wire(self, self.config))
+        stopped = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait({wiring, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if wiring.done():
+            wiring.result()
+            return True
+        wiring.cancel()
+        await asyncio.gather(wiring, return_exceptions=True)
+        return False
+
+    async def _serve(self) -> None:
+        if self._server is not None:
+            await self._server.start()
+            log.info("ready", listen=self.config.listen)
+        await self.stopping.wait()
+        log.info("draining")
+        if self._server is not None:
+            await self._server.drain(self.config.drain_seconds)
 
 
 def run(name: str, kind: type[C], wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
-    """Be the process `name` until a signal ends it; exits 0 after a drain, 2 for a configuration that cannot work."""
+    """Be the process `name` until a signal ends it.
+
+    Exits 0 after a drain, 1 after a failure of background work, 2 for a configuration that cannot work.
+    """
     parser = argparse.ArgumentParser(prog=f"q-mumma {name}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file of this process")
     path = parser.parse_args().config
     try:
         config = load(path, kind)
         configure_logging(name, config.telemetry.log_level)
-        uvloop.run(_main(name, config, wire))
+        failed = uvloop.run(_main(name, config, wire))
     except (ConfigError, MeshError, OSError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(2)
+    sys.exit(1 if failed else 0)
 
 
-async def _main(name: str, config: C, wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
+async def _main(name: str, config: C, wire: Callable[[Process[C], C], Awaitable[None]]) -> bool:
     process = Process(name, config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.stopping.set)
     await process.serve(wire)
+    return process.failed

@@ -12,10 +12,12 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError
 from grpc_channelz.v1 import channelz_pb2_grpc
 from grpc_channelz.v1._async import ChannelzServicer
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -24,18 +26,19 @@ from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 
 from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, Call
 from mesh.dispatch import Dispatcher, Method
-from mesh.errors import DETAILS_KEY, MeshError, Unavailable, to_status
+from mesh.errors import DETAILS_KEY, InvalidArgument, MeshError, Unavailable, to_status
 from mesh.guard import Guard, caller_of
-from mesh.multiplex import MULTIPLEX, MultiplexServer
+from mesh.multiplex import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MULTIPLEX, MultiplexServer
 from mesh.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from mesh.identity import Identity
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     # An old connection must not outlive a revoked certificate for long.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
@@ -92,7 +95,8 @@ class MeshServer:
     async def set_serving(self, *, serving: bool) -> None:
         """Answer health checks with SERVING or NOT_SERVING."""
         word = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self._health.set("", word)
+        for service in ("", *self._services):
+            await self._health.set(service, word)
 
     async def drain(self, grace: float) -> None:
         """Take no new calls, let those in flight end within `grace` seconds, then stop."""
@@ -122,25 +126,32 @@ class MeshServer:
             self._register(service, guarded)
 
     def _guarded(self, path: str, handler: Any) -> Any:  # noqa: ANN401 - grpc's handlers are named tuples of callables
+        """The same handler behind the guard, which comes before parsing."""
         kind = next(k for k in ("unary_unary", "unary_stream", "stream_stream") if getattr(handler, k))
-        behavior = getattr(handler, kind)
+        behavior, parse = getattr(handler, kind), handler.request_deserializer
 
-        async def admit(context: Any) -> None:  # noqa: ANN401
+        async def parse_each(payloads: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+            async for payload in payloads:
+                yield parse(payload)
+
+        async def admitted(payload: Any, context: Any) -> Any:  # noqa: ANN401
             try:
                 self._dispatcher.admit(path, _call(context))
+                return parse_each(payload) if kind == "stream_stream" else parse(payload)
             except MeshError as error:
-                await _abort(context, error)
+                return await _abort(context, error)
+            except DecodeError:
+                return await _abort(context, InvalidArgument("the request is malformed", reason="MALFORMED_REQUEST"))
 
-        async def answer(request: Any, context: Any) -> Any:  # noqa: ANN401
-            await admit(context)
-            return await behavior(request, context)
+        async def answer(payload: Any, context: Any) -> Any:  # noqa: ANN401
+            return await behavior(await admitted(payload, context), context)
 
-        async def generate(request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
-            await admit(context)
-            async for response in behavior(request, context):
+        async def generate(payload: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+            async for response in behavior(await admitted(payload, context), context):
                 yield response
 
-        return handler._replace(**{kind: generate if inspect.isasyncgenfunction(behavior) else answer})
+        guarded = generate if inspect.isasyncgenfunction(behavior) else answer
+        return handler._replace(request_deserializer=None, **{kind: guarded})
 
     def _register(self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
@@ -154,14 +165,15 @@ class MeshServer:
             try:
                 return await serve(path, payload, _call(context))
             except MeshError as error:
-                await _abort(context, error)
-                raise
+                return await _abort(context, error)
 
-        async def many(payload: Any, context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
+        async def many(payload: Any, context: Any) -> None:  # noqa: ANN401
             serve = dispatcher.both_stream if method.client_streaming else dispatcher.server_stream
             try:
-                async for response in serve(path, payload, _call(context)):
-                    yield response
+                # A cancelled call ends here, within its own task, and not whenever the generator is collected.
+                async with aclosing(serve(path, payload, _call(context))) as responses:
+                    async for response in responses:
+                        await context.write(response)
             except MeshError as error:
                 await _abort(context, error)
 
@@ -177,10 +189,9 @@ class MeshServer:
         try:
             call = _call(context)
             self._dispatcher.admit(MULTIPLEX, call)
+            await self._multiplex.serve(payloads, context.write, call.caller)
         except MeshError as error:
             await _abort(context, error)
-        else:
-            await self._multiplex.serve(payloads, context.write, call.caller)
 
 
 def _call(context: Any) -> Call:  # noqa: ANN401 - grpc's context is untyped
@@ -195,6 +206,8 @@ def _call(context: Any) -> Call:  # noqa: ANN401 - grpc's context is untyped
     )
 
 
-async def _abort(context: Any, error: MeshError) -> None:  # noqa: ANN401
-    details = ((DETAILS_KEY, to_status(error).SerializeToString()),)
-    await context.abort(error.status, error.message, details)
+async def _abort(context: Any, error: MeshError) -> NoReturn:  # noqa: ANN401
+    status = to_status(error)
+    # The whole message is in the status; beside it stands what fits a client with gRPC's own limits of headers.
+    await context.abort(error.status, status.message[:200], ((DETAILS_KEY, status.SerializeToString()),))
+    raise error

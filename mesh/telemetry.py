@@ -6,6 +6,7 @@ made only where a collector is configured; the trace context travels in any case
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -19,11 +20,13 @@ from prometheus_client import Counter, Histogram, start_http_server
 from mesh.call import Call, current
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.sdk.trace import TracerProvider
 
     from mesh.config import TelemetryConfig
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+EXPORT_SECONDS = 2
+"""How long one export of spans may take, and so about how long a stop waits for a collector that is down."""
 RPC_SECONDS = Histogram("rpc_server_duration_seconds", "Time to serve an RPC", ["method"], buckets=_BUCKETS)
 RPC_ERRORS = Counter("rpc_server_errors", "RPCs that failed, by status", ["method", "status"])
 
@@ -71,9 +74,10 @@ def configure_logging(service: str, level: str) -> None:
 class Telemetry:
     """What a process measures of the calls that it serves."""
 
-    def __init__(self, tracer: Tracer | None = None) -> None:
-        """Make spans with `tracer`; none at all without one."""
-        self._tracer = tracer
+    def __init__(self, spans: TracerProvider | None = None) -> None:
+        """Make spans with `spans`; none at all without it."""
+        self._spans = spans
+        self._tracer = spans.get_tracer("qmumma.mesh") if spans is not None else None
 
     @classmethod
     def start(cls, service: str, config: TelemetryConfig) -> Telemetry:
@@ -81,7 +85,12 @@ class Telemetry:
         if config.metrics_listen:
             host, _, port = config.metrics_listen.rpartition(":")
             start_http_server(int(port), host)
-        return cls(_otlp_tracer(service, config.otlp_endpoint) if config.otlp_endpoint else None)
+        return cls(_otlp_spans(service, config.otlp_endpoint) if config.otlp_endpoint else None)
+
+    async def close(self) -> None:
+        """Send the spans that are left."""
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.shutdown)
 
     @contextmanager
     def serve(self, method: str, call: Call) -> Iterator[Call]:
@@ -113,12 +122,12 @@ class Telemetry:
             yield Call(call.caller, call.request_id, call.deadline, carrier.get("traceparent", ""))
 
 
-def _otlp_tracer(service: str, endpoint: str) -> Tracer:
+def _otlp_spans(service: str, endpoint: str) -> TracerProvider:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    provider = TracerProvider(resource=Resource.create({"service.name": f"qmumma-{service}"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-    return provider.get_tracer("qmumma.mesh")
+    provider = TracerProvider(resource=Resource.create({"service.name": f"qmumma-{service}"}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS)))
+    return provider

@@ -1,0 +1,115 @@
+"""What a stub calls: one class for each shape of an RPC, over the connection of the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import Message
+
+from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, current
+from mesh.errors import Cancelled, DeadlineExceeded, Unavailable, from_rpc_error, peer_unavailable
+from mesh.multiplex import StreamEnded
+
+if TYPE_CHECKING:
+    from mesh.channel import MeshChannel
+
+DEFAULT_TIMEOUT = 5.0
+FIRST_RETRY_SECONDS = 0.02
+LAST_RETRY_SECONDS = 0.5
+
+
+class UnaryCall:
+    """One unary method of a service."""
+
+    def __init__(self, channel: MeshChannel, method: str, parse: Callable[[bytes], Any]) -> None:
+        """Bind a method of a channel."""
+        self._channel = channel
+        self._method = method
+        self._parse = parse
+
+    async def __call__(self, request: Message, *, timeout: float = DEFAULT_TIMEOUT) -> Any:  # noqa: ANN401
+        """Call it; raises MeshError. `timeout` is in seconds and never longer than what the current call has left."""
+        call = current()
+        deadline = time.monotonic() + (timeout if call is None else min(timeout, call.remaining()))
+        payload = request.SerializeToString()
+        request_id, traceparent = (call.request_id, call.traceparent) if call else ("", "")
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise DeadlineExceeded(f"no time left to call {self._method}", reason="DEADLINE_EXCEEDED")
+            try:
+                client = self._channel.connection().client()
+                answer = await client.call(
+                    self._method, payload, timeout=remaining, request_id=request_id, traceparent=traceparent
+                )
+                return self._parse(answer)
+            except StreamEnded as ended:
+                if deadline - time.monotonic() <= pause:
+                    raise peer_unavailable(self._channel.service) from ended
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            pause = min(LAST_RETRY_SECONDS, pause * 2)
+
+
+class _NativeCall:
+    """A method with a stream in it, as gRPC's own call.
+
+    Where a peer ends a call while a request of a stream is being written, grpc.aio tells `Internal` and not why.
+    """
+
+    def __init__(self, channel: MeshChannel, kind: str, method: tuple[Any, ...]) -> None:
+        """Bind a method of a channel: its path, how to serialise and how to parse."""
+        self._channel = channel
+        self._kind = kind
+        self._method = method
+
+    @contextmanager
+    def _started(self, request: object, timeout: float | None) -> Iterator[Any]:
+        """The gRPC call, cancelled at the end of the block; what gRPC raises within becomes a MeshError."""
+        call = current()
+        metadata = ((REQUEST_ID_KEY, call.request_id), (TRACEPARENT_KEY, call.traceparent)) if call else ()
+        remaining = min(call.remaining() if call else float("inf"), float("inf") if timeout is None else timeout)
+        native = getattr(self._channel.connection().channel, self._kind)(*self._method)
+        started = native(request, timeout=None if remaining == float("inf") else remaining, metadata=metadata)
+        try:
+            yield started
+        except grpc.aio.AioRpcError as error:
+            translated = from_rpc_error(error)
+            if isinstance(translated, Unavailable) and translated.reason == "PEER_UNAVAILABLE":
+                translated = peer_unavailable(self._channel.service)
+            raise translated from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # gRPC ends a call like this when its requests fail or its channel closes: our own task goes on.
+            raise Cancelled(f"the call to {self._channel.service} was given up", reason="CANCELLED") from None
+        finally:
+            started.cancel()
+
+
+class StreamCall(_NativeCall):
+    """One method of a service that streams its responses."""
+
+    async def __call__(
+        self, request: Message | AsyncIterable[Message], *, timeout: float | None = None
+    ) -> AsyncIterator[Any]:
+        """Call it and yield what comes; raises MeshError. `timeout` bounds the whole stream, in seconds."""
+        with self._started(request, timeout) as responses:
+            async for response in responses:
+                yield response
+
+
+class CollectCall(_NativeCall):
+    """One method of a service that takes a stream of requests and gives one response."""
+
+    async def __call__(self, requests: AsyncIterable[Message], *, timeout: float = DEFAULT_TIMEOUT) -> Any:  # noqa: ANN401
+        """Call it; raises MeshError. It is not tried again, since the requests are gone."""
+        with self._started(requests, timeout) as response:
+            return await response

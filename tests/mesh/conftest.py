@@ -1,0 +1,40 @@
+"""A mesh for each test of the transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from mesh.telemetry import _add_call as add_call
+
+if TYPE_CHECKING:
+    from tests.mesh.proving import Mesh
+
+
+@pytest.fixture
+async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
+    """A mesh with an authority of its own."""
+    from tests.mesh.proving import Mesh
+
+    mesh = Mesh(tmp_path / "identity")
+    async with mesh.stack:
+        yield mesh
+
+
+@pytest.fixture
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Everything that the transport logs during the test."""
+    lines: list[dict[str, Any]] = []
+
+    def keep(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        lines.append({"level": _name, **add_call(_logger, _name, event)})
+        raise structlog.DropEvent
+
+    logger = structlog.wrap_logger(None, processors=[keep])
+    for module in ("dispatch", "channel", "process"):
+        monkeypatch.setattr(f"mesh.{module}.log", logger)
+    return lines
