@@ -78,7 +78,7 @@ class Runner(Protocol):
         """
         ...
 
-    def run(  # the worker's whole order; each part is one thing
+    def run(  # a worker's whole order, each part one thing
         self,
         parameters: Mapping[str, Any],
         *,

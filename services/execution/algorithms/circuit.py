@@ -37,7 +37,7 @@ class CircuitRunner:
         """
         return _parsed(parameters).features
 
-    def run(
+    def run(  # a worker's whole order, each part one thing
         self,
         parameters: Mapping[str, Any],
         *,

@@ -21,7 +21,7 @@ from services.execution.engines.engine import (
     Outcome,
     memory_bytes,
 )
-from services.execution.engines.memory import machine_memory
+from services.execution.engines.memory import available_memory
 from services.execution.engines.readout import bit_string, readout_of
 from services.execution.engines.sampling import IMPOSSIBLE, generator, hellinger_fidelity, is_comparable, sample
 from services.execution.engines.seeds import spread_seed
@@ -44,12 +44,12 @@ class AerEngine:
     """Noise-free simulation by state vector, stabilizer tableau or matrix product state.
 
     `threads` bounds the threads of a run. `memory_limit` bounds, in bytes, what a run may need (see `memory_bytes`); it
-    is a quarter of this machine's memory unless given.
+    is half of what this process may have unless given.
     """
 
     def __init__(self, *, threads: int, memory_limit: int | None = None) -> None:
         """Make the simulators, once for all runs."""
-        self._memory_limit = memory_limit = memory_limit or machine_memory() // 4
+        self._memory_limit = memory_limit = memory_limit or available_memory() // 2
         self._simulators = {
             method: AerSimulator(
                 method=method,
@@ -74,8 +74,8 @@ class AerEngine:
     ) -> Outcome:
         """Run a program and sample it; see `Engine.run`.
 
-        Circuits of at most 20 active qubits without mid-circuit operations are simulated once to their exact distribution,
-        which is then sampled; the others are sampled by Aer. Raises EngineError.
+        A state vector of at most 20 active qubits without mid-circuit operations is simulated once to its exact
+        distribution, which is then sampled here; everything else Aer samples. Raises EngineError.
         """
         self._check(program, method)
         started = time.perf_counter()

@@ -62,10 +62,10 @@ class Capabilities:
 class Outcome:
     """What a run gave.
 
-    `counts` are bit strings in Qiskit's order (last register leftmost, registers apart by a space, highest bit of each
-    leftmost). `probabilities`, over the same strings, only where they were asked for, the engine knows the distribution, and at
-    most 4,096 outcomes are possible. `seed` is the one that
-    was given, and repeats the counts bit for bit on the same engine version.
+    `counts` are bit strings in Qiskit's order: last register leftmost, registers apart by a space, highest bit of each
+    leftmost. `probabilities`, over the same strings, only where they were asked for, the engine knows the distribution,
+    and at most 4,096 outcomes are possible. `seed` is the one that was given, and repeats the counts bit for bit on the
+    same engine version.
     """
 
     counts: Mapping[str, int]

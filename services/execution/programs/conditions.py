@@ -10,8 +10,6 @@ from openqasm3 import ast
 from services.execution.programs.scope import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from services.execution.programs.scope import Scope
 
 
@@ -38,9 +36,9 @@ def normalise(node: ast.Expression, scope: Scope) -> Condition:
         inner = _equality(node, scope)
         return inner if node.op.name == "==" else Condition(inner.test, not inner.negated)
     folded = scope.fold(node)
-    if scope.is_single(folded):
-        return Condition(folded)
-    refuse(node, "UNSUPPORTED", "a condition must compare a bit or a register with a constant")
+    if not scope.is_single(folded):
+        refuse(node, "UNSUPPORTED", "a condition must compare a bit or a register with a constant")
+    return Condition(folded)
 
 
 def _equality(node: ast.BinaryExpression, scope: Scope) -> Condition:
@@ -58,15 +56,3 @@ def _equality(node: ast.BinaryExpression, scope: Scope) -> Condition:
     test = ast.BinaryExpression(ast.BinaryOperator["=="], bits, ast.IntegerLiteral(int(expected)))
     test.span = node.span
     return Condition(test)
-
-
-def names_in(node: object) -> Iterator[str]:
-    """Yield the identifiers anywhere below a node."""
-    if isinstance(node, ast.Identifier):
-        yield node.name
-    elif isinstance(node, list | tuple):
-        for item in node:
-            yield from names_in(item)
-    elif isinstance(node, ast.QASMNode):
-        for value in vars(node).values():
-            yield from names_in(value)

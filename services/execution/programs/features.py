@@ -12,7 +12,7 @@ class Features:
 
     `depth` counts measurements but not barriers; a branch counts as its deeper side, a loop as its body times its
     iterations (a while-loop once). `gate_count` leaves out measurements, resets, barriers and delays;
-    `two_qubit_gate_count` counts every gate on two or more qubits. `active_qubits` are those that any operation touches.
+    `two_qubit_gate_count` counts every gate on two or more qubits. `active_qubits` are those that an operation touches.
     `cut_rank_bits` bounds log2 of the Schmidt rank over every cut of the qubits in their order, and so the bond
     dimension of a matrix product state. `dynamic` means a reset, control flow, or a gate after a measurement;
     `unbounded` means a while-loop, whose length only running shows.

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, cast
 
 from openqasm3 import ast
 
-from services.execution.programs.conditions import names_in, normalise
-from services.execution.programs.errors import ProgramError
+from services.execution.programs.conditions import normalise
+from services.execution.programs.inspection import leaves_early, names_in, targets
 from services.execution.programs.scope import Operand, Scope, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.execution.programs.errors import Reason
     from services.execution.programs.limits import Limits
 
 _MOST_CONTROLS = 10
@@ -94,7 +95,7 @@ class _Lowering:
 
     @_lower.register
     def _qubits(self, node: ast.QubitDeclaration, scope: Scope) -> list[ast.Statement]:
-        size = None if node.size is None else self._size(node.size, scope, self._limits.qubits)
+        size = None if node.size is None else self._size(node.size, scope, self._limits.qubits, "TOO_MANY_QUBITS")
         scope.sizes[node.qubit.name] = size
         return [ast.QubitDeclaration(node.qubit, None if size is None else ast.IntegerLiteral(size))]
 
@@ -103,7 +104,7 @@ class _Lowering:
         if not isinstance(node.type, ast.BitType):
             kind = type(node.type).__name__.removesuffix("Type").lower()
             refuse(node, "UNSUPPORTED", f"variables of type {kind} are not supported; use const, bit or bit[n]")
-        size = None if node.type.size is None else self._size(node.type.size, scope, self._limits.clbits)
+        size = None if node.type.size is None else self._size(node.type.size, scope, self._limits.clbits, "TOO_MANY_CLBITS")
         scope.sizes[node.identifier.name] = size
         start = node.init_expression
         if isinstance(start, ast.QuantumMeasurement):
@@ -117,14 +118,12 @@ class _Lowering:
             )
         ]
 
-    def _size(self, node: ast.Expression, scope: Scope, most: int) -> int:
+    def _size(self, node: ast.Expression, scope: Scope, most: int, reason: Reason) -> int:
         size = scope.integer(node, "a register's size")
         if size < 1:
             refuse(node, "SYNTAX_ERROR", "a register needs a size of at least 1")
         if size > most:
-            qubits = most == self._limits.qubits
-            message = f"a register of {size} bits is larger than the {most} allowed"
-            refuse(node, "TOO_MANY_QUBITS" if qubits else "TOO_MANY_CLBITS", message)
+            refuse(node, reason, f"a register of {size} bits is larger than the {most} allowed")
         return size
 
     @_lower.register
@@ -223,7 +222,7 @@ class _Lowering:
     def _for(self, node: ast.ForInLoop, scope: Scope) -> list[ast.Statement]:
         values = self._loop_values(node, scope)
         self._spend(node, len(values))
-        if _leaves_early(node.block):
+        if leaves_early(node.block):
             times, self._times = self._times, self._times * len(values)
             kept = ast.DiscreteSet([ast.IntegerLiteral(value) for value in values])
             body, _ = self.block(node.block, scope)
@@ -256,9 +255,9 @@ class _Lowering:
         self._spend(node, 1)
         if condition.test is condition.negated:
             return []
-        changed = set(names_in([_targets(node.block)]))
+        changed = set(names_in(targets(node.block)))
         if isinstance(condition.test, bool) or (
-            not self._has_alias and changed.isdisjoint(names_in(condition.test)) and not _leaves_early(node.block)
+            not self._has_alias and changed.isdisjoint(names_in(condition.test)) and not leaves_early(node.block)
         ):
             refuse(node, "ENDLESS_LOOP", "nothing in this while-loop changes its condition, so it would never end")
         if condition.negated and not scope.is_single(condition.test):
@@ -297,30 +296,3 @@ def _folded(node: ast.Expression, scope: Scope) -> ast.Expression:
 
 def _written(test: ast.Expression, *, negated: bool) -> ast.Expression:
     return ast.UnaryExpression(ast.UnaryOperator["!"], test) if negated else test
-
-
-def _leaves_early(block: Sequence[ast.Statement]) -> bool:
-    """Tell whether a break or continue for this loop is in its body."""
-    for statement in block:
-        if isinstance(statement, ast.BreakStatement | ast.ContinueStatement):
-            return True
-        if isinstance(statement, ast.BranchingStatement) and (
-            _leaves_early(statement.if_block) or _leaves_early(statement.else_block)
-        ):
-            return True
-    return False
-
-
-def _targets(block: Sequence[ast.Statement]) -> list[object]:
-    """Return what the measurements anywhere in a block are assigned to."""
-    found: list[object] = []
-    for statement in block:
-        if isinstance(statement, ast.QuantumMeasurementStatement):
-            found.append(statement.target)
-        elif isinstance(statement, ast.BranchingStatement):
-            found += _targets(statement.if_block) + _targets(statement.else_block)
-        elif isinstance(statement, ast.WhileLoop | ast.ForInLoop):
-            found += _targets(statement.block)
-        elif isinstance(statement, ast.Box):
-            found += _targets(statement.body)
-    return found

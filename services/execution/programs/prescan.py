@@ -34,7 +34,10 @@ _INCLUDES = {"2.0": "qelib1.inc", "3.0": "stdgates.inc"}
 _LONGEST_WORD = 255
 _LONGEST_NUMBER = 32
 _LARGEST_INTEGER = 2**63 - 1
-_OPERATORS = frozenset("+ - * / % ^ ** ! ~ && || | & << >> == != < > <= >=".split())
+_OPERATORS = frozenset(
+    {"+", "-", "*", "/", "%", "^", "**", "!", "~", "&&", "||", "|", "&", "<<", ">>"}
+    | {"==", "!=", "<", ">", "<=", ">="}
+)
 _MOST_OPERATORS = 256
 """In one expression: parsers recurse on unary signs, powers and the left side of sums."""
 

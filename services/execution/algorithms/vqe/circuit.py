@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def ansatz_circuit(sector: Sector, excitations: Sequence[Excitation], angles: Sequence[float]) -> QuantumCircuit:
     """Return the circuit that prepares the ansatz state from |0…0>, flat, without measurements.
 
-    exp(tG) = exp(i t K) is one Pauli rotation by -2 t k for each term k P of K. Rustiq (Goubault de Brugiere and Martiel,
-    arXiv:2404.03280) shares Clifford gates between rotations and changes only the order of commuting ones.
+    exp(tG) = exp(i t K) is one Pauli rotation by -2 t k for each term k P of K. Rustiq (Goubault de Brugiere and
+    Martiel, arXiv:2404.03280) shares Clifford gates between rotations and reorders only those that commute.
     """
     qubits = 2 * sector.orbitals
     circuit = QuantumCircuit(qubits)

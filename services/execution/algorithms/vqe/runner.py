@@ -79,7 +79,7 @@ class VqeRunner:
         """Return the measures of the molecule's circuit with all qubits measured; the geometry hardly matters."""
         return self._features[parameters["molecule"]]
 
-    def run(
+    def run(  # a worker's whole order, each part one thing
         self,
         parameters: Mapping[str, Any],
         *,
