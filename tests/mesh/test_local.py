@@ -158,20 +158,7 @@ async def test_a_process_that_cannot_start_stops_everything(scratch: Path) -> No
     assert holder(scratch / "bad") is None
 
 
-async def test_the_data_and_the_passwords_survive_a_restart_and_a_killed_postgres(scratch: Path) -> None:
-    billing = [program for program in PROGRAMS if program.name == "billing"]
-    async with LocalMesh(scratch / "kept", port=0, base_port=0, programs=billing) as mesh:
-        old = mesh.kill("billing")
-        mesh.kill("postgres")
-        await asyncio.gather(mesh.ready("billing"), mesh.ready("postgres"))
-        assert mesh.pid("billing") not in (None, old)
-    require_free(mesh.layout.ports)
-    async with LocalMesh(scratch / "kept", port=0, base_port=0, programs=billing) as again:
-        assert again.pid("nats") is not None
-    assert again.children == {}
-
-
-async def test_a_killed_supervisor_leaves_no_process_and_the_next_one_recovers(scratch: Path) -> None:
+async def test_whatever_is_killed_comes_back_with_its_data_and_leaves_nothing(scratch: Path) -> None:
     code = f"""
 import asyncio, pathlib
 from deploy.local.mesh import LocalMesh
@@ -198,6 +185,12 @@ asyncio.run(main())
     billing = [program for program in PROGRAMS if program.name == "billing"]
     async with LocalMesh(scratch / "killed", port=0, base_port=0, programs=billing) as mesh:
         assert mesh.pid("postgres") not in children
+        old = mesh.kill("billing")
+        mesh.kill("postgres")
+        await asyncio.gather(mesh.ready("billing"), mesh.ready("postgres"))
+        assert mesh.pid("billing") not in (None, old)
+    assert mesh.children == {}
+    require_free(mesh.layout.ports)
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
