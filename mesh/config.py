@@ -80,7 +80,7 @@ class MeshConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
 def load(path: Path, kind: type[T]) -> T:
     """The file as a `kind`; raises ConfigError where it cannot be read, is no TOML, or has a wrong or unknown key."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=kind)
+        return msgspec.toml.decode(path.read_bytes(), type=kind, dec_hook=_path)
     except OSError as error:
         message = f"cannot read the configuration {path}: {error.strerror}"
     except msgspec.ValidationError as error:
@@ -94,3 +94,10 @@ def _refuse_password(url: str) -> None:
     if urlsplit(url).password:
         message = "a password does not belong in a URL, put it in a file of its own"
         raise ValueError(message)
+
+
+def _path(kind: type, value: object) -> Path:
+    """What msgspec does not know by itself: a path, written as a string."""
+    if kind is not Path or not isinstance(value, str):
+        raise NotImplementedError
+    return Path(value)

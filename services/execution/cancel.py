@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from qm.billing.v1 import billing_pb2
-from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 from mesh.errors import Conflict, Unavailable
 from mesh.events import Events
 from mesh.streams import cancel_subject
 from services.execution.job import Job, JobId, State, job_not_found
 from services.execution.store import Store
+
+if TYPE_CHECKING:
+    from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 
 class Cancellations:

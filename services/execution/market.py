@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
-from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub
 
 from mesh.errors import NotFound
 from services.execution.algorithms.listing import Algorithm, AlgorithmId, Catalogue
 from services.execution.messages import money
 from services.execution.store import Store
+
+if TYPE_CHECKING:
+    from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub
 
 
 class Market:

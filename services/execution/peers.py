@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub, BillingServiceStub
-from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub, RoutingServiceStub
-from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub, SigningServiceStub
+from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qm.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from mesh.process import Process
+
+if TYPE_CHECKING:
+    from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
+    from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub
+    from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 
 @dataclass(frozen=True)

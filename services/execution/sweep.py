@@ -6,15 +6,18 @@ import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 from qm.billing.v1 import billing_pb2
-from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 from mesh.errors import MeshError
 from mesh.telemetry import log
 from services.execution.job import JobId, State
 from services.execution.store import Store
+
+if TYPE_CHECKING:
+    from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 PAGE = 500
 
