@@ -140,15 +140,16 @@ class Consumer:
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._open: set[Delivery] = set()
         self._asked = 0
+        self._exists = False
         self._subscription: Subscription | None = None
+        self._forget: Callable[[], None] = lambda: None
         self._heart: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start to listen. The consumer itself is made when it is first read."""
         self._subscription = await self.events.client.subscribe(self._inbox, cb=self._receive)
-        self.events.on_reconnect(self._ask_again)
+        self._forget = self.events.on_reconnect(self._ask_again)
         self._heart = asyncio.create_task(self._beat())
-        self._exists = False
         return self
 
     async def __aexit__(
@@ -158,6 +159,7 @@ class Consumer:
         if self._subscription is not None:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await self._subscription.unsubscribe()
+        self._forget()
         if self._heart is not None:
             self._heart.cancel()
         while not self._arrived.empty():

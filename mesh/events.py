@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import math
 import secrets
@@ -120,9 +121,10 @@ class Events:
         """What NATS complained about last, such as a subject that this service has no right to."""
         return self._callbacks.last_error
 
-    def on_reconnect(self, callback: Callable[[], None]) -> None:
-        """Call `callback` each time the connection comes back: what was heard meanwhile is lost."""
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` each time the connection comes back: what was told meanwhile is lost. The answer ends it."""
         self._on_reconnect.append(callback)
+        return functools.partial(self._on_reconnect.remove, callback)
 
     async def ensure_streams(self, streams: Iterable[Stream]) -> None:
         """Make each stream, or bring its settings to what is declared. Raises Unavailable."""
@@ -216,7 +218,7 @@ class Events:
                 future.set_result(_unavailable())
 
     def _reconnected(self) -> None:
-        for callback in self._on_reconnect:
+        for callback in tuple(self._on_reconnect):
             callback()
 
 
