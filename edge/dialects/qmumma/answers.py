@@ -99,7 +99,11 @@ class Execution(msgspec.Struct, kw_only=True):
     engine: Annotated[str, Meta(description="The engine.", examples=["aer"])]
     engine_version: Annotated[str, Meta(description="Its version.", examples=["0.18.2"])]
     simulated: Annotated[bool, Meta(description="Whether a simulator made it; a device twin is one too.")]
-    seed: Annotated[Any, Meta(description="What repeats it bit for bit on a simulator; null on hardware.")] = None
+    method: Annotated[str, Meta(description="The engine's method.", examples=["statevector"])]
+    seed: Annotated[
+        str | None,
+        Meta(description="What repeats it bit for bit, in decimal, since it may pass 2^53; null on hardware."),
+    ] = None
     calibration_id: Annotated[
         str | None, Meta(description="The calibration snapshot behind a twin; null without noise.")
     ] = None

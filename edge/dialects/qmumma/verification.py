@@ -26,12 +26,13 @@ from edge.errors import Refusal
 from edge.exchange import Answer, Request, json_answer
 from edge.operations import Nothing
 from edge.values import canonical, encode
+from mesh.errors import NotFound
 
 if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
-RECORD_TYPE = "qmumma.result/v1"
+_MAX_INDEX = 2**53
 
 
 class Verifier:
@@ -51,17 +52,30 @@ class Verifier:
 
     async def _record_checks(self, body: VerifyResult, members: dict[str, Any]) -> list[Check]:
         record = {name: value for name, value in members.items() if name not in PROOF_MEMBERS}
-        index = body.proof.get("leaf_index") if body.proof is not UNSET else None
-        seal = pb.Seal(
-            audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
-            signature=_signature(body.pqc_signature),
-            key_id=body.key_id,
-            leaf_hash=leaf_hash_of(body.blockchain_anchor) or b"",
-            leaf_index=index if type(index) is int and 0 <= index < 2**53 else 0,
+        leaf_hash = leaf_hash_of(body.blockchain_anchor) or b""
+        message = pb.VerifyRecordRequest(
+            record=await _canonical_record(record),
+            seal=pb.Seal(
+                audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
+                signature=_signature(body.pqc_signature),
+                key_id=body.key_id,
+                leaf_hash=leaf_hash,
+            ),
         )
-        message = pb.VerifyRecordRequest(record=await _canonical_record(record), seal=seal)
+        message.seal.leaf_index = await self._leaf_index(body, leaf_hash)
         response = await self._signing.VerifyRecord(message)
         return [Check(check.name, check.ok, check.detail) for check in response.checks]
+
+    async def _leaf_index(self, body: VerifyResult, leaf_hash: bytes) -> int:
+        """Where the answer says that its entry is; without a proof it does not say, so the log is asked."""
+        if body.proof is not UNSET:
+            index = body.proof.get("leaf_index")
+            return index if type(index) is int and 0 <= index < _MAX_INDEX else 0
+        try:
+            anchor = await self._signing.GetAnchor(pb.GetAnchorRequest(leaf_hash=leaf_hash))
+        except NotFound:
+            return 0
+        return anchor.leaf_index
 
     async def _proof_checks(self, members: dict[str, Any]) -> list[Check]:
         keys = await self._signing.ListKeys(pb.ListKeysRequest())

@@ -1,0 +1,357 @@
+"""The whole edge in this process, over services that are played by objects with the shape of generated stubs."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import rfc8785
+from qm.accounts.v1 import accounts_pb2
+from qm.billing.v1 import billing_pb2
+from qm.execution.v1 import execution_pb2 as pb
+from qm.routing.v1 import routing_pb2
+from qm.signing.v1 import signing_pb2
+from qm.type.v1 import requester_pb2
+from qm.type.v1.money_pb2 import Money
+
+from edge.app import Bounds, Edge, create_app
+from edge.authentication import Authentication
+from edge.dialects import Dialect
+from edge.dialects.qmumma.ids import shown_job_id
+from edge.dialects.qmumma.routes import Settings, qmumma
+from edge.health import Health, health_operations
+from edge.limits import Rate
+from edge.plans import Plans
+from mesh.errors import Conflict, MeshError, NotFound, Unauthenticated
+from mesh.telemetry import Telemetry
+
+SECRET = "qm_test_sk_alice"
+OTHER_TEAM_SECRET = "qm_test_sk_mallory"
+POOR_SECRET = "qm_live_sk_student"
+UNLIMITED_SECRET = "qm_ent_sk_big"
+URL = "http://edge.test"
+
+
+def requester(team: int, plan: str) -> requester_pb2.Requester:
+    return requester_pb2.Requester(
+        team_id=str(uuid.UUID(int=team)),
+        user_id=str(uuid.UUID(int=team + 1000)),
+        key_id=str(uuid.UUID(int=team + 2000)),
+        plan=plan,
+        environment=requester_pb2.ENVIRONMENT_TEST,
+    )
+
+
+KEYS = {
+    SECRET: requester(1, "commercial"),
+    OTHER_TEAM_SECRET: requester(2, "commercial"),
+    POOR_SECRET: requester(3, "student"),
+    UNLIMITED_SECRET: requester(4, "enterprise"),
+}
+
+
+@dataclass
+class FakeAccounts:
+    calls: list[str] = field(default_factory=list)
+    error: MeshError | None = None
+    gate: asyncio.Event | None = None
+    expire_seconds: int = 0
+
+    async def AuthenticateKey(  # noqa: N802
+        self, request: accounts_pb2.AuthenticateKeyRequest
+    ) -> accounts_pb2.AuthenticateKeyResponse:
+        self.calls.append(request.secret)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        if request.secret not in KEYS:
+            raise Unauthenticated("no such key", reason="INVALID_KEY")
+        response = accounts_pb2.AuthenticateKeyResponse(requester=KEYS[request.secret])
+        if self.expire_seconds:
+            response.expire_time.seconds = self.expire_seconds
+        return response
+
+
+class FakeBilling:
+    async def ListPlans(self, _request: billing_pb2.ListPlansRequest) -> billing_pb2.ListPlansResponse:  # noqa: N802
+        return billing_pb2.ListPlansResponse(
+            plans=[
+                billing_pb2.Plan(plan="student", requests_per_minute=10, burst_count=20),
+                billing_pb2.Plan(plan="commercial", requests_per_minute=60_000, burst_count=60_000),
+                billing_pb2.Plan(plan="enterprise"),
+            ]
+        )
+
+
+DECISION = routing_pb2.Decision(
+    backend=routing_pb2.Backend(backend_id="sim.statevector"),
+    reason="exact and fast",
+    alternatives=[
+        routing_pb2.Alternative(backend_id="ibm_marrakesh", eligible=False, reason="offline"),
+        routing_pb2.Alternative(backend_id="sim.mps", eligible=True, reason="slower"),
+    ],
+)
+DECISION.estimate.duration_p50.FromMilliseconds(8400)
+DECISION.alternatives[1].estimate.duration_p50.FromMilliseconds(9000)
+
+
+@dataclass
+class FakeExecution:
+    """Keeps jobs as execution does: by team, with versions, idempotent by request id."""
+
+    jobs: dict[str, pb.Job] = field(default_factory=dict)
+    submissions: list[pb.SubmitJobRequest] = field(default_factory=list)
+    lists: list[pb.ListJobsRequest] = field(default_factory=list)
+    by_request_id: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    error: Exception | None = None
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    watching: int = 0
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _find(self, job_id: str, team_id: str) -> pb.Job:
+        job = self.jobs.get(job_id)
+        if job is None or job.team_id != team_id:
+            raise NotFound("There is no such job.", reason="JOB_NOT_FOUND")
+        return job
+
+    def make(self, *, number: int = 1, state: int = pb.JOB_STATE_QUEUED, team: int = 1) -> pb.Job:
+        job = pb.Job(
+            job_id=str(uuid.UUID(int=number)),
+            team_id=str(uuid.UUID(int=team)),
+            algorithm_id="vqe.molecular.v2",
+            requested_hardware="auto",
+            backend_id="sim.statevector",
+            shot_count=4096,
+            priority=pb.PRIORITY_STANDARD,
+            state=pb.JobState.ValueType(state),
+            version=1,
+            decision=DECISION,
+            cost=Money(currency_code="USD", micros=50_000_000),
+            quoted_cost=Money(currency_code="USD", micros=50_000_000),
+        )
+        job.create_time.FromJsonString("2026-11-21T04:00:00.125Z")
+        self.jobs[job.job_id] = job
+        return job
+
+    async def complete(self, job: pb.Job) -> None:
+        job.state, job.version = pb.JOB_STATE_COMPLETED, job.version + 1
+        job.record = record_of(job)
+        job.seal.CopyFrom(SEAL)
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:  # noqa: N802
+        self._fail()
+        self.submissions.append(request)
+        known = self.by_request_id.get(request.request_id)
+        if known is not None:
+            if known[0] != request.fingerprint:
+                raise Conflict("another body", reason="IDEMPOTENCY_KEY_REUSED")
+            return pb.SubmitJobResponse(job=self.jobs[known[1]], replayed=True)
+        job = self.make(number=len(self.jobs) + 1)
+        job.team_id = request.requester.team_id
+        self.by_request_id[request.request_id] = (request.fingerprint, job.job_id)
+        return pb.SubmitJobResponse(job=job)
+
+    async def GetJob(self, request: pb.GetJobRequest) -> pb.GetJobResponse:  # noqa: N802
+        self._fail()
+        return pb.GetJobResponse(job=self._find(request.job_id, request.requester.team_id))
+
+    async def ListJobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse:  # noqa: N802
+        self._fail()
+        self.lists.append(request)
+        mine = [job for job in self.jobs.values() if job.team_id == request.requester.team_id]
+        return pb.ListJobsResponse(jobs=mine[: request.page_size], has_more=len(mine) > request.page_size)
+
+    async def CancelJob(self, request: pb.CancelJobRequest) -> pb.CancelJobResponse:  # noqa: N802
+        self._fail()
+        job = self._find(request.job_id, request.requester.team_id)
+        if job.state >= pb.JOB_STATE_COMPLETED:
+            raise Conflict("The job has ended.", reason="JOB_ENDED")
+        job.state, job.cost.micros = pb.JOB_STATE_CANCELLED, 0
+        return pb.CancelJobResponse(job=job)
+
+    async def WatchJob(self, request: pb.WatchJobRequest) -> AsyncIterator[pb.WatchJobResponse]:  # noqa: N802
+        self._fail()
+        after = request.after_version
+        self.watching += 1
+        try:
+            while True:
+                job = self._find(request.job_id, request.requester.team_id)
+                if job.version > after:
+                    after = job.version
+                    yield pb.WatchJobResponse(job=job)
+                if job.state >= pb.JOB_STATE_COMPLETED:
+                    return
+                async with self.changed:
+                    await self.changed.wait()
+        finally:
+            self.watching -= 1
+
+    async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest) -> pb.ListAlgorithmsResponse:  # noqa: N802
+        self._fail()
+        backends = [routing_pb2.Backend(backend_id="sim.statevector")]
+        return pb.ListAlgorithmsResponse(algorithms=ALGORITHMS, backends=backends)
+
+    async def GetAlgorithm(self, request: pb.GetAlgorithmRequest) -> pb.GetAlgorithmResponse:  # noqa: N802
+        self._fail()
+        found = [algorithm for algorithm in ALGORITHMS if algorithm.algorithm_id == request.algorithm_id]
+        if not found:
+            raise NotFound("There is no such algorithm.", reason="UNKNOWN_ALGORITHM", field="algorithm_id")
+        state = pb.BackendAvailability(queue_depth=3, estimated_wait_ms=120)
+        state.backend.backend_id, state.backend.status = "sim.statevector", routing_pb2.BACKEND_STATUS_ONLINE
+        return pb.GetAlgorithmResponse(algorithm=found[0], availability=[state])
+
+
+ALGORITHMS = [
+    pb.Algorithm(
+        algorithm_id="vqe.molecular.v2",
+        display_name="VQE Molecular Simulation",
+        category="drug_discovery",
+        version="2.0.0",
+        description="Ground states",
+        max_qubit_count=8,
+        price=Money(currency_code="USD", micros=50_000_000),
+        required_parameters=["molecule"],
+        parameters_schema={"type": "object", "maxProperties": 3, "properties": {"distance": {"minimum": 0.1}}},
+    ),
+    pb.Algorithm(
+        algorithm_id="circuit.openqasm.v1", display_name="OpenQASM", category="circuits", price=Money(micros=10_000)
+    ),
+]
+SEAL = signing_pb2.Seal(
+    audit_hash=bytes(range(32)), signature=b"signature" * 20, key_id="vajra-2026-11", leaf_hash=b"\xab" * 32
+)
+
+
+def record_of(job: pb.Job) -> bytes:
+    record: dict[str, Any] = {
+        "type": "qmumma.result/v1",
+        "job_id": shown_job_id(job.job_id),
+        "status": "completed",
+        "algorithm_id": job.algorithm_id,
+        "hardware": job.backend_id,
+        "shots": job.shot_count,
+        "priority": "standard",
+        "created_at": "2026-11-21T04:00:00.125000Z",
+        "executed_at": "2026-11-21T04:00:01.000000Z",
+        "cost_usd": 50.0,
+        "qubits": 29,
+        "qubits_used": 2,
+        "parameters_hash": "sha256:" + "0" * 64,
+        "result": {"energy_hartree": -1.1373},
+        "fidelity": "100.00%",
+        "fidelity_method": "exact",
+        "execution": {
+            "engine": "aer",
+            "engine_version": "0.18.2",
+            "method": "statevector",
+            "simulated": True,
+            "seed": "7",
+            "calibration_id": None,
+            "duration_ms": 12.5,
+        },
+    }
+    return rfc8785.dumps(record)
+
+
+@dataclass
+class FakeSigning:
+    verified: list[signing_pb2.VerifyRecordRequest] = field(default_factory=list)
+    keys: signing_pb2.ListKeysResponse = field(
+        default_factory=lambda: signing_pb2.ListKeysResponse(
+            keys=[signing_pb2.PublicKey(key_id="vajra-2026-11", public_key=b"\x00\xff" * 976)],
+            log_keys=["qmumma/vajra+0a0b0c0d+AQ==", "qmumma/vajra+01020304+/w=="],
+        )
+    )
+
+    async def GetAnchor(self, request: signing_pb2.GetAnchorRequest) -> signing_pb2.GetAnchorResponse:  # noqa: N802
+        if request.leaf_hash != SEAL.leaf_hash:
+            raise NotFound("The log has no such leaf.", reason="ANCHOR_NOT_FOUND", field="leaf_hash")
+        return signing_pb2.GetAnchorResponse(
+            leaf=b'{"v":1}', leaf_index=4, tree_size=6, inclusion=[b"\x01" * 32, b"\x02" * 32], checkpoint="note\n"
+        )
+
+    async def GetCheckpoint(  # noqa: N802
+        self, _request: signing_pb2.GetCheckpointRequest
+    ) -> signing_pb2.GetCheckpointResponse:
+        return signing_pb2.GetCheckpointResponse(checkpoint="qmumma/vajra\n6\nroot\n\n— sig\n")
+
+    async def ListKeys(self, _request: signing_pb2.ListKeysRequest) -> signing_pb2.ListKeysResponse:  # noqa: N802
+        return self.keys
+
+    async def VerifyRecord(  # noqa: N802
+        self, request: signing_pb2.VerifyRecordRequest
+    ) -> signing_pb2.VerifyRecordResponse:
+        self.verified.append(request)
+        check = signing_pb2.Check(name="signature", ok=True, detail="holds")
+        return signing_pb2.VerifyRecordResponse(checks=[check])
+
+
+@dataclass
+class World:
+    """One edge and everything behind it."""
+
+    accounts: FakeAccounts
+    execution: FakeExecution
+    signing: FakeSigning
+    authentication: Authentication
+    edge: Edge
+    app: Any
+    failing: set[str]
+
+    @asynccontextmanager
+    async def client(self, secret: str | None = SECRET) -> AsyncIterator[httpx.AsyncClient]:
+        headers = {"authorization": f"Bearer {secret}"} if secret else {}
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
+            yield client
+
+
+def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> World:
+    accounts, execution, signing = FakeAccounts(), FakeExecution(), FakeSigning()
+    failing: set[str] = set()
+
+    async def probe() -> None:
+        if "execution" in failing:
+            raise RuntimeError("down")
+        if "slow" in failing:
+            await asyncio.Event().wait()
+
+    dialect = qmumma(execution, signing, settings or Settings(public_url=URL))  # type: ignore[arg-type]
+    operations = [*dialect.operations, *health_operations(Health({"execution": probe}))]
+    authentication = Authentication(accounts)  # type: ignore[arg-type]
+    edge = Edge(
+        Dialect(operations, dialect.error_body),
+        authentication=authentication,
+        plans=Plans(FakeBilling()),  # type: ignore[arg-type]
+        telemetry=Telemetry(),
+        bounds=bounds or Bounds(body_seconds=0.2, anonymous=Rate(per_minute=0, burst=0)),
+    )
+    return World(accounts, execution, signing, authentication, edge, create_app(edge), failing)
+
+
+@pytest.fixture
+def world() -> World:
+    return build()
+
+
+@pytest.fixture
+def make_world() -> Any:
+    return build
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    async with world.client() as client:
+        yield client
