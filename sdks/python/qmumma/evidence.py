@@ -67,9 +67,7 @@ def read_evidence(data: bytes, name: str) -> Evidence:
     is not a JSON object.
     """
     members = parse_object(data, name)
-    if "type" in members:
-        message = "not a member of a result: its log entry names the type"
-        raise MalformedError(message, "type")
+    _take(members, "type", _result_type)
     signature = _take(members, "pqc_signature", _signature)
     key_id = _take(members, "key_id", _text)
     audit_hash = _take(members, "audit_hash", _hash_text)
@@ -78,9 +76,8 @@ def read_evidence(data: bytes, name: str) -> Evidence:
     if others := sorted(proof.keys() - _PROOF_MEMBERS):
         message = "not a member of a proof"
         raise MalformedError(message, f"proof.{others[0]}")
-    record = {member: value for member, value in members.items() if member not in _TOP_MEMBERS}
     return Evidence(
-        record={**record, "type": RESULT_TYPE},
+        record={member: value for member, value in members.items() if member not in _TOP_MEMBERS},
         signature=signature,
         key_id=key_id,
         audit_hash=audit_hash,
@@ -93,6 +90,13 @@ def read_evidence(data: bytes, name: str) -> Evidence:
         checkpoint=_take(proof, "checkpoint", _checkpoint, "proof."),
         digests=_take(proof, "digests", _digests, "proof."),
     )
+
+
+def _result_type(value: Json) -> str:
+    if value != RESULT_TYPE:
+        message = f"must be {RESULT_TYPE}"
+        raise ValueError(message)
+    return RESULT_TYPE
 
 
 def _take(members: dict[str, Json], name: str, read: Callable[[Json], T], prefix: str = "") -> T:

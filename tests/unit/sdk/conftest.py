@@ -83,6 +83,7 @@ def build(fields: dict[str, Any]) -> Bundle:
     path = prove_inclusion(INDEX, SIZE, dict(growth.rows))
     body = {
         **fields,
+        "type": RESULT_TYPE,
         "pqc_signature": text_of(signed.signature),
         "key_id": signer.kid,
         "audit_hash": signed.record.audit_hash,
