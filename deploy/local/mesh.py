@@ -30,12 +30,13 @@ from deploy.local.problem import StartError
 from deploy.local.process import Child, ChildError, Command
 from deploy.local.programs import Program, every_program
 from deploy.local.readiness import probe
-from mesh.identity import Authority, Identity, ensure_authority, ensure_identity
+from mesh.identity import Identity, ensure_authority, ensure_identity
 from mesh.migrate import is_current, migrations_folder, upgrade
 from mesh.streams import RIGHTS
 
 LEAST_FREE_BYTES = 300 * 1024 * 1024
 PATIENCE = 60.0  # seconds for one process to become ready; a first start on a busy machine imports slowly
+_RENEWAL_PAUSE = 12 * 3600.0  # seconds; certificates are renewed a month before their end
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 
 
@@ -61,6 +62,7 @@ class LocalMesh:
         self.children: dict[str, Child] = {}
         self._credentials: Credentials | None = None
         self._lock: FolderLock | None = None
+        self._renewal: asyncio.Task[None] | None = None
 
     @property
     def base_url(self) -> str:
@@ -101,6 +103,8 @@ class LocalMesh:
 
     async def stop(self) -> None:
         """End every process, callers before those they call, and leave nothing running."""
+        if self._renewal is not None:
+            self._renewal.cancel()
         tiers: dict[int, list[Child]] = {}
         for program in self.programs:
             if child := self.children.get(program.name):
@@ -142,13 +146,11 @@ class LocalMesh:
         self._add(
             Child(postgres.command(), postgres.is_ready, on_crash=self._crashed, before_start=postgres.clear_orphan)
         )
-        authority = ensure_authority(layout.identities / "authority")
-        nats = Nats(layout.state / "nats", layout.ports["nats"], layout.log("nats"), self._identity(authority, "nats"))
+        identities = self.renew_identities()
+        nats = Nats(layout.state / "nats", layout.ports["nats"], layout.log("nats"), identities["nats"])
         nats.configure(RIGHTS)
         self._add(Child(nats.command(), nats.is_ready, on_crash=self._crashed))
-        operator = self._identity(authority, "operator")
-        for program in self.programs:
-            self._identity(authority, program.service)
+        operator = identities["operator"]
         await self._await("postgres", "nats")
         await self._prepare_schemas(postgres)
         for program in self.programs:
@@ -158,9 +160,21 @@ class LocalMesh:
         await self._await(*(program.name for program in self.programs))
         if "accounts" in self.children:
             await self._bootstrap(operator)
+        self._renewal = asyncio.create_task(self._keep_identities(), name="renew identities")
 
-    def _identity(self, authority: Authority, name: str) -> Identity:
-        return ensure_identity(authority, name, folder=self.layout.identities / name)
+    def renew_identities(self) -> dict[str, Identity]:
+        """Issue every certificate that is missing or close to its end; servers and channels follow their files."""
+        authority = ensure_authority(self.layout.identities / "authority")
+        names = {"nats", "operator", *(program.service for program in self.programs)}
+        return {name: ensure_identity(authority, name, folder=self.layout.identities / name) for name in names}
+
+    async def _keep_identities(self) -> None:
+        """Renew for as long as the mesh runs; NATS rereads its files when it is told to."""
+        while True:
+            await asyncio.sleep(_RENEWAL_PAUSE)
+            self.renew_identities()
+            if self.pid("nats") is not None:
+                self.kill("nats", signal.SIGHUP)
 
     def _add(self, child: Child) -> None:
         self.children[child.command.name] = child

@@ -184,6 +184,11 @@ asyncio.run(main())
     supervisor.stdout.close()
     billing = [program for program in PROGRAMS if program.name == "billing"]
     async with LocalMesh(scratch / "killed", port=0, base_port=0, programs=billing) as mesh:
+        identities = mesh.renew_identities()
+        assert identities.keys() == {"nats", "operator", "billing"}
+        nats = mesh.kill("nats", signal.SIGHUP)
+        await mesh.ready("nats")
+        assert mesh.pid("nats") == nats
         assert mesh.pid("postgres") not in children
         old = mesh.kill("billing")
         mesh.kill("postgres")
