@@ -67,7 +67,7 @@ SERVICES = (
         14,
         tier=1,
         events=True,
-        peers=("billing", "routing"),
+        peers=("billing", "routing", "signing"),
     ),
     Program(
         "edge",
