@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
+import msgspec
 import rfc8785
 from qm.signing.v1 import signing_pb2 as pb
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
@@ -75,12 +76,13 @@ class Log:
         write_secret(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
         return cls(authority, postgres, database, key_file, folder)
 
-    def config(self, port: int = 0, **changes: str | Path) -> SigningConfig:
-        """What one process is told; `changes` replace settings."""
-        identity = ensure_identity(self.authority, "signing")
-        own = {"key_encryption_key_file": self.key_file, **changes}
+    def config(self, port: int = 0) -> SigningConfig:
+        """What one process is told."""
         return SigningConfig(
-            listen=f"127.0.0.1:{port}", identity_folder=identity.certificate_file.parent, database=self.database, **own
+            listen=f"127.0.0.1:{port}",
+            identity_folder=ensure_identity(self.authority, "signing").certificate_file.parent,
+            database=self.database,
+            key_encryption_key_file=self.key_file,
         )
 
     def channel(self, port: int, caller: str = "execution") -> MeshChannel:
@@ -119,8 +121,8 @@ class InProcess:
     """A signing service on this event loop, with a stub for `execution`."""
 
     def __init__(self, log: Log, **changes: str | Path) -> None:
-        """Make it; enter it to start."""
-        self.process = Process("signing", log.config(**changes))
+        """Make it; enter it to start. `changes` replace settings."""
+        self.process = Process("signing", msgspec.structs.replace(log.config(), **changes))
         self.log = log
         self.port = self.process.server.port
 
@@ -143,7 +145,7 @@ class InProcess:
 
 def stub(channel: MeshChannel) -> SigningServiceAsyncStub:
     """The service behind a channel."""
-    made: SigningServiceAsyncStub = SigningServiceStub(channel)  # type: ignore[assignment]
+    made: SigningServiceAsyncStub = SigningServiceStub(channel)
     return made
 
 

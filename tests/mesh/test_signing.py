@@ -74,7 +74,7 @@ async def log_keys(signing: SigningServiceAsyncStub) -> tuple[bytes, str]:
 
 def result_of(canonical: bytes, seal: pb.Seal, anchor: pb.GetAnchorResponse) -> dict[str, Any]:
     """The result as the edge answers it."""
-    members = json.loads(canonical)
+    members: dict[str, Any] = json.loads(canonical)
     del members["type"]
     proof = {
         "leaf": anchor.leaf.decode(),
