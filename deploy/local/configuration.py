@@ -31,7 +31,7 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
     if program.events:
         told["events"] = {"url": events_url}
     if program.peers:
-        told["peers"] = {peer: layout.address(peer) for peer in program.peers if peer in layout.ports}
+        told["peers"] = {peer: layout.address(peer) for peer in program.peers}
     return told
 
 

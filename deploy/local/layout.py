@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.ports import HOST, free_ports
-from deploy.local.programs import NATS_OFFSET, POSTGRES_OFFSET, Program
+from deploy.local.programs import NATS_OFFSET, POSTGRES_OFFSET, SERVICES, Program
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,12 @@ class Layout:
 
 
 def assign_ports(programs: Sequence[Program], *, port: int, base_port: int) -> dict[str, int]:
-    """A port for each process: `port` for the edge, the rest from `base_port` on; 0 takes free ones."""
+    """A port for each process: `port` for the edge, the rest from `base_port` on; 0 takes free ones.
+
+    Services have theirs also where only a part of the mesh is started: their callers are told an address.
+    """
     offsets = {"postgres": POSTGRES_OFFSET, "nats": NATS_OFFSET}
-    offsets |= {program.name: program.offset for program in programs}
+    offsets |= {program.name: program.offset for program in (*SERVICES, *programs)}
     free = iter(free_ports(len(offsets) + 1))
     ports = {name: base_port + offset if base_port else next(free) for name, offset in offsets.items()}
     return ports | {"edge": port or next(free)}
