@@ -71,7 +71,7 @@ def _size(statement: tuple[Token, ...]) -> int:
 def _definition(statement: tuple[Token, ...], gates: dict[str, tuple[int, int]]) -> tuple[int, int]:
     """Return the expanded cost and the nesting of a `gate … { … }`."""
     opening = next((i for i, token in enumerate(statement) if token.text == "{"), len(statement))
-    cost, depth = 0, 0
+    cost, depth = 1, 0  # the call counts too: an empty gate can be called 2^40 times
     for call in _statements(statement[opening + 1 : -1]):
         inner_cost, inner_depth = gates.get(call[0].text, (1, 0))
         cost += inner_cost

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qiskit.circuit import BoxOp, CircuitInstruction, ControlFlowOp, Instruction, QuantumCircuit
-from qiskit.exceptions import QiskitError
 
 from services.execution.programs.errors import ProgramError
+from services.execution.programs.faults import LIBRARY_FAULTS, fault_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ class _Flattening:
         clbits: Sequence[Clbit],
         depth: int,
     ) -> None:
+        self._charge()
         outer_qubit = dict(zip(inner.qubits, qubits, strict=True))
         outer_clbit = dict(zip(inner.clbits, clbits, strict=True))
         for item in inner.data:
@@ -86,13 +87,16 @@ class _Flattening:
                 depth + 1,
             )
 
-    def _spend(self, name: str, angles: Sequence[float]) -> None:
-        if name in DIRECTIVES:
-            return
+    def _charge(self) -> None:
         self.budget -= 1
         if self.budget < 0:
             message = f"the program means more than {self.limit} operations once its gates are expanded"
             raise ProgramError("TOO_MANY_OPERATIONS", message)
+
+    def _spend(self, name: str, angles: Sequence[float]) -> None:
+        if name in DIRECTIVES:
+            return
+        self._charge()
         if not all(math.isfinite(angle) for angle in angles):
             raise ProgramError("UNSUPPORTED", f"an angle of gate {name} is not a finite number")
 
@@ -114,8 +118,8 @@ def _is_flat(item: CircuitInstruction) -> bool:
 def _definition(operation: Instruction) -> QuantumCircuit:
     try:
         definition = operation.definition
-    except QiskitError as error:
-        message = f"gate {operation.name} cannot be expanded: {error.message}"
+    except LIBRARY_FAULTS as error:
+        message = f"gate {operation.name} cannot be expanded: {fault_message(error)}"
         raise ProgramError("UNSUPPORTED", message) from error
     if definition is None:
         raise ProgramError("UNSUPPORTED", f"gate {operation.name} has no definition")

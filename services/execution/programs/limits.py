@@ -11,7 +11,8 @@ class Limits:
 
     `source_bytes` and `source_bytes_v3` bound the UTF-8 text (version 3 is parsed in Python, about 25 µs a byte, and
     so gets less). `operations` counts gates, measurements and resets after every gate definition, broadcast and
-    counted loop is expanded. `nesting` bounds brackets, blocks, and gate definitions that use one another.
+    counted loop is expanded, and the calls of gate definitions on the way. `nesting` bounds brackets, blocks, and gate
+    definitions that use one another.
     """
 
     source_bytes: int = 1_048_576

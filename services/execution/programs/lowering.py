@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from openqasm3 import ast
 
 from services.execution.programs.conditions import normalise
 from services.execution.programs.inspection import leaves_early, names_in, targets
+from services.execution.programs.modifiers import fold_modifiers
 from services.execution.programs.scope import Operand, Scope, refuse
 
 if TYPE_CHECKING:
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
     from services.execution.programs.errors import Reason
     from services.execution.programs.limits import Limits
 
-_MOST_CONTROLS = 10
-_COST_OF_CONTROL = 8
-"""Operations, times the square of the number of controls, that a controlled operation is synthesised into at most."""
-_WIDEST_POWER = 6
-"""Qubits: a power is taken of the gate's matrix."""
+_LARGEST_ANGLE = 256
+"""Parameters in the angle of a gate once its callers' angles are put into it; the importer keeps them as formulas."""
 _ALLOWED_TYPES_OF_LOOP = (ast.IntType, ast.UintType)
 
 
 def lower(program: ast.Program, limits: Limits) -> list[ast.Statement]:
     """Return the statements of an equivalent program for the importer. Raises ProgramError."""
     return _Lowering(limits).block(program.statements, Scope())[0]
+
+
+class _Gate(NamedTuple):
+    """A gate's operations once expanded, qubits, levels of definitions, and parameters in its longest angle."""
+
+    cost: int
+    width: int
+    depth: int
+    growth: int
 
 
 class _Lowering:
@@ -44,7 +51,8 @@ class _Lowering:
         self._spent = 0
         self._times = 1
         self._depth = 0
-        self._gates: dict[str, tuple[int, int, int]] = {}
+        self._gates: dict[str, _Gate] = {}
+        self._growth = 1
         self._has_alias = False
 
     def block(
@@ -104,7 +112,8 @@ class _Lowering:
         if not isinstance(node.type, ast.BitType):
             kind = type(node.type).__name__.removesuffix("Type").lower()
             refuse(node, "UNSUPPORTED", f"variables of type {kind} are not supported; use const, bit or bit[n]")
-        size = None if node.type.size is None else self._size(node.type.size, scope, self._limits.clbits, "TOO_MANY_CLBITS")
+        bits = node.type.size
+        size = None if bits is None else self._size(bits, scope, self._limits.clbits, "TOO_MANY_CLBITS")
         scope.sizes[node.identifier.name] = size
         start = node.init_expression
         if isinstance(start, ast.QuantumMeasurement):
@@ -142,51 +151,35 @@ class _Lowering:
     def _gate_definition(self, node: ast.QuantumGateDefinition, scope: Scope) -> list[ast.Statement]:
         renamed = {name.name: f"p{index:04d}_{name.name}" for index, name in enumerate(node.arguments)}
         inner = scope.inside_gate(renamed, [name.name for name in node.qubits])
-        spent, self._spent = self._spent, 0
+        spent, self._spent, self._growth = self._spent, 1, 1
         body, _ = self.block(node.body, inner)
-        depth = 1 + max((self._gates[name][2] for name in names_in(node.body) if name in self._gates), default=0)
+        depth = 1 + max((self._gates[name].depth for name in names_in(node.body) if name in self._gates), default=0)
         if depth > self._limits.nesting:
             refuse(node, "TOO_DEEP", f"gate definitions use one another deeper than {self._limits.nesting}")
-        self._gates[node.name.name] = (self._spent, len(node.qubits), depth)
+        self._gates[node.name.name] = _Gate(self._spent, len(node.qubits), depth, self._growth)
         self._spent = spent
         arguments = [ast.Identifier(name) for name in renamed.values()]
         return [ast.QuantumGateDefinition(node.name, arguments, node.qubits, cast("list[ast.QuantumStatement]", body))]
 
     @_lower.register
     def _gate(self, node: ast.QuantumGate, scope: Scope) -> list[ast.Statement]:
-        cost, width, _ = self._gates.get(node.name.name, (1, len(node.qubits), 0))
-        modifiers, factor = self._modifiers(node.modifiers, width, scope)
+        gate = self._gates.get(node.name.name, _Gate(1, len(node.qubits), 0, 1))
+        modifiers, factor = fold_modifiers(node.modifiers, gate.width, scope)
         operands = [scope.operand(qubit) for qubit in node.qubits]
-        self._spend(node, cost * factor * max(map(scope.width, operands), default=1))
+        self._spend(node, gate.cost * factor * max(map(scope.width, operands), default=1))
         arguments = [scope.fold(argument) for argument in node.arguments]
+        formulas = (sum(name in scope.renamed for name in names_in(argument)) for argument in node.arguments)
+        self._growth = max(self._growth, gate.growth * max(formulas, default=0))
+        if self._growth > _LARGEST_ANGLE:
+            refuse(node, "TOO_DEEP", f"an angle grows past {_LARGEST_ANGLE} parameters once the gates are expanded")
         return [ast.QuantumGate(modifiers, node.name, arguments, operands, node.duration)]
 
     @_lower.register
     def _phase(self, node: ast.QuantumPhase, scope: Scope) -> list[ast.Statement]:
-        modifiers, factor = self._modifiers(node.modifiers, 0, scope)
+        modifiers, factor = fold_modifiers(node.modifiers, 0, scope)
         operands = [scope.operand(qubit) for qubit in node.qubits]
         self._spend(node, factor * max(map(scope.width, operands), default=1))
         return [ast.QuantumPhase(modifiers, scope.fold(node.argument), operands)]
-
-    def _modifiers(
-        self, modifiers: Sequence[ast.QuantumGateModifier], width: int, scope: Scope
-    ) -> tuple[list[ast.QuantumGateModifier], int]:
-        """Return folded modifiers and how many operations they make of one."""
-        folded: list[ast.QuantumGateModifier] = []
-        controls, factor = 0, 1
-        for modifier in modifiers:
-            argument = modifier.argument
-            if modifier.modifier in (ast.GateModifierName.ctrl, ast.GateModifierName.negctrl):
-                count = 1 if argument is None else scope.integer(argument, "the number of controls")
-                if not 1 <= count <= _MOST_CONTROLS - controls:
-                    refuse(modifier, "UNSUPPORTED", f"a gate takes 1 to {_MOST_CONTROLS} controls in all")
-                controls += count
-            elif modifier.modifier is ast.GateModifierName.pow:
-                if width + controls > _WIDEST_POWER:
-                    refuse(modifier, "UNSUPPORTED", f"pow takes gates of at most {_WIDEST_POWER} qubits")
-                factor *= 4 ** max(width, 1)
-            folded.append(ast.QuantumGateModifier(modifier.modifier, argument and scope.fold(argument)))
-        return folded, factor * max(1, _COST_OF_CONTROL * controls**2)
 
     @_lower.register
     def _measurement(self, node: ast.QuantumMeasurementStatement, scope: Scope) -> list[ast.Statement]:

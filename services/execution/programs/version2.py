@@ -10,6 +10,7 @@ from qiskit.circuit.library import C3SXGate, RYYGate, RZXGate
 
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.expansion import check_expansion
+from services.execution.programs.faults import LIBRARY_FAULTS, fault_message
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -47,3 +48,5 @@ def parse_version2(found: Scan, limits: Limits) -> QuantumCircuit:
             raise ProgramError("SYNTAX_ERROR", error.message) from error
         line, column, message = place.groups()
         raise ProgramError("SYNTAX_ERROR", message, int(line), int(column) + 1) from error
+    except LIBRARY_FAULTS as error:
+        raise ProgramError("SYNTAX_ERROR", f"a gate cannot be made: {fault_message(error)}") from error

@@ -12,9 +12,9 @@ import openqasm3
 import qiskit_qasm3_import
 from openqasm3 import ast
 from openqasm3.parser import QASM3ParsingError
-from qiskit.exceptions import QiskitError
 
 from services.execution.programs.errors import ProgramError
+from services.execution.programs.faults import LIBRARY_FAULTS, fault_message
 from services.execution.programs.lowering import lower
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _PARSER_PLACE = re.compile(r"^L(\d+):C(\d+): (.*)$", re.DOTALL)
 _IMPORTER_PLACE = re.compile(r"^(\d+),(\d+): (.*)$", re.DOTALL)
-_LIBRARY_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, QiskitError)
-"""What the libraries raise for programs that are grammatical and wrong, besides their own errors."""
 
 
 def parse_version3(found: Scan, limits: Limits) -> QuantumCircuit:
@@ -40,9 +38,8 @@ def parse_version3(found: Scan, limits: Limits) -> QuantumCircuit:
             raise statements.error(error.message) from error
         line, column, message = place.groups()
         raise ProgramError("UNSUPPORTED", message, int(line), int(column) + 1) from error
-    except _LIBRARY_FAULTS as error:
-        message = error.message if isinstance(error, QiskitError) else str(error)
-        raise statements.error(message) from error
+    except LIBRARY_FAULTS as error:
+        raise statements.error(fault_message(error)) from error
 
 
 class _Followed(list["ast.Statement | ast.Pragma"]):
@@ -67,7 +64,7 @@ def _parse(source: str) -> ast.Program:
             return openqasm3.parse(source)
     except QASM3ParsingError as error:
         raise _syntax_error(error) from error
-    except _LIBRARY_FAULTS as error:
+    except LIBRARY_FAULTS as error:
         raise ProgramError("SYNTAX_ERROR", f"the program is not OpenQASM 3: {error}") from error
 
 

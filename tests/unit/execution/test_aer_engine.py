@@ -115,8 +115,8 @@ def test_neighbouring_seeds_are_independent(engine: AerEngine):
 
 DYNAMIC = {
     "teleported one": (
-        "qubit[3] q; bit[2] c; bit r; ry(2*pi/3) q[0]; h q[1]; cx q[1], q[2]; cx q[0], q[1]; h q[0];"
-        "c[0] = measure q[0]; c[1] = measure q[1]; if (c[1] == 1) { x q[2]; } if (c[0]) { z q[2]; } r = measure q[2];",
+        """qubit[3] q; bit[2] c; bit r; ry(2*pi/3) q[0]; h q[1]; cx q[1], q[2]; cx q[0], q[1]; h q[0];
+        c[0] = measure q[0]; c[1] = measure q[1]; if (c[1] == 1) { x q[2]; } if (c[0]) { z q[2]; } r = measure q[2];""",
         {f"{r} {c:02b}": (0.25, 0.75)[r] / 4 for r in (0, 1) for c in range(4)},
     ),
     "repeat until success": ("qubit q; bit c; while (c == 0) { h q; c = measure q; }", {"1": 1.0}),
@@ -125,12 +125,13 @@ DYNAMIC = {
         {"0": 0.125, "1": 0.875},
     ),
     "else and not equal": (
-        "qubit[2] q; bit[2] c; bit d; h q[0]; c[0] = measure q[0]; if (c != 1) { x q[1]; } else { z q[1]; } d = measure q[1];",
+        """qubit[2] q; bit[2] c; bit d; h q[0]; c[0] = measure q[0];
+        if (c != 1) { x q[1]; } else { z q[1]; } d = measure q[1];""",
         {"1 00": 0.5, "0 01": 0.5},
     ),
     "and": (
-        "qubit[3] q; bit[2] c; bit d; h q[0]; h q[1]; c[0] = measure q[0]; c[1] = measure q[1];"
-        "if (c[0] && !c[1]) { x q[2]; } d = measure q[2];",
+        """qubit[3] q; bit[2] c; bit d; h q[0]; h q[1]; c[0] = measure q[0]; c[1] = measure q[1];
+        if (c[0] && !c[1]) { x q[2]; } d = measure q[2];""",
         {"0 00": 0.25, "1 01": 0.25, "0 10": 0.25, "0 11": 0.25},
     ),
     "branch that does nothing": (

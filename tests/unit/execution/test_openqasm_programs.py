@@ -105,6 +105,18 @@ HOSTILE = {
     "physical qubit": (V3 + "h $1000000000;", "TOO_MANY_QUBITS"),
     "gate bomb": (doubling(V2, 40, "qreg q[1];"), "TOO_MANY_OPERATIONS"),
     "gate bomb, version 3": (doubling(V3, 40, "qubit[1] q;"), "TOO_MANY_OPERATIONS"),
+    "bomb of empty gates": (doubling(V2, 40, "qreg q[1];").replace("{ x a; x a; }", "{ }"), "TOO_MANY_OPERATIONS"),
+    "bomb of empty gates, version 3": (
+        doubling(V3, 40, "qubit[1] q;").replace("{ x a; x a; }", "{ }"),
+        "TOO_MANY_OPERATIONS",
+    ),
+    "formula bomb": (
+        V3
+        + "gate g0(a) q { rx(a) q; }"
+        + "".join(f"gate g{i}(a) q {{ g{i - 1}(a*a + 1) q; }}" for i in range(1, 40))
+        + "qubit q; g39(1) q;",
+        "TOO_DEEP",
+    ),
     "broadcast bomb": (V2 + "qreg q[256];" + "h q;" * 400, "TOO_MANY_OPERATIONS"),
     "long chain of gates": (
         V2 + "gate g0 a { x a; }" + "".join(f"gate g{i} a {{ g{i - 1} a; }}" for i in range(1, 5_000)) + "qreg q[1];",
@@ -144,6 +156,11 @@ HOSTILE = {
     "half a surrogate": (V2 + "qreg q[1]; // \ud800", "SYNTAX_ERROR"),
     "zero byte": (V2 + "qreg q[1];\0", "SYNTAX_ERROR"),
     "subroutine": (V3 + "def f(qubit a) { f(a); } qubit q; f(q);", "UNSUPPORTED"),
+    "builtin gate without its angles": (V2 + "qreg q[1]; U q[0];", "SYNTAX_ERROR"),
+    "division by a parameter that is zero": (
+        V2 + "gate g(a) x { rx(1/a) x; } qreg q[1]; g(0) q[0];",
+        "UNSUPPORTED",
+    ),
     "unfinished": ("OPENQASM 2.0; gate g a { qreg q[", "SYNTAX_ERROR"),
 }
 
@@ -159,7 +176,7 @@ def test_hostile_program_is_refused_quickly_with_its_reason(source: str, reason:
 
 
 def test_random_damage_never_raises_anything_but_a_program_error():
-    rng = random.Random(7)
+    rng = random.Random(7)  # noqa: S311  # no secret, only damage
     good = [
         V2 + "qreg q[2]; creg c[2]; gate g(a) x { rx(a/2) x; } g(pi) q[0]; if (c==1) x q[1]; measure q -> c;",
         V3
@@ -263,7 +280,7 @@ def test_constant_condition_is_decided_before_running():
         ("ccx q[0], q[1], q[2];", False),
     ],
 )
-def test_clifford_is_told_by_angles_too(source: str, clifford: bool):
+def test_clifford_is_told_by_angles_too(source: str, *, clifford: bool):
     assert parse(V2 + "qreg q[3];" + source).features.clifford is clifford
 
 
@@ -277,7 +294,7 @@ def test_clifford_is_told_by_angles_too(source: str, clifford: bool):
         ("if (c == 1) x q[0]; measure q -> c;", True),
     ],
 )
-def test_dynamic_means_what_a_final_sampling_cannot_do(source: str, dynamic: bool):
+def test_dynamic_means_what_a_final_sampling_cannot_do(source: str, *, dynamic: bool):
     assert parse(V2 + "qreg q[2]; creg c[2];" + source).features.dynamic is dynamic
 
 
