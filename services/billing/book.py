@@ -49,7 +49,7 @@ class Book:
     def __init__(
         self, plans: Plans, now: dt.datetime, *, holds: dict[JobId, Hold], teams: dict[TeamId, TeamFunds]
     ) -> None:
-        """Open the book at the time `now` (UTC) with the holds and teams that the operations name."""
+        """Open the book at the time `now` (UTC): `holds` of the operations' jobs, `teams` of those that ask for one."""
         self._plans = plans
         self._now = now
         self._month = month_of(now)
@@ -88,8 +88,7 @@ class Book:
         due = charge(request, self._plans, Quota(self._month, team.used_count, team.agreed_count))
         _require_budget(team, due)
         hold = Hold(request.job_id, request.team_id, due.amount, due.kind, HoldState.OPEN, create_time=self._now)
-        team.available -= due.amount
-        self._use(hold, 1)
+        self._take(hold, 1)
         self._record(hold, Movement.HOLD)
         return hold
 
@@ -119,8 +118,7 @@ class Book:
             message = f"The hold of the job {job_id} was charged; it cannot be released."
             raise Conflict(message, reason="HOLD_SETTLED", field="job_id")
         if hold.state is HoldState.OPEN:
-            self._teams[hold.team_id].available += hold.amount
-            self._use(hold, -1)
+            self._take(hold, -1)
         return self._close(hold, HoldState.RELEASED, Movement.RELEASE)
 
     def _close(self, hold: Hold, state: HoldState, movement: Movement) -> Hold:
@@ -134,13 +132,15 @@ class Book:
         self._holds[hold.job_id] = self.changed[hold.job_id] = hold
         self.entries.extend(transfer(hold, movement, self._now))
 
-    def _use(self, hold: Hold, count: int) -> None:
-        if hold.charge_kind is not ChargeKind.INCLUDED:
-            return
+    def _take(self, hold: Hold, sign: int) -> None:
+        """Take the hold's money and included job from its team (1), or give them back (-1)."""
         month = month_of(hold.create_time)
-        self.used[hold.team_id, month] += count
-        if month == self._month:
-            self._teams[hold.team_id].used_count += count
+        included = sign if hold.charge_kind is ChargeKind.INCLUDED else 0
+        if included:
+            self.used[hold.team_id, month] += included
+        if (team := self._teams.get(hold.team_id)) is not None:
+            team.available -= sign * hold.amount
+            team.used_count += included if month == self._month else 0
 
 
 def _require_budget(team: TeamFunds, due: Charge) -> None:

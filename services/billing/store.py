@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -117,7 +117,8 @@ class BillingStore:
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK)
             holds = await _read_holds(connection, operations)
-            teams = await _read_teams(connection, _teams_of(operations, holds.values()), now)
+            asking = {each.team_id for each in operations if isinstance(each, HoldRequest)}
+            teams = await _read_teams(connection, asking, now) if asking else {}
             book = Book(plans, now, holds=holds, teams=teams)
             yield book
             if book.changed:
@@ -168,11 +169,6 @@ async def _read_teams(connection: Connection, teams: set[TeamId], now: dt.dateti
         )
         for row in rows
     }
-
-
-def _teams_of(operations: Sequence[Operation], holds: Iterable[Hold]) -> set[TeamId]:
-    asking = {operation.team_id for operation in operations if isinstance(operation, HoldRequest)}
-    return asking | {hold.team_id for hold in holds}
 
 
 async def _write(connection: Connection, book: Book) -> None:

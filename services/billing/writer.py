@@ -1,6 +1,6 @@
 """The one writer of the ledger in a process: operations queue up and go through in groups, in the order they came.
 
-A group is read, decided and committed in five round trips, however many operations it has. Where several processes
+A group is read, decided and committed in six statements, however many operations it has. Where several processes
 run, the ledger's lock makes their groups take turns; each reads the balances that the one before it committed.
 A group whose commit got no answer may be tried again by its callers: every operation is keyed by its job.
 """

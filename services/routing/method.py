@@ -22,7 +22,7 @@ import msgspec
 from services.routing.program import Features
 
 COMPARED_QUBITS = 20
-"""Circuits up to this width are simulated as a state vector too, to compare the counts with their exact distribution."""
+"""Up to this width a state vector is simulated too, to compare the counts with the exact distribution."""
 _AMPLITUDE_BYTES = 16
 _TENSOR_COPIES = 3  # an update holds two tensors, their contraction and its factors
 _MOST_BITS = 500  # keeps every product of powers within a float

@@ -46,13 +46,13 @@ def incapacity(backend: Backend, features: Features) -> Obstacle | None:
 def overload(backend: Backend, estimate: Estimate) -> Obstacle | None:
     """Why a backend cannot afford a program that it could hold: memory or time."""
     if estimate.memory_bytes > backend.memory_bytes:
-        reason = f"the run needs {bytes_text(estimate.memory_bytes)} of memory and may take {bytes_text(backend.memory_bytes)}"
+        needed, most = bytes_text(estimate.memory_bytes), bytes_text(backend.memory_bytes)
+        reason = f"the run needs {needed} of memory and may take {most}"
         return Obstacle(reason, lasting=True, excess_bits=math.log2(estimate.memory_bytes / backend.memory_bytes))
     seconds = estimate.duration_p50.total_seconds()
     if seconds > backend.duration_seconds:
-        reason = (
-            f"the run would take about {duration_text(seconds)} and may take {duration_text(backend.duration_seconds)}"
-        )
+        needed, most = duration_text(seconds), duration_text(backend.duration_seconds)
+        reason = f"the run would take about {needed} and may take {most}"
         return Obstacle(reason, lasting=True, excess_bits=math.log2(seconds / backend.duration_seconds))
     return None
 

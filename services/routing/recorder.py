@@ -53,3 +53,5 @@ class Recorder:
             await self._store.add(group)
         except MeshError as error:
             log.warning("decisions_lost", count=len(group), reason=error.reason)
+        except Exception:  # noqa: BLE001 - one bad group must not end the recorder
+            log.exception("decisions_lost", count=len(group))

@@ -46,6 +46,7 @@ class Ledger:
         teams = {
             team: TeamFunds(balances.get(available(team), 0), self.used[team, month_of(now)], budget)
             for team, budget in BUDGETS.items()
+            if any(isinstance(each, HoldRequest) and each.team_id == team for each in operations)
         }
         book = Book(PLANS, now, holds=dict(self.holds), teams=teams)
         answers = [book.apply(operation) for operation in operations]

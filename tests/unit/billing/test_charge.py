@@ -36,7 +36,7 @@ def test_an_included_job_may_be_a_priority_one():
 
 @pytest.mark.parametrize("plan", ["student", "academic"])
 @pytest.mark.parametrize("billed", [True, False])
-def test_a_plan_without_the_priority_queue_refuses_a_priority_job(plan: str, billed: bool):
+def test_a_plan_without_the_priority_queue_refuses_a_priority_job(plan: str, billed: bool):  # noqa: FBT001
     with pytest.raises(PermissionDenied) as refusal:
         decide(replace(REQUEST, plan=plan, priority=True, billed=billed), 0)
     assert refusal.value.reason == "PLAN_LACKS_PRIORITY"

@@ -1,0 +1,187 @@
+"""Routing through its RPCs: mTLS and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from qm.routing.v1 import routing_pb2 as pb
+from qm.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from qm.type.v1.money_pb2 import Money
+from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Requester
+
+from mesh.channel import MeshChannel
+from mesh.database import retry_while_unavailable
+from mesh.errors import InvalidArgument, PermissionDenied, Unavailable
+from mesh.identity import Authority
+from services.routing.__main__ import wire
+from services.routing.catalogue import CATALOGUE_FILE
+from services.routing.config import RoutingConfig
+from tests.conftest import RunningPostgres
+from tests.mesh.serving import Home
+
+if TYPE_CHECKING:
+    from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub
+
+
+def stub(channel: MeshChannel) -> RoutingServiceAsyncStub:
+    made: RoutingServiceAsyncStub = RoutingServiceStub(channel)  # type: ignore[assignment]
+    return made
+
+
+def ask(qubits: int, hardware: str = "auto", *, clifford: bool = False, bound: int = 200) -> pb.ChooseBackendRequest:
+    features = pb.Features(
+        qubit_count=qubits,
+        clbit_count=qubits,
+        depth=4,
+        gate_count=3 * qubits,
+        two_qubit_gate_count=qubits,
+        clifford=clifford,
+        entanglement_bound=bound,
+        circuit_count=1,
+    )
+    ids = {name: str(uuid.uuid4()) for name in ("team_id", "user_id", "key_id")}
+    requester = Requester(plan="student", environment=ENVIRONMENT_LIVE, **ids)
+    job_id = str(uuid.uuid4())
+    return pb.ChooseBackendRequest(
+        job_id=job_id, requester=requester, hardware=hardware, features=features, shot_count=1024
+    )
+
+
+class Routing:
+    """The service, as execution sees it."""
+
+    def __init__(self, home: Home, execution: RoutingServiceAsyncStub, edge: RoutingServiceAsyncStub) -> None:
+        self.home = home
+        self.execution = execution
+        self.edge = edge
+
+
+@pytest_asyncio.fixture(scope="module")
+async def routing(postgres: RunningPostgres, authority: Authority) -> AsyncIterator[Routing]:
+    home = await Home.make("routing", postgres, authority)
+    async with home.serve(home.config(RoutingConfig), wire) as way:
+        yield Routing(home, stub(way("execution")), stub(way("edge")))
+
+
+async def test_backends_are_listed_in_the_order_of_the_catalogue(routing: Routing):
+    backends = (await routing.edge.ListBackends(pb.ListBackendsRequest())).backends
+    assert [backend.backend_id for backend in backends] == ["sim.statevector", "sim.stabilizer", "sim.mps"]
+    first = backends[0]
+    assert (first.kind, first.status) == (pb.BACKEND_KIND_SIMULATOR, pb.BACKEND_STATUS_ONLINE)
+    assert (first.engine, first.method, first.pool) == ("aer", "statevector", "sim")
+    assert first.price == Money(currency_code="USD", micros=0)
+
+
+async def test_a_choice_comes_with_its_grounds(routing: Routing):
+    decision = (await routing.execution.ChooseBackend(ask(100, clifford=True))).decision
+    assert decision.backend.backend_id == "sim.stabilizer"
+    assert decision.reason.startswith("Clifford circuit of 100 qubits: the stabilizer method is exact")
+    assert decision.estimate.fidelity == 1.0
+    assert 0 < decision.estimate.duration_p50.ToTimedelta().total_seconds() < 10
+    assert decision.estimate.memory_bytes == 200 * 201 // 8 + 100
+    assert [(each.backend_id, each.eligible, each.HasField("estimate")) for each in decision.alternatives] == [
+        ("sim.mps", False, False),
+        ("sim.statevector", False, False),
+    ]
+    assert uuid.UUID(decision.decision_id).version == 7
+    assert decision.policy_version.startswith("1/")
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (ask(2, "ibm_marrakesh"), "UNKNOWN_BACKEND"),
+        (ask(2, "sim.\x00"), "UNKNOWN_BACKEND"),
+        (ask(60, "sim.statevector", clifford=True), "PROGRAM_DOES_NOT_FIT"),
+        (ask(60), "NO_BACKEND_FITS"),
+        (ask(2**31 - 1), "NO_BACKEND_FITS"),
+    ],
+)
+async def test_what_cannot_run_is_refused(routing: Routing, request_: pb.ChooseBackendRequest, reason: str):
+    with pytest.raises(InvalidArgument) as refusal:
+        await routing.execution.ChooseBackend(request_)
+    assert refusal.value.reason == reason
+
+
+async def test_a_backend_that_failed_this_job_is_left_out(routing: Routing):
+    request = ask(5)
+    first = (await routing.execution.ChooseBackend(request)).decision
+    request.excluded_backend_ids.extend([first.backend.backend_id, "no.such\x00backend"])
+    second = (await routing.execution.ChooseBackend(request)).decision
+    assert second.backend.backend_id != first.backend.backend_id
+    request.hardware = first.backend.backend_id
+    with pytest.raises(Unavailable) as refusal:
+        await routing.execution.ChooseBackend(request, timeout=0.5)
+    assert refusal.value.reason == "HARDWARE_UNAVAILABLE"
+
+
+async def test_decisions_are_kept_behind_the_answer(routing: Routing):
+    requests = [ask(2 + number % 10) for number in range(300)]
+    answers = await asyncio.gather(*(routing.execution.ChooseBackend(request) for request in requests))
+    jobs = [request.job_id for request in requests]
+
+    async def kept() -> None:
+        [row] = await routing.home.rows("SELECT count(*) FROM decisions WHERE job_id = ANY($1::uuid[])", jobs)
+        if row["count"] < len(jobs):
+            raise Unavailable("rows are missing", reason="ROWS_MISSING")
+
+    await retry_while_unavailable(kept, 5)
+    decision = answers[7].decision
+    [row] = await routing.home.rows(
+        """SELECT job_id, backend_id, hardware, policy_version, features ->> 'qubit_count' AS qubits,
+                  candidates -> 0 ->> 'backend_id' AS first, jsonb_array_length(candidates) AS count, create_time
+           FROM decisions WHERE decision_id = $1""",
+        decision.decision_id,
+    )
+    assert (str(row["job_id"]), row["backend_id"], row["hardware"]) == (jobs[7], decision.backend.backend_id, "auto")
+    assert (row["qubits"], row["first"], row["count"]) == ("9", decision.backend.backend_id, 3)
+    assert (row["policy_version"], row["create_time"]) == (
+        decision.policy_version,
+        decision.create_time.ToDatetime(tzinfo=row["create_time"].tzinfo),
+    )
+
+
+async def test_a_stop_keeps_what_was_decided(postgres: RunningPostgres, authority: Authority):
+    home = await Home.make("routing", postgres, authority)
+    async with home.serve(home.config(RoutingConfig), wire) as way:
+        execution = stub(way("execution"))
+        await asyncio.gather(*(execution.ChooseBackend(ask(3)) for _ in range(50)))
+    [row] = await home.rows("SELECT count(*) FROM decisions")
+    assert row["count"] == 50
+
+
+async def test_choices_go_on_while_the_database_does_not_take_decisions(routing: Routing):
+    await routing.home.rows("ALTER TABLE decisions RENAME TO elsewhere")
+    try:
+        answers = await asyncio.gather(*(routing.execution.ChooseBackend(ask(3)) for _ in range(5)))
+        assert {answer.decision.backend.backend_id for answer in answers} == {"sim.statevector"}
+    finally:
+        await routing.home.rows("ALTER TABLE elsewhere RENAME TO decisions")
+
+
+async def test_an_offline_backend_is_listed_and_not_chosen(
+    postgres: RunningPostgres, authority: Authority, tmp_path: Path
+):
+    file = tmp_path / "catalogue.toml"
+    file.write_text(CATALOGUE_FILE.read_text().replace("online = true", "online = false", 1))
+    home = await Home.make("routing", postgres, authority)
+    async with home.serve(home.config(RoutingConfig, catalogue_file=file), wire) as way:
+        execution = stub(way("execution"))
+        decision = (await execution.ChooseBackend(ask(5))).decision
+        with pytest.raises(Unavailable) as refusal:
+            await execution.ChooseBackend(ask(5, "sim.statevector"), timeout=0.5)
+        listed = (await stub(way("edge")).ListBackends(pb.ListBackendsRequest())).backends
+    assert decision.backend.backend_id == "sim.mps"
+    assert refusal.value.reason == "HARDWARE_UNAVAILABLE"
+    assert listed[0].status == pb.BACKEND_STATUS_OFFLINE
+
+
+async def test_the_edge_may_not_choose(routing: Routing):
+    with pytest.raises(PermissionDenied):
+        await routing.edge.ChooseBackend(ask(2))

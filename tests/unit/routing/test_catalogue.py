@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from mesh.config import ConfigError, load
+from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
+
+
+def test_the_catalogue_has_the_three_simulators_that_run_here():
+    catalogue = load(CATALOGUE_FILE, Catalogue)
+    assert [(each.backend_id, each.engine, str(each.method), each.pool) for each in catalogue.backends] == [
+        ("sim.statevector", "aer", "statevector", "sim"),
+        ("sim.stabilizer", "aer", "stabilizer", "sim"),
+        ("sim.mps", "aer", "matrix_product_state", "sim"),
+    ]
+    assert {each.kind for each in catalogue.backends} == {Kind.SIMULATOR}
+    assert all("bench/routing_model.py" in pace.source for pace in catalogue.paces.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('pool = "sim"', 'pool = "sim"\nspeed = 3', "speed"),
+        ("qubit_count = 27", "", "qubit_count"),
+        ("qubit_count = 27", "qubit_count = 0", ">= 1"),
+        ('method = "statevector"', 'method = "tensor_network"', "tensor_network"),
+        ('backend_id = "sim.mps"', 'backend_id = "sim.stabilizer"', "named twice: sim.stabilizer"),
+        ("[paces.stabilizer", "[paces.statevector2", "statevector2"),
+        ("spread_p90 = ", "spread_p90 = 0.5 # ", ">= 1"),
+    ],
+)
+def test_a_catalogue_with_a_fault_is_refused_by_name(tmp_path: Path, old: str, new: str, complaint: str):
+    text = CATALOGUE_FILE.read_text()
+    assert old in text
+    file = tmp_path / "catalogue.toml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=complaint):
+        load(file, Catalogue)
+
+
+def test_a_backend_is_found_by_its_whole_name():
+    catalogue = load(CATALOGUE_FILE, Catalogue)
+    found = catalogue.find("sim.mps")
+    assert found is not None
+    assert found.display_name == "Matrix product state simulator"
+    assert catalogue.find("sim") is None
