@@ -123,7 +123,8 @@ class Dispatcher:
             RPC_ERRORS.labels(label, error.status.name).inc()
             raise
         except asyncio.CancelledError:
-            RPC_ERRORS.labels(label, Cancelled.status.name).inc()
+            late = call.remaining() <= _CLOCK_TICK
+            RPC_ERRORS.labels(label, (DeadlineExceeded if late else Cancelled).status.name).inc()
             raise
 
 

@@ -1,8 +1,9 @@
 """Unary calls as items of one long-lived stream: a small part of the CPU of a gRPC call each (bench/mesh.py).
 
 Both sides write "flush while busy": what is ready while one write is in flight goes into the next message. Answers come
-in any order. When the stream ends, every pending call fails at once with StreamEnded, and the channel tries again: all
-unary RPCs of the mesh are safe to repeat, since each is keyed (AIP-155).
+in any order. A server that drains says so with an answer to call 0, which is none: the client opens another stream for
+new calls. When a stream ends, every pending call fails at once with StreamEnded, and the channel tries again: all unary
+RPCs of the mesh are safe to repeat, since each is keyed (AIP-155).
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ MAX_ITEM_BYTES = MAX_MESSAGE_BYTES - 2 * MESSAGE_BYTES
 MAX_METADATA_BYTES = 64 * 1024
 """The most that the headers and trailers of a gRPC call may take; errors travel in trailers."""
 
+_GOODBYE = 0
+"""The call_id of the answer that says: no more calls on this stream. Calls count from 1."""
 _REFUSALS = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -112,7 +115,7 @@ class MultiplexServer:
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
-        """Read no more calls; each stream ends when those in flight are answered."""
+        """Ask for no more calls; each stream ends when those in flight are answered."""
         self._draining.set()
 
     async def serve(self, payloads: AsyncIterator[bytes], write: Write, caller: str) -> None:
@@ -125,7 +128,6 @@ class MultiplexServer:
             if reading.done():
                 reading.result()
             else:
-                reading.cancel()
                 await stream.finish()
         finally:
             draining.cancel()
@@ -158,7 +160,8 @@ class _ServerStream:
                 self._tasks[item.call_id] = asyncio.create_task(self._serve(item, received))
 
     async def finish(self) -> None:
-        """Wait until everything in flight is answered and written."""
+        """Ask for no more calls, and wait until everything in flight is answered and written."""
+        self._answer(_GOODBYE)
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
         await self._outbox.written()
@@ -170,26 +173,28 @@ class _ServerStream:
 
     async def _serve(self, item: wire.Call, received: float) -> None:
         call = Call(self._caller, item.request_id, received + item.timeout_ms / 1000, item.traceparent)
-        response, status = b"", b""
+        # At the deadline the task is cancelled without an answer: the client's own clock has rung before.
+        alarm = asyncio.get_running_loop().call_later(call.remaining(), self._tasks[item.call_id].cancel)
         try:
-            async with asyncio.timeout(call.remaining()):
-                response = await self._dispatcher.unary(item.method, item.request, call)
+            response = await self._dispatcher.unary(item.method, item.request, call)
             _check_size(item.method, response)
         except MeshError as error:
-            response, status = b"", to_status(error).SerializeToString()
-        except TimeoutError:
-            late = DeadlineExceeded(f"{item.method} ran out of time", reason="DEADLINE_EXCEEDED")
-            status = to_status(late).SerializeToString()
+            self._answer(item.call_id, status=to_status(error).SerializeToString())
+        else:
+            self._answer(item.call_id, response)
         finally:
+            alarm.cancel()
             self._tasks.pop(item.call_id, None)
             self._room.set()
+
+    def _answer(self, call_id: int, response: bytes = b"", status: bytes = b"") -> None:
         message = wire.MultiplexResponse()
-        message.answers.add(call_id=item.call_id, response=response, status=status)
-        self._outbox.put(item.call_id, message.SerializeToString())
+        message.answers.add(call_id=call_id, response=response, status=status)
+        self._outbox.put(call_id, message.SerializeToString())
 
 
 class MultiplexClient:
-    """The calling side of one stream. It is over when the stream ends: `closed` tells, and a new one is made."""
+    """The calling side of one stream. `closed` tells that it takes no more calls, and that another is to be made."""
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401 - grpc.aio's StreamStreamCall
         """Take an open stream."""
@@ -199,6 +204,7 @@ class MultiplexClient:
         self._outbox = _Outbox(stream.write)
         # The stream outlives the call that opens it, and must not carry that call's context.
         self._reader = asyncio.create_task(self._read(), context=Context())
+        self._ended = False
         self.closed = False
 
     async def call(self, method: str, payload: bytes, *, timeout: float, request_id: str, traceparent: str) -> bytes:
@@ -208,7 +214,8 @@ class MultiplexClient:
         _check_size(method, payload)
         self._next_id += 1
         call_id = self._next_id
-        future: asyncio.Future[wire.Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[wire.Answer] = loop.create_future()
         self._pending[call_id] = future
         message = wire.MultiplexRequest()
         message.calls.add(
@@ -220,16 +227,15 @@ class MultiplexClient:
             traceparent=traceparent,
         )
         self._outbox.put(call_id, message.SerializeToString())
+        # Half the cost of asyncio.timeout, twice a call.
+        alarm = loop.call_later(timeout, _expire, future, method, timeout)
         try:
-            async with asyncio.timeout(timeout):
-                answer = await future
-        except TimeoutError:
-            self._forget(call_id)
-            message_ = f"{method} gave no answer within {timeout:.1f} s"
-            raise DeadlineExceeded(message_, reason="DEADLINE_EXCEEDED") from None
-        except asyncio.CancelledError:
+            answer = await future
+        except BaseException:
             self._forget(call_id)
             raise
+        finally:
+            alarm.cancel()
         if answer.status:
             raise from_status(status_pb2.Status.FromString(answer.status))
         return answer.response
@@ -243,7 +249,7 @@ class MultiplexClient:
 
     def _forget(self, call_id: int) -> None:
         """Tell the other side that nobody waits any more, unless it has not heard of the call yet."""
-        if self._pending.pop(call_id, None) is None or self.closed or self._outbox.withdraw(call_id):
+        if self._pending.pop(call_id, None) is None or self._ended or self._outbox.withdraw(call_id):
             return
         message = wire.MultiplexRequest()
         message.calls.add(call_id=call_id)
@@ -254,6 +260,8 @@ class MultiplexClient:
         try:
             async for payload in self._stream:
                 for answer in wire.MultiplexResponse.FromString(payload).answers:
+                    if answer.call_id == _GOODBYE:
+                        self.closed = True
                     future = self._pending.pop(answer.call_id, None)
                     if future is not None and not future.done():
                         future.set_result(answer)
@@ -264,7 +272,7 @@ class MultiplexClient:
             self._end(refusal)
 
     def _end(self, refusal: grpc.aio.AioRpcError | None) -> None:
-        self.closed = True
+        self.closed = self._ended = True
         pending, self._pending = self._pending, {}
         for future in pending.values():
             if not future.done():
@@ -277,6 +285,12 @@ def _calls(payload: bytes) -> Any:  # noqa: ANN401 - a repeated field
     except DecodeError as error:
         message = "the stream carries something else than calls"
         raise InvalidArgument(message, reason="MALFORMED_REQUEST") from error
+
+
+def _expire(future: asyncio.Future[wire.Answer], method: str, timeout: float) -> None:
+    if not future.done():
+        message = f"{method} gave no answer within {timeout:.1f} s"
+        future.set_exception(DeadlineExceeded(message, reason="DEADLINE_EXCEEDED"))
 
 
 def _check_size(method: str, payload: bytes) -> None:
