@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import itertools
 import json
 import secrets
 import sys
@@ -36,8 +35,6 @@ from tests.conftest import RunningPostgres
 if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
-_numbers = itertools.count()
-
 
 def record(number: int, **members: Json) -> bytes:
     """A canonical record, another for each number."""
@@ -55,26 +52,29 @@ class Log:
     """The database of one log, its keys' key, and the identities of those who serve and call it."""
 
     authority: Authority
-    postgres: RunningPostgres
     database: DatabaseConfig
     key_file: Path
     folder: Path
 
     @classmethod
-    async def make(cls, postgres: RunningPostgres, authority: Authority, folder: Path) -> Log:
-        """Make an empty database with signing's schema at its newest revision."""
-        name = f"log_{next(_numbers)}"
+    async def make(cls, postgres: RunningPostgres, authority: Authority, folder: Path, name: str = "fresh") -> Log:
+        """An empty log in the database `name`, in place of the one that was there.
+
+        A database is some three hundred files to fsync, so tests take turns in a few of them.
+        """
         server = await postgres.server.connect()
-        await server.execute(f"CREATE DATABASE {name}")
+        if not await server.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+            await server.execute(f"CREATE DATABASE {name}")
         await server.close()
         connection = await postgres.server.connect(name)
+        await connection.execute("DROP SCHEMA IF EXISTS signing CASCADE")
         await ensure_schema(connection, "signing", secret(postgres.server.secrets / "signing.password"))
         await connection.close()
         database = postgres.server.config("signing", name)
         await upgrade(database, "signing", migrations_folder("services.signing"))
         key_file = folder / f"{name}.key"
         write_secret(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
-        return cls(authority, postgres, database, key_file, folder)
+        return cls(authority, database, key_file, folder)
 
     def config(self, port: int = 0) -> SigningConfig:
         """What one process is told."""

@@ -51,7 +51,7 @@ def new_log(postgres: RunningPostgres, authority: Authority, scratch: Path) -> M
 @pytest_asyncio.fixture(scope="module")
 async def log(postgres: RunningPostgres, authority: Authority, scratch: Path) -> Log:
     """The log that the tests of this file share."""
-    return await Log.make(postgres, authority, scratch)
+    return await Log.make(postgres, authority, scratch, "shared")
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -75,7 +75,6 @@ async def log_keys(signing: SigningServiceAsyncStub) -> tuple[bytes, str]:
 def result_of(canonical: bytes, seal: pb.Seal, anchor: pb.GetAnchorResponse) -> dict[str, Any]:
     """The result as the edge answers it."""
     members: dict[str, Any] = json.loads(canonical)
-    del members["type"]
     proof = {
         "leaf": anchor.leaf.decode(),
         "leaf_index": anchor.leaf_index,
