@@ -19,6 +19,8 @@ from pathlib import Path
 FIRST_DELAY = 0.1  # seconds before the first restart; doubles with each crash
 LONGEST_DELAY = 5.0
 STEADY = 10.0  # seconds of life after which a crash counts as the first again
+_FIRST_PAUSE = 0.01  # seconds between two questions whether it is ready; they cost what the start could use
+_LONGEST_PAUSE = 0.1
 _CRASHES_AT_START = 3  # a start that fails three times will fail again
 _LOG_LIMIT = 20 * 1024 * 1024  # bytes; a longer log is set aside at the next start
 _PR_SET_PDEATHSIG = 1
@@ -81,9 +83,9 @@ class Child:
         self._stopping = False
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.command.name}")
 
-    async def ready(self, patience: float, pause: float = 0.02) -> None:
+    async def ready(self, patience: float) -> None:
         """Return when the process runs and answers; raise ChildError when it keeps crashing or takes too long."""
-        crashes = self._crashes
+        crashes, pause = self._crashes, _FIRST_PAUSE
         end = asyncio.get_running_loop().time() + patience
         while not (self.pid not in (None, self._condemned) and await self._is_ready()):
             if self._keeper is not None and self._keeper.done():
@@ -95,6 +97,7 @@ class Child:
             if asyncio.get_running_loop().time() > end:
                 raise ChildError(self.command, f"was not ready within {patience:.0f} s")
             await asyncio.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to the process alone, as a fault would; answers its id. It is restarted when it ends."""

@@ -15,6 +15,7 @@ import tomllib
 from collections import namedtuple
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +84,7 @@ def test_a_process_is_told_what_it_needs_and_no_secret(tmp_path: Path) -> None:
     assert pepper.read_text().strip() not in to_toml(settings(PROGRAMS[0], layout, postgres, "tls://x:1"))
 
 
+@hypothesis.settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text(st.characters(codec="utf-8"))))
 def test_any_text_survives_as_toml(values: dict[str, str]) -> None:
     assert tomllib.loads(to_toml({**values, "table": values})) == {**values, "table": values}
