@@ -11,7 +11,7 @@ from services.execution.algorithms.listing import AlgorithmId, load_catalogue
 from services.execution.algorithms.vqe.ansatz import Ansatz
 from services.execution.algorithms.vqe.estimate import estimate
 from services.execution.algorithms.vqe.fermions import hamiltonian
-from services.execution.algorithms.vqe.molecules import REFERENCE, Molecule, molecule_from
+from services.execution.algorithms.vqe.molecules import REFERENCE, Name, molecule_from
 from services.execution.algorithms.vqe.observable import Observable, observable_of
 from services.execution.algorithms.vqe.runner import FEATURES_FILE, Solution, VqeRunner, solve
 from services.execution.algorithms.vqe.sector import Sector
@@ -122,11 +122,11 @@ def test_sampled_energy_is_unbiased_and_its_error_bar_honest(solutions: dict[str
     solution = solutions[name]
     observable = observable_of(hamiltonian(solution.space))
     state = Statevector(solution.circuit).data
-    found = [estimate(observable, state, shots=2048, seed=seed) for seed in range(20)]
+    found = [estimate(observable, state, shots=2048, seed=seed) for seed in range(12)]
     scores = np.array([(one.energy - solution.optimum.energy) / one.standard_error for one in found])
     assert np.abs(scores).max() < 5
-    assert abs(scores.mean()) < 5 / np.sqrt(20)
-    assert 0.4 < scores.std(ddof=1) < 1.9
+    assert abs(scores.mean()) < 5 / np.sqrt(12)
+    assert 0.3 < scores.std(ddof=1) < 1.9
 
 
 def test_estimate_of_an_eigenstate_has_no_error():
@@ -152,22 +152,28 @@ def test_table_of_features_is_that_of_the_circuits(solutions: dict[str, Solution
 
 @pytest.mark.parametrize("estimator", ["exact", "sampled"])
 @pytest.mark.parametrize("name", NAMES)
-def test_result_follows_its_schema_and_repeats_for_a_seed(runner: VqeRunner, name: str, estimator: str):
+def test_result_follows_its_schema(runner: VqeRunner, name: Name, estimator: str):
     algorithm = load_catalogue()[AlgorithmId("vqe.molecular.v2")]
     parameters = algorithm.checked({"molecule": name, "estimator": estimator})
-    first, again = (
-        runner.run(parameters, shots=4096, seed=3, method="statevector", threads=1, progress=quiet) for _ in range(2)
-    )
-    algorithm.result.checked(json.loads(json.dumps(first.result)), "result")
-    assert first.result == again.result
-    assert first.qubits_used == 2 * REFERENCE[name].active_orbitals
-    error = first.result["standard_error_hartree"]
+    done = runner.run(parameters, shots=4096, seed=3, method="statevector", threads=1, progress=quiet)
+    algorithm.result.checked(json.loads(json.dumps(done.result)), "result")
+    assert done.qubits_used == 2 * REFERENCE[name].active_orbitals
+    error = done.result["standard_error_hartree"]
     if estimator == "exact":
-        assert (error, first.result["shots_total"], first.fidelity_method) == (None, 0, "exact")
-        assert abs(first.result["reference"]["error_vs_fci_hartree"]) < 1e-3
+        assert (error, done.result["shots_total"], done.fidelity_method) == (None, 0, "exact")
+        assert abs(done.result["reference"]["error_vs_fci_hartree"]) < 1e-3
     else:
-        assert abs(first.result["energy_hartree"] - first.result["ansatz_energy_hartree"]) < 5 * error
-        assert first.result["shots_total"] == 4096
+        assert abs(done.result["energy_hartree"] - done.result["ansatz_energy_hartree"]) < 5 * error
+        assert done.result["shots_total"] == 4096
+
+
+def test_result_repeats_for_a_seed_and_differs_for_another(runner: VqeRunner):
+    first, again, other = (
+        runner.run({"molecule": "LiH"}, shots=1024, seed=seed, method="statevector", threads=1, progress=quiet).result
+        for seed in (3, 3, 4)
+    )
+    assert first == again
+    assert first["energy_hartree"] != other["energy_hartree"]
 
 
 def test_stretched_hydrogen_leaves_hartree_fock_behind(runner: VqeRunner):
@@ -204,4 +210,3 @@ def test_geometry_replaces_what_it_names_and_no_more():
 def test_active_spaces_need_the_stated_qubits():
     shapes = {name: (m.active_orbitals, m.active_pairs) for name, m in REFERENCE.items()}
     assert shapes == {"H2": (2, 1), "LiH": (5, 1), "H2O": (6, 4)}
-    assert isinstance(REFERENCE["H2"], Molecule)
