@@ -1,6 +1,6 @@
 """How fast records are signed and logged, as ratios to what limits it on this machine.
 
-    python bench/signing_log.py            about 20 seconds
+    .venv/bin/python -m bench.signing_log            about 20 seconds
 
 Four numbers: records a second through the service (signed, logged, committed) against bare signatures in as many
 threads; leaves a second into the log against a bare COPY of the same rows; one lone record from request to commit
