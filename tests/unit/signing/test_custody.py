@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ from services.signing.custody import WRAPPED_BYTES, CustodyError, KeyEncryptionK
 
 KEY = bytes(range(32))
 SECRET = bytes(range(100, 132))
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_a_key_is_read_from_base64_and_base64url_padded_or_not(encode: Callable[[bytes], bytes], padding: str) -> None:
+    key = b"\xfb\xff" * 16
+    text = encode(key).decode().rstrip("=") + padding
+    wrapped = KeyEncryptionKey(key).wrap(Seed(SECRET), "k")
+    assert KeyEncryptionKey.from_text(text, "QM_KEK").unwrap(wrapped, "k").reveal() == SECRET
 
 
 def test_a_wrapped_seed_opens_under_the_same_key_and_id() -> None:
