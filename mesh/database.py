@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -23,12 +23,12 @@ from asyncpg.pool import PoolConnectionProxy
 
 from mesh.config import DatabaseConfig
 from mesh.errors import DeadlineExceeded, MeshError, Unavailable
+from mesh.retry import retry_while_unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 _JSONB_VERSION = b"\x01"
 _ROUND_TRIP_GRACE = 2.0  # seconds that the client waits beyond the server's own statement timeout
-_RETRY_PAUSE = 0.1  # seconds between two attempts while a starting server is awaited
 _LOST = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -160,19 +160,6 @@ def lost_connections_as_unavailable() -> Iterator[None]:
         if "closed" not in str(error) and "closing" not in str(error):
             raise
         raise _unavailable() from error
-
-
-async def retry_while_unavailable(attempt: Callable[[], Awaitable[None]], patience: float) -> None:
-    """Repeat `attempt` while it raises Unavailable, for at most `patience` seconds; then raise that."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + patience
-    while True:
-        try:
-            return await attempt()
-        except Unavailable:
-            if loop.time() + _RETRY_PAUSE > end:
-                raise
-        await asyncio.sleep(_RETRY_PAUSE)
 
 
 async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:

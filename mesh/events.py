@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Self
 
 import nats.errors
 import nats.js.errors
@@ -29,12 +30,14 @@ from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 
 from mesh.errors import MeshError, Unavailable
 from mesh.identity import Identity
+from mesh.retry import retry_while_unavailable
 from mesh.streams import RIGHTS, Rights, Stream, inbox_prefix
 
 MESSAGE_ID = "Nats-Msg-Id"
 _STATUS = "Status"
 _RECONNECT_PAUSE = 0.1  # seconds between two attempts
-_CONNECT_TIMEOUT = 2
+_CONNECT_SECONDS = 2  # for each step of one attempt
+_ATTEMPT_SECONDS = 5.0
 _OTHER_CONFIGURATION = 10058  # JetStream: the stream exists and is configured differently
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -75,40 +78,50 @@ class Events:
         *,
         timeout: float = 2.0,
         patience: float = 10.0,
-    ) -> Events:
+    ) -> Self:
         """Connect to `url` ("tls://host:port", several by commas) as `identity`; make the streams that it keeps.
 
         `timeout` bounds a publish or a request, `patience` the wait for a server that is still starting, in seconds.
         Raises Unavailable when NATS stays away or does not accept the certificate.
         """
+        return await retry_while_unavailable(lambda: cls._connect_once(url, identity, timeout), patience)
+
+    @classmethod
+    async def _connect_once(cls, url: str, identity: Identity, timeout: float) -> Self:
         client = Client()
         context = identity.ssl_context()
         callbacks = _Callbacks(context, identity)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(_ATTEMPT_SECONDS):
                 await client.connect(
                     url.split(","),
                     name=identity.name,
                     tls=context,
                     tls_handshake_first=True,
                     inbox_prefix=inbox_prefix(identity.name),
-                    connect_timeout=_CONNECT_TIMEOUT,
+                    connect_timeout=_CONNECT_SECONDS,
                     reconnect_time_wait=_RECONNECT_PAUSE,  # type: ignore[arg-type] # a float is only slept for
-                    max_reconnect_attempts=-1,
+                    # One attempt at first: nats-py's own endless loop can lose the cancellation that should end it.
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
                     ping_interval=5,
                     max_outstanding_pings=2,
                     error_cb=callbacks.error,
                     disconnected_cb=callbacks.disconnected,
                     reconnected_cb=callbacks.reconnected,
                 )
+            client.options |= {"allow_reconnect": True, "max_reconnect_attempts": -1}
+            events = cls(client, callbacks, identity.name, timeout=timeout)
+            callbacks.on_disconnect = events._fail_pending
+            callbacks.on_reconnect = events._reconnected
+            await client.subscribe(f"{events._acks}.*", cb=events._acknowledged)
+            await events.ensure_streams(RIGHTS.get(identity.name, Rights()).keeps)
         except (TimeoutError, nats.errors.Error, OSError) as error:
             await _close(client)
             raise _unavailable(callbacks.last_error) from error
-        events = cls(client, callbacks, identity.name, timeout=timeout)
-        callbacks.on_disconnect = events._fail_pending
-        callbacks.on_reconnect = events._reconnected
-        await client.subscribe(f"{events._acks}.*", cb=events._acknowledged)
-        await events.ensure_streams(RIGHTS.get(identity.name, Rights()).keeps)
+        except BaseException:
+            await _close(client)
+            raise
         return events
 
     @property

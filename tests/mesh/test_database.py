@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from mesh.config import DatabaseConfig
-from mesh.database import Database, retry_while_unavailable
+from mesh.database import Database
 from mesh.errors import DeadlineExceeded, Unavailable
 from mesh.migrate import current_revision, newest_revision, render, upgrade
+from mesh.retry import retry_while_unavailable
 from tests.conftest import RunningPostgres
 
 FIRST = """

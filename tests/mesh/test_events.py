@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from mesh.consumer import Consumer, Delivery
-from mesh.database import retry_while_unavailable
 from mesh.errors import Unavailable
 from mesh.events import Events, Message
+from mesh.retry import retry_while_unavailable
 from mesh.streams import DEAD_LETTERS, JOBS_EVENTS, JOBS_WORK, KEYS, event_subject, key_revoked_subject, work_subject
 from tests.conftest import RunningNats
 
@@ -208,6 +208,13 @@ async def test_a_certificate_of_no_listed_service_is_refused(nats_server: Runnin
     with pytest.raises(Unavailable) as caught:
         await Events.connect(nats_server.url, nats_server.identity("stranger"), patience=0.5)
     assert caught.value.reason == "QUEUE_UNAVAILABLE"
+
+
+async def test_a_server_that_is_not_there_is_unavailable_in_bounded_time(nats_server: RunningNats) -> None:
+    start = time.monotonic()
+    with pytest.raises(Unavailable):
+        await Events.connect("tls://127.0.0.1:1", nats_server.identity("edge"), patience=0.0)
+    assert time.monotonic() - start < 2
 
 
 async def test_a_stream_takes_on_changed_settings(nats_server: RunningNats) -> None:

@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 
 from mesh.consumer import Consumer
-from mesh.database import Database, retry_while_unavailable
+from mesh.database import Database
 from mesh.errors import Unavailable
 from mesh.events import Events, Message
 from mesh.outbox import CREATE_TABLE, Outbox, columns, insert, insert_sql
+from mesh.retry import retry_while_unavailable
 from mesh.streams import JOBS_WORK, work_subject
 from tests.conftest import RunningNats, RunningPostgres
 
