@@ -27,6 +27,7 @@ from services.routing.method import COMPARED_QUBITS, Method, Steps, steps
 from services.routing.program import Features
 
 REPEATS = 3
+NEGLIGIBLE = 1e-6  # seconds
 CLIFFORD_PAIRS = ("cx", "cz")
 SHAPES = {
     Method.STATEVECTOR: ((2, 6, 10, 14, 16, 18, 20, 21, 22), (2, 8, 24)),
@@ -148,7 +149,8 @@ def fitted(design: np.ndarray, times: np.ndarray) -> np.ndarray:
         return np.log(design / scale @ np.exp(logs) / times)
 
     logs = least_squares(error, np.log(np.maximum(start, 1e-7 * start.max())), loss="soft_l1", f_scale=0.2).x
-    return np.exp(logs) / scale
+    most = np.exp(logs)  # seconds that each kind of step contributes to any circuit, at most
+    return np.where(most < NEGLIGIBLE, 0.0, most / scale)
 
 
 def fit(method: Method) -> None:
@@ -163,11 +165,11 @@ def fit(method: Method) -> None:
     per_step = fitted(design, times)
     ratio = times / (design @ per_step)
     low, middle, high = np.quantile(ratio, (0.1, 0.5, 0.9))
-    print(f"[seconds.{method}]")
+    print(f"\n[paces.{method}]")
     print(f"# {len(times)} circuits; measured / predicted: 10 % {low:.2f}, median {middle:.2f}, 90 % {high:.2f}")
+    print(f"spread_p90 = {max(1.0, high):.2f}\n\n[paces.{method}.seconds]")
     for name, value in zip(names, per_step, strict=True):
         print(f"{name} = {value:.3g}")
-    print(f"spread_p90 = {max(1.0, high):.2f}")
     if os.environ.get("VERBOSE"):
         for one, taken, off in zip(measured_cases, times, ratio, strict=True):
             f = one.features

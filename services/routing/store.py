@@ -50,11 +50,12 @@ class DecisionStore:
         )
 
 
-def _candidates(decision: Decision) -> list[CandidateRow]:
+def _candidates(decision: Decision) -> msgspec.Raw:
+    """The rows as JSON already: asyncpg would take a list of lists for an array of two dimensions."""
     choice = decision.choice
     chosen = CandidateRow(choice.backend.backend_id, choice.estimate, choice.reason)
     others = [
         CandidateRow(each.candidate.backend.backend_id, each.candidate.estimate, each.reason)
         for each in choice.alternatives
     ]
-    return [chosen, *others]
+    return msgspec.Raw(msgspec.json.encode([chosen, *others]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,16 @@ from qm.type.v1.money_pb2 import Money
 from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, ENVIRONMENT_TEST, Environment, Requester
 
 from mesh.channel import MeshChannel
-from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, PermissionDenied
+from mesh.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidArgument,
+    MeshError,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    Unavailable,
+)
 from mesh.identity import Authority
 from services.billing.__main__ import wire
 from services.billing.config import BillingConfig
@@ -258,6 +267,38 @@ async def test_the_edge_may_not_hold_funds(billing: Billing):
         with pytest.raises(PermissionDenied) as refusal:
             await stub(way("edge")).HoldFunds(ask(new_id()))
     assert refusal.value.reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_a_killed_database_loses_and_doubles_nothing(billing: Billing, postgres: RunningPostgres):
+    team, answers, few = new_id(), itertools.count(1), asyncio.Semaphore(8)
+    requests = [ask(team, 7) for _ in range(200)]
+    failures: list[str] = []
+
+    async def insist(call: Callable[[], Awaitable[object]]) -> None:
+        """Try again as callers do: every operation is keyed by its job."""
+        while True:
+            try:
+                await call()
+            except (Unavailable, DeadlineExceeded) as error:
+                failures.append(error.reason)
+                await postgres.ready()
+            else:
+                break
+        if next(answers) == 100:
+            postgres.kill()
+
+    async def run(request: pb.HoldFundsRequest) -> None:
+        async with few:
+            await insist(lambda: billing.first.HoldFunds(request, timeout=10))
+            await insist(lambda: billing.second.SettleHold(pb.SettleHoldRequest(job_id=request.job_id), timeout=10))
+
+    await asyncio.gather(*(run(request) for request in requests))
+    assert failures
+    rows = await billing.home.rows(
+        "SELECT account, amount FROM balances WHERE account LIKE $1 ORDER BY 1", f"team/{team}/%"
+    )
+    assert [(row["account"].rpartition("/")[2], row["amount"]) for row in rows] == [("available", -1400), ("held", 0)]
+    assert await billing.violations() == []
 
 
 async def test_a_broken_ledger_is_named(postgres: RunningPostgres, authority: Authority):

@@ -14,6 +14,7 @@ from qm.routing.v1 import routing_pb2 as pb
 from qm.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from qm.type.v1.money_pb2 import Money
 from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Requester
+from structlog.testing import capture_logs
 
 from mesh.channel import MeshChannel
 from mesh.database import retry_while_unavailable
@@ -159,10 +160,25 @@ async def test_a_stop_keeps_what_was_decided(postgres: RunningPostgres, authorit
 async def test_choices_go_on_while_the_database_does_not_take_decisions(routing: Routing):
     await routing.home.rows("ALTER TABLE decisions RENAME TO elsewhere")
     try:
-        answers = await asyncio.gather(*(routing.execution.ChooseBackend(ask(3)) for _ in range(5)))
-        assert {answer.decision.backend.backend_id for answer in answers} == {"sim.statevector"}
+        with capture_logs() as logs:
+            answers = await asyncio.gather(*(routing.execution.ChooseBackend(ask(3)) for _ in range(5)))
+
+            async def told() -> None:
+                if sum(line["count"] for line in logs if line["event"] == "decisions_lost") < len(answers):
+                    raise Unavailable("lines are missing", reason="LINES_MISSING")
+
+            await retry_while_unavailable(told, 5)
     finally:
         await routing.home.rows("ALTER TABLE elsewhere RENAME TO decisions")
+    assert {answer.decision.backend.backend_id for answer in answers} == {"sim.statevector"}
+    after = ask(3)
+    await routing.execution.ChooseBackend(after)
+
+    async def kept() -> None:
+        if not await routing.home.rows("SELECT 1 FROM decisions WHERE job_id = $1", after.job_id):
+            raise Unavailable("the row is missing", reason="ROW_MISSING")
+
+    await retry_while_unavailable(kept, 5)
 
 
 async def test_an_offline_backend_is_listed_and_not_chosen(

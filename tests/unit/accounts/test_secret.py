@@ -3,7 +3,7 @@ import secrets
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config import ConfigError
@@ -27,6 +27,7 @@ def test_a_secret_says_its_environment_and_has_43_digits(environment: Environmen
     assert is_well_formed(secret)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_other_bytes_make_another_secret(first: bytes, second: bytes):
     made = [make_secret(Environment.LIVE, lambda _count, value=value: value) for value in (first, second)]

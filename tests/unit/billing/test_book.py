@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config import load
@@ -84,6 +84,7 @@ operations = st.one_of(
 batches = st.lists(st.tuples(st.lists(operations, max_size=12), st.integers(0, 2)), max_size=8)
 
 
+@settings(deadline=None)
 @given(batches)
 def test_every_history_obeys_the_laws_of_the_ledger(history: list[tuple[list[Operation], int]]):
     ledger = Ledger()
@@ -111,6 +112,7 @@ def test_every_history_obeys_the_laws_of_the_ledger(history: list[tuple[list[Ope
     assert balances.get(REVENUE, 0) == settled
 
 
+@settings(deadline=None)
 @given(st.lists(operations, max_size=20), st.lists(st.integers(1, 19), max_size=4))
 def test_batches_decide_as_one_by_one_would(history: list[Operation], cuts: list[int]):
     together, apart = Ledger(), Ledger()
@@ -122,6 +124,7 @@ def test_batches_decide_as_one_by_one_would(history: list[Operation], cuts: list
     assert gains(together.entries) == gains(apart.entries)
 
 
+@settings(deadline=None)
 @given(st.lists(operations, max_size=20))
 def test_a_repeated_history_moves_no_more_money(history: list[Operation]):
     ledger = Ledger()

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.routing.method import Method, memory_bytes, steps
@@ -20,6 +20,7 @@ anything = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(anything, st.sampled_from(Method), st.integers(1, 2**63 - 1))
 def test_no_program_is_too_large_to_be_counted(program: Features, method: Method, shots: int):
     counted = steps(method, program, shots)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config import load
@@ -190,6 +190,7 @@ programs = st.builds(
 excluded = st.frozensets(st.sampled_from([each.backend_id for each in CATALOGUE.backends]))
 
 
+@settings(deadline=None)
 @given(programs, st.integers(1, 131_072), excluded)
 def test_auto_never_fails_while_anything_can_run_the_program(program: Features, shots: int, failed: frozenset[str]):
     asked = replace(wish(program, excluded=failed), shot_count=shots)
