@@ -30,7 +30,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _JSONB_VERSION = b"\x01"
 _ROUND_TRIP_GRACE = 2.0  # seconds that the client waits beyond the server's own statement timeout
 _LOST = (
-    OSError,
+    ConnectionError,
+    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -85,7 +86,8 @@ class Database:
     async def acquire(self) -> AsyncIterator[Connection]:
         """A connection of the pool for the length of the block, each statement its own transaction."""
         with lost_connections_as_unavailable():
-            connection = await self._pool.acquire(timeout=self._acquire_timeout)
+            with lost_connections_as_unavailable(connecting=True):
+                connection = await self._pool.acquire(timeout=self._acquire_timeout)
             try:
                 yield connection
             finally:
@@ -145,8 +147,11 @@ def password_source(file: Path | None) -> Callable[[], str] | None:
 
 
 @contextlib.contextmanager
-def lost_connections_as_unavailable() -> Iterator[None]:
-    """Turn every way in which asyncpg says "the server is not there" into `Unavailable`."""
+def lost_connections_as_unavailable(*, connecting: bool = False) -> Iterator[None]:
+    """Turn every way in which asyncpg says "the server is not there" into `Unavailable`.
+
+    While connecting that is any OSError; later a file that a caller's block cannot open is the caller's own affair.
+    """
     try:
         yield
     except MeshError:
@@ -154,7 +159,11 @@ def lost_connections_as_unavailable() -> Iterator[None]:
     except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
         message = "The database took too long; try again."
         raise DeadlineExceeded(message, reason="DATABASE_TIMEOUT") from error
-    except _LOST as error:  # TimeoutError is an OSError
+    except _LOST as error:
+        raise _unavailable() from error
+    except OSError as error:
+        if not connecting:
+            raise
         raise _unavailable() from error
     except asyncpg.InterfaceError as error:
         if "closed" not in str(error) and "closing" not in str(error):
@@ -164,7 +173,7 @@ def lost_connections_as_unavailable() -> Iterator[None]:
 
 async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:
     try:
-        with lost_connections_as_unavailable():
+        with lost_connections_as_unavailable(connecting=True):
             await pool
             await pool.fetchval("SELECT 1")
     except asyncpg.InvalidAuthorizationSpecificationError as error:

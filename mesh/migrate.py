@@ -77,7 +77,7 @@ async def upgrade(config: DatabaseConfig, schema: str, folder: Path) -> bool:
     Raises Unavailable when the database is away, and whatever PostgreSQL says about a wrong revision; then nothing of
     it has happened.
     """
-    with lost_connections_as_unavailable():
+    with lost_connections_as_unavailable(connecting=True):
         connection = await asyncpg.connect(
             config.url,
             password=password_source(config.password_file),

@@ -89,7 +89,7 @@ class Postgres:
     async def connect(self, database: str = DATABASE) -> asyncpg.Connection:
         """A connection as the superuser. Raises Unavailable while the server is away."""
         config = self.config(SUPERUSER, database)
-        with lost_connections_as_unavailable():
+        with lost_connections_as_unavailable(connecting=True):
             return await asyncpg.connect(config.url, password=password_source(config.password_file), timeout=2)
 
     async def is_ready(self) -> bool:

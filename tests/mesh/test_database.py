@@ -78,6 +78,18 @@ async def test_a_transaction_is_all_or_nothing(postgres: RunningPostgres) -> Non
     await database.close()
 
 
+async def test_an_error_of_the_callers_own_stays_what_it_is(postgres: RunningPostgres) -> None:
+    database = await _open(await postgres.schema())
+
+    async def open_nothing() -> None:
+        async with database.transaction():
+            raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        await open_nothing()
+    await database.close()
+
+
 async def test_a_service_cannot_read_another_services_schema(postgres: RunningPostgres) -> None:
     one, other = await postgres.schema(), await postgres.schema()
     owner, stranger = await _open(one), await _open(other)
