@@ -9,6 +9,7 @@ list of its routes would try one regular expression after the other (37 µs for 
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -198,14 +199,15 @@ class Edge:
         self._note(answer, visit, method)
 
     def _note(self, answer: Answer, visit: _Visit, method: str) -> None:
-        RESPONSES.labels(visit.operation, str(answer.status)).inc()
-        milliseconds = round((time.perf_counter() - visit.started) * 1000, 2)
-        log.info(
+        """Count the answer; log it, at level info where it is a refusal."""
+        _counted(visit.operation, answer.status).inc()
+        note = log.debug if answer.status < 400 else log.info  # noqa: PLR2004 - where refusals begin
+        note(
             "request",
             method=method if method.isalpha() else "?",
             operation=visit.operation,
             status=answer.status,
-            milliseconds=milliseconds,
+            milliseconds=round((time.perf_counter() - visit.started) * 1000, 2),
             team=visit.team,
         )
 
@@ -230,6 +232,11 @@ async def _stream(body: AsyncIterator[bytes], method: str, send: Send) -> None:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+@functools.cache
+def _counted(operation: str, status: int) -> Counter:
+    return RESPONSES.labels(operation, str(status))
 
 
 def _carries_limits(answer: Answer) -> bool:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from edge.errors import Refusal
 from edge.exchange import Header
 
@@ -32,8 +34,7 @@ class Rate:
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What a request got."""
 
     allowed: bool

@@ -13,7 +13,7 @@ class Usd:
     """An amount in US dollars, at most 6 decimals; negative where the holder owes."""
 
     __slots__ = ("micros",)
-    schema: ClassVar[dict[str, Any]] = {"type": "number", "format": "decimal", "multipleOf": 1e-6}
+    schema: ClassVar[dict[str, Any]] = {"type": "number", "format": "decimal"}
 
     def __init__(self, micros: int) -> None:
         """Take an amount in millionths of a dollar."""

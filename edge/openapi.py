@@ -6,6 +6,7 @@ rewritten: null types to `nullable`, `const` to `enum`, `examples` to `example`,
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,10 @@ def to_openapi(schema: Any) -> Any:  # noqa: ANN401 - a JSON value of any kind
         result["properties"] = {name: to_openapi(value) for name, value in schema["properties"].items()}
     if "const" in schema:
         result["enum"] = [schema["const"]]
+    if all(isinstance(value, str) for value in result.get("enum", (None,))):
+        result["type"] = "string"
+    if isinstance(schema.get("description"), str):
+        result["description"] = inspect.cleandoc(schema["description"])
     if schema.get("examples"):
         result["example"] = schema["examples"][0]
     if not result.get("required", True):

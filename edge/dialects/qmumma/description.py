@@ -62,7 +62,7 @@ def document(public_url: str, version: str) -> Document:
                     "doc_url": f"{public_url}/docs/errors#{kind.type}",
                 }
             }
-            for status, kind in [*KIND_BY_STATUS.items(), (503, KIND_BY_STATUS[500])]
+            for status, kind in [*KIND_BY_STATUS.items(), (408, KIND_BY_STATUS[400]), (503, KIND_BY_STATUS[500])]
         },
         common_errors={
             400: meanings[400],

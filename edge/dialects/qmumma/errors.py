@@ -75,8 +75,12 @@ HARDWARE_UNAVAILABLE = Kind(
     'Ask for `"auto"`, which fails over, or try again after `Retry-After` seconds.',
 )
 KINDS: tuple[Kind, ...] = (*KIND_BY_STATUS.values(), HARDWARE_UNAVAILABLE)
-_PARAM_BY_PROTO_FIELD = {"shot_count": "shots", "max_cost": "max_cost_usd", "request_id": "Idempotency-Key",
-    "leaf_hash": "txid"}
+_PARAM_BY_PROTO_FIELD = {
+    "shot_count": "shots",
+    "max_cost": "max_cost_usd",
+    "request_id": "Idempotency-Key",
+    "leaf_hash": "txid",
+}
 
 
 class ErrorDetail(msgspec.Struct):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import uuid
 
 JOB_ID_PATTERN = "^qm_job_[0-9a-f]{32}$"
 ANCHOR_PATTERN = "^vajra://txid/[0-9a-f]{64}$"
-_JOB_ID = re.compile(r"qm_job_([0-9a-f]{32})")
+_JOB_ID = re.compile(r"qm_job_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 _ANCHOR = re.compile(r"(?:vajra://txid/)?([0-9a-fA-F]{64})")
 
 
@@ -19,7 +18,7 @@ def shown_job_id(job_id: str) -> str:
 def job_id_of(shown: str) -> str | None:
     """The canonical UUID behind a public id, or None where it is none."""
     match = _JOB_ID.fullmatch(shown)
-    return str(uuid.UUID(match[1])) if match else None
+    return "-".join(match.groups()) if match else None
 
 
 def shown_anchor(leaf_hash: bytes) -> str:

@@ -85,6 +85,7 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             Meta(
                 description="Refuse the job (400) rather than spend more; an exact number of at most 6 decimals.",
                 examples=[60.0],
+                extra_json_schema={"minimum": 0, "maximum": 10**9},
             ),
         ]
         | UnsetType

@@ -79,10 +79,8 @@ class Verifier:
 
     async def _proof_checks(self, members: dict[str, Any]) -> list[Check]:
         keys = await self._signing.ListKeys(pb.ListKeysRequest())
-        # The offline verifier knows the record's type by itself; a wrong one was named by signing.
-        held = canonical({name: value for name, value in members.items() if name != "type"})
         try:
-            report = await asyncio.to_thread(verify, held, encode(key_set(keys)), log_keys_text(keys))
+            report = await asyncio.to_thread(verify, canonical(members), encode(key_set(keys)), log_keys_text(keys))
         except UnreadableError as error:
             raise Refusal(400, f"proof: {error}", param="proof", reason="INVALID_FIELD") from None
         return [Check(check.name, check.ok, check.detail) for check in report.checks]

@@ -1,5 +1,7 @@
 """The whole edge in this process, over services that are played by objects with the shape of generated stubs."""
 
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
 from __future__ import annotations
 
 import asyncio
@@ -62,11 +64,13 @@ class FakeAccounts:
     error: MeshError | None = None
     gate: asyncio.Event | None = None
     expire_seconds: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def AuthenticateKey(  # noqa: N802
         self, request: accounts_pb2.AuthenticateKeyRequest
     ) -> accounts_pb2.AuthenticateKeyResponse:
         self.calls.append(request.secret)
+        self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
@@ -113,6 +117,8 @@ class FakeExecution:
     error: Exception | None = None
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     watching: int = 0
+    watched: asyncio.Event = field(default_factory=asyncio.Event)
+    unwatched: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _fail(self) -> None:
         if self.error is not None:
@@ -185,6 +191,7 @@ class FakeExecution:
         self._fail()
         after = request.after_version
         self.watching += 1
+        self.watched.set()
         try:
             while True:
                 job = self._find(request.job_id, request.requester.team_id)
@@ -197,6 +204,7 @@ class FakeExecution:
                     await self.changed.wait()
         finally:
             self.watching -= 1
+            self.unwatched.set()
 
     async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest) -> pb.ListAlgorithmsResponse:  # noqa: N802
         self._fail()

@@ -1,5 +1,7 @@
 """HTTP itself: methods, paths, media types, bodies, ids of requests. Nothing that a client sends gives a 500."""
 
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
 from __future__ import annotations
 
 import asyncio
@@ -76,7 +78,7 @@ async def test_other_media_types_are_415(client: httpx.AsyncClient, headers: dic
     assert (answer.status_code, answer.json()["error"]["type"]) == (415, "unsupported_media_type")
 
 
-async def test_a_body_over_4_mib_is_413_whether_it_says_so_or_not(world: Any, client: httpx.AsyncClient) -> None:
+async def test_a_body_over_4_mib_is_413_whether_it_says_so_or_not(client: httpx.AsyncClient) -> None:
     sent = 0
 
     async def endless() -> Any:

@@ -1,5 +1,7 @@
 """Jobs over HTTP: what is sent to execution, and how its jobs are shown."""
 
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
 from __future__ import annotations
 
 import asyncio
@@ -188,7 +190,7 @@ async def test_requests_without_a_key_are_still_safe_for_the_mesh_to_repeat(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "type_", "param"),
+    ("error", "status", "type_", "blamed"),
     [
         (InvalidArgument("m", reason="INVALID_PARAMETERS", field="parameters.molecule"), 400, "bad_request", True),
         (InvalidArgument("m", reason="MAX_COST_EXCEEDED", field="max_cost_usd"), 400, "bad_request", True),
@@ -204,16 +206,16 @@ async def test_requests_without_a_key_are_still_safe_for_the_mesh_to_repeat(
     ],
 )
 async def test_what_the_mesh_says_is_told_in_the_words_of_the_dialect(
-    world: Any, client: httpx.AsyncClient, error: Exception, status: int, type_: str, param: bool
+    world: Any, client: httpx.AsyncClient, error: Exception, status: int, type_: str, *, blamed: bool
 ) -> None:
     world.execution.error = error
     answer = await client.post(SUBMIT, json=BODY)
     detail = answer.json()["error"]
-    assert (answer.status_code, detail["type"], "param" in detail) == (status, type_, param)
+    assert (answer.status_code, detail["type"], "param" in detail) == (status, type_, blamed)
     if isinstance(error, MeshError) and error.field:
         assert detail["param"] == {"shot_count": "shots"}.get(error.field, error.field)
     assert ("retry-after" in answer.headers) == (status == 503)
-    spoken = isinstance(error, MeshError) and status not in {500} and error.message == "m"
+    spoken = isinstance(error, MeshError) and status != 500 and error.message == "m"
     assert (detail["message"] == "m") == spoken
     assert not any(word in answer.text for word in ("secret", "7101", "qm.execution"))
 
@@ -306,8 +308,7 @@ async def test_if_none_match_answers_304_until_the_job_changes(world: Any, clien
 async def test_wait_holds_the_answer_until_the_job_changes(world: Any, client: httpx.AsyncClient) -> None:
     job = world.execution.make()
     waiting = asyncio.create_task(client.get(f"/v1/jobs/{ID}?wait=30", headers={"if-none-match": '"1"'}))
-    while not world.execution.watching:
-        await asyncio.sleep(0)
+    await world.execution.watched.wait()
     assert not waiting.done()
     await world.execution.complete(job)
     answer = await waiting
@@ -335,8 +336,7 @@ async def test_wait_ends_with_304_when_its_time_is_up(world: Any, client: httpx.
 async def test_draining_ends_waits_at_once(world: Any, client: httpx.AsyncClient) -> None:
     world.execution.make()
     waiting = asyncio.create_task(client.get(f"/v1/jobs/{ID}?wait=30"))
-    while not world.execution.watching:
-        await asyncio.sleep(0)
+    await world.execution.watched.wait()
     world.edge.draining.set()
     assert (await waiting).json()["status"] == "queued"
 

@@ -1,0 +1,179 @@
+"""The document says what the edge does: every route, field, bound and example."""
+
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import jsonschema
+import msgspec
+import pytest
+from msgspec import Meta
+
+from edge.bodies import parse_text
+from edge.openapi import to_openapi
+from edge.operations import Operation
+from edge.values import body_of, encode
+
+PATHS = {
+    ("post", "/v1/jobs/submit"),
+    ("get", "/v1/jobs/{job_id}"),
+    ("get", "/v1/jobs"),
+    ("post", "/v1/jobs/{job_id}/cancel"),
+    ("get", "/v1/jobs/{job_id}/events"),
+    ("get", "/v1/marketplace/algorithms"),
+    ("get", "/v1/algorithms"),
+    ("get", "/v1/marketplace/algorithms/{algorithm_id}"),
+    ("get", "/v1/algorithms/{algorithm_id}"),
+    ("get", "/v1/anchors/{txid}"),
+    ("post", "/v1/verify"),
+    ("get", "/.well-known/jwks.json"),
+    ("get", "/v1/log/checkpoint"),
+    ("get", "/v1/log/keys"),
+}
+
+
+@pytest.fixture
+async def document(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.get("/v1/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from walk(inner)
+
+
+def resolve(document: dict[str, Any], reference: str) -> Any:
+    place: Any = document
+    for name in reference.removeprefix("#/").split("/"):
+        place = place[name]
+    return place
+
+
+def test_every_operation_of_the_contract_is_there_once(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.0.3"
+    assert {(method, path) for method, path, _ in operations_of(document)} == PATHS
+    ids = [operation["operationId"] for _, _, operation in operations_of(document)]
+    assert len(set(ids)) == len(ids)
+
+
+def test_every_reference_leads_somewhere_and_stands_alone(document: dict[str, Any]) -> None:
+    references = [node for node in walk(document) if isinstance(node.get("$ref"), str)]
+    assert len(references) > 100
+    for node in references:
+        assert resolve(document, node["$ref"])
+        assert len(node) == 1
+
+
+def test_every_field_and_parameter_is_described(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["description"], name
+        for member, field in schema.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{member}"
+    for _, path, operation in operations_of(document):
+        assert operation["summary"]
+        assert operation["description"]
+        for parameter in operation["parameters"]:
+            assert parameter["description"], (path, parameter["name"])
+        placeholders = re.findall(r"{(\w+)}", path)
+        assert [p["name"] for p in operation["parameters"] if p["in"] == "path"] == placeholders
+
+
+def test_nothing_of_newer_json_schema_is_left(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for node in walk(schemas):
+        assert not {"const", "$defs", "prefixItems", "examples"} & node.keys() or "properties" in node
+        assert node.get("type") != "null"
+        assert not isinstance(node.get("type"), list)
+
+
+def test_bounds_and_defaults_of_a_submission_are_those_of_the_contract(document: dict[str, Any]) -> None:
+    schema = document["components"]["schemas"]["SubmitJob"]
+    fields = schema["properties"]
+    assert schema["required"] == ["algorithm_id"]
+    assert schema["additionalProperties"] is False
+    shots = fields["shots"]
+    assert (shots["minimum"], shots["maximum"], shots["default"]) == (1024, 131072, 4096)
+    assert (fields["seed"]["minimum"], fields["seed"]["maximum"]) == (0, 2**63 - 1)
+    assert set(fields["priority"]["enum"]) == {"standard", "priority"}
+    assert (fields["max_cost_usd"]["type"], fields["max_cost_usd"]["minimum"]) == ("number", 0)
+    assert fields["webhook_url"]["maxLength"] == 2048
+
+
+def test_every_answer_tells_its_errors(document: dict[str, Any]) -> None:
+    for method, path, operation in operations_of(document):
+        answers = operation["responses"]
+        assert {"400", "404", "405", "429", "500", "503"} <= answers.keys()
+        assert ("401" in answers) == bool(operation["security"]), path
+        assert ("413" in answers) == ("requestBody" in operation) == (method == "post")
+
+
+def test_examples_of_errors_have_the_form_of_errors(document: dict[str, Any]) -> None:
+    schema = document["components"]["schemas"]["ErrorDetail"]
+    for response in document["components"]["responses"].values():
+        example = response["content"]["application/json"]["example"]["error"]
+        jsonschema.validate(example, {**schema, "additionalProperties": False})
+
+
+def test_every_example_is_valid_by_the_type_beside_it(world: Any) -> None:
+    shown: list[Operation] = [operation for operation in world.edge._dialect.operations if operation.documented]
+    examples = [
+        (operation.body, example.value) for operation in shown for example in operation.body_examples.values()
+    ] + [
+        (outcome.kind, example.value)
+        for operation in shown
+        for outcome in operation.outcomes
+        for example in outcome.examples.values()
+        if outcome.kind is not None
+    ]
+    assert len(examples) > 12
+    for kind, value in examples:
+        assert kind is not None
+        body_of(parse_text(encode(value)), kind)
+
+
+class Inner(msgspec.Struct):
+    """Inside."""
+
+
+class Outer(msgspec.Struct):
+    """Outside.
+
+    More.
+    """
+
+    inner: Annotated[Inner, Meta(description="With a description.")]
+    maybe: Annotated[Inner | None, Meta(description="Or null.")]
+    text: Annotated[str | None, Meta(description="Or null.")]
+    either: Annotated[int | str, Meta(description="One of two.", examples=[1, 2])]
+
+
+def test_schemas_are_rewritten_for_openapi_3_0() -> None:
+    _, components = msgspec.json.schema_components([Outer], ref_template="#/x/{name}")
+    fields = to_openapi(components["Outer"])["properties"]
+    assert to_openapi(components["Outer"])["description"] == "Outside.\n\nMore."
+    reference = {"$ref": "#/x/Inner"}
+    assert fields["inner"] == {"description": "With a description.", "allOf": [reference]}
+    assert fields["maybe"] == {"description": "Or null.", "nullable": True, "allOf": [reference]}
+    assert fields["text"] == {"description": "Or null.", "nullable": True, "type": "string"}
+    assert fields["either"]["anyOf"] == [{"type": "integer"}, {"type": "string"}]
+    assert fields["either"]["example"] == 1
+    assert to_openapi({"const": "a"}) == {"enum": ["a"], "type": "string"}

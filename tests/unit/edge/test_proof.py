@@ -1,0 +1,187 @@
+"""Proof is open to all: anchors, keys, checkpoint, verification."""
+
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import rfc8785
+from qm.execution.v1 import execution_pb2
+from qm.signing.v1 import signing_pb2
+
+from services.signing.checkpoint import Checkpoint
+from services.signing.keys import NamedKey, parse_key_id
+from services.signing.mldsa import OpenSsl
+from services.signing.note import Ed25519Signer, MlDsaSigner
+from services.signing.proofs import prove_inclusion
+from services.signing.records import RESULT_TYPE, Record, sign_record
+from services.signing.tree import Frontier, hash_leaf
+
+TXID = "ab" * 32
+ID = "qm_job_00000000000000000000000000000001"
+
+
+@pytest.fixture
+async def anyone(world: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with world.client(None) as client:
+        yield client
+
+
+@pytest.mark.parametrize("txid", [TXID, TXID.upper(), f"vajra%3A%2F%2Ftxid%2F{TXID}"])
+async def test_an_anchor_is_found_by_either_form(anyone: httpx.AsyncClient, txid: str) -> None:
+    assert (await anyone.get(f"/v1/anchors/{txid}")).json() == {
+        "blockchain_anchor": f"vajra://txid/{TXID}",
+        "leaf": '{"v":1}',
+        "leaf_index": 4,
+        "tree_size": 6,
+        "inclusion": [base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)],
+        "checkpoint": "note\n",
+    }
+
+
+@pytest.mark.parametrize("txid", ["00" * 32, "ab", "%00", "vajra%3A%2F%2Ftxid%2F", TXID + "0", "%E2%82%AC" * 64])
+async def test_what_is_no_anchor_is_not_found(anyone: httpx.AsyncClient, txid: str) -> None:
+    answer = await anyone.get(f"/v1/anchors/{txid}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
+
+
+async def test_keys_are_jwks_by_rfc_9964(anyone: httpx.AsyncClient) -> None:
+    answer = await anyone.get("/.well-known/jwks.json")
+    assert answer.headers["content-type"] == "application/jwk-set+json"
+    (key,) = answer.json()["keys"]
+    pub = key.pop("pub")
+    assert key == {"kty": "AKP", "alg": "ML-DSA-65", "use": "sig", "kid": "vajra-2026-11"}
+    assert "=" not in pub
+    assert base64.urlsafe_b64decode(pub + "==") == b"\x00\xff" * 976
+
+
+async def test_the_log_tells_its_checkpoint_and_keys_as_text(anyone: httpx.AsyncClient) -> None:
+    checkpoint, keys = await anyone.get("/v1/log/checkpoint"), await anyone.get("/v1/log/keys")
+    assert checkpoint.headers["content-type"] == keys.headers["content-type"] == "text/plain; charset=utf-8"
+    assert checkpoint.text == "qmumma/vajra\n6\nroot\n\n— sig\n"
+    assert keys.text == "qmumma/vajra+0a0b0c0d+AQ==\nqmumma/vajra+01020304+/w==\n"
+
+
+async def test_verify_hands_signing_the_very_record_that_was_signed(world: Any, client: httpx.AsyncClient) -> None:
+    job = world.execution.make()
+    await world.execution.complete(job)
+    body = (await client.get(f"/v1/jobs/{ID}")).json()
+    answer = await client.post("/v1/verify", json=dict(reversed(body.items())))
+    assert answer.json() == {"valid": True, "checks": [{"name": "signature", "ok": True, "detail": "holds"}]}
+    (sent,) = world.signing.verified
+    assert sent.record == job.record
+    expected = signing_pb2.Seal()
+    expected.CopyFrom(job.seal)
+    expected.leaf_index = 4  # as the log tells, since the answer without a proof does not
+    assert sent.seal == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"pqc_signature": "!!!!"}, "pqc_signature"),
+        ({"audit_hash": "sha256:xyz"}, "audit_hash"),
+        ({"blockchain_anchor": "vajra://txid/1"}, "blockchain_anchor"),
+        ({"key_id": 1}, "key_id"),
+        ({"proof": "x"}, "proof"),
+        ({"shots": 2**53 + 1}, ""),
+    ],
+)
+async def test_what_cannot_be_a_result_is_refused(
+    world: Any, client: httpx.AsyncClient, change: dict[str, Any], param: str
+) -> None:
+    await world.execution.complete(world.execution.make())
+    body = (await client.get(f"/v1/jobs/{ID}")).json()
+    answer = await client.post("/v1/verify", json={**body, **change})
+    assert (answer.status_code, answer.json()["error"].get("param", "")) == (400, param)
+
+
+@pytest.fixture
+async def genuine(world: Any, client: httpx.AsyncClient) -> dict[str, Any]:
+    """An answer with a proof whose every part is real: keys, signature, log of five entries."""
+    provider = OpenSsl()
+    seed = hashlib.sha256(b"a key for a test").digest()
+    signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(seed))
+    notes = [Ed25519Signer("localhost/vajra", seed), MlDsaSigner("localhost/vajra", provider.signing_key(seed))]
+    signed = sign_record(Record.of(RESULT_TYPE, {"job_id": ID, "result": {"energy": -1.1373}, "shots": 4096}), signer)
+    leaves = [hash_leaf(b"%d" % n) for n in range(5)]
+    leaves[3] = signed.leaf.hash()
+    growth = Frontier().append(leaves)
+    job = world.execution.make(state=execution_pb2.JOB_STATE_COMPLETED)
+    job.record = signed.record.canonical
+    job.seal.CopyFrom(
+        signing_pb2.Seal(
+            audit_hash=hashlib.sha256(job.record).digest(),
+            signature=signed.signature,
+            key_id=signer.kid,
+            leaf_hash=leaves[3],
+            leaf_index=3,
+        )
+    )
+    anchor = signing_pb2.GetAnchorResponse(
+        leaf=signed.leaf.text(),
+        leaf_index=3,
+        tree_size=5,
+        inclusion=prove_inclusion(3, 5, dict(growth.rows)),
+        checkpoint=Checkpoint("localhost/vajra", 5, growth.frontier.root()).sign(notes).render(),
+    )
+
+    async def get_anchor(_request: Any) -> signing_pb2.GetAnchorResponse:
+        return anchor
+
+    world.signing.GetAnchor = get_anchor
+    world.signing.keys = signing_pb2.ListKeysResponse(
+        keys=[signing_pb2.PublicKey(key_id=signer.kid, public_key=signer.public_key().public)],
+        log_keys=[note.key.vkey for note in notes],
+    )
+    body: dict[str, Any] = (await client.get(f"/v1/jobs/{ID}?include=proof")).json()
+    return body
+
+
+async def test_a_genuine_answer_with_its_proof_is_valid(client: httpx.AsyncClient, genuine: dict[str, Any]) -> None:
+    report = (await client.post("/v1/verify", json=genuine)).json()
+    assert [check for check in report["checks"] if not check["ok"]] == []
+    assert report["valid"] is True
+    assert len(report["checks"]) > 5
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("shots", 4097, "shots"),
+        ("result", {"energy": -1.1374}, "result"),
+        ("proof.leaf_index", 2, "proof.leaf_index"),
+        ("proof.inclusion.0", base64.b64encode(b"\x00" * 32).decode(), "proof.inclusion[0]"),
+        ("proof.digests.shots", "sha256:" + "0" * 64, "proof.digests.shots"),
+        ("proof.tree_size", 10**18, "proof.tree_size"),
+    ],
+)
+async def test_what_was_altered_is_named(
+    client: httpx.AsyncClient, genuine: dict[str, Any], path: str, value: Any, named: str
+) -> None:
+    *parents, last = path.split(".")
+    place: Any = genuine
+    for name in parents:
+        place = place[name]
+    place[int(last) if isinstance(place, list) else last] = value
+    answer = await client.post("/v1/verify", json=genuine)
+    assert answer.status_code == 200
+    report = answer.json()
+    assert report["valid"] is False
+    assert named in [check["name"] for check in report["checks"] if not check["ok"]]
+
+
+async def test_the_record_is_canonical_whatever_the_spelling_of_numbers(world: Any, client: httpx.AsyncClient) -> None:
+    await world.execution.complete(world.execution.make())
+    body = (await client.get(f"/v1/jobs/{ID}")).text.replace('"shots":4096', '"shots":4.096e3')
+    answer = await client.post("/v1/verify", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 200
+    sent = world.signing.verified[0].record
+    assert sent == rfc8785.dumps({**httpx.Response(200, content=sent).json()})
+    assert b'"shots":4096' in sent

@@ -1,0 +1,157 @@
+"""Money, webhook addresses, algorithms, health: what small pieces promise."""
+
+# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.bodies import parse_text
+from edge.dialects.qmumma.webhook_urls import check_webhook_url
+from edge.errors import STATUS_BY_CLASS, Refusal
+from edge.money import MAX_MICROS, Usd
+from edge.paths import PathTable
+from edge.values import canonical, encode
+from mesh.errors import CLASSES
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (50_000_000, b"50.00"),
+        (0, b"0.00"),
+        (10_000, b"0.01"),
+        (1, b"0.000001"),
+        (-1_500_000, b"-1.50"),
+        (123_456, b"0.123456"),
+        (10**15, b"1000000000.00"),
+    ],
+)
+def test_money_is_written_exactly(micros: int, text: bytes) -> None:
+    assert encode(Usd(micros)) == text
+
+
+@given(st.integers(0, MAX_MICROS))
+def test_money_comes_back_as_it_went_out(micros: int) -> None:
+    assert Usd.parse(parse_text(encode(Usd(micros)))) == Usd(micros)
+
+
+@given(st.decimals(0, 10**9, places=6, allow_nan=False))
+def test_money_never_goes_through_a_float(amount: Decimal) -> None:
+    assert Usd.parse(parse_text(str(amount).encode())).micros == amount * 10**6
+
+
+@pytest.mark.parametrize(("left", "right"), [(b'{"a":1,"b":[2.0]}', b'{ "b" : [2], "a":1.0 }'), (b"1e2", b"100")])
+def test_equal_values_have_one_canonical_text(left: bytes, right: bytes) -> None:
+    assert canonical(parse_text(left)) == canonical(parse_text(right))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://your.app/hook", "https://your.app:8443/a?b=c", "https://8.8.8.8/x", "https://[2606:4700::1111]/",
+     "https://xn--bcher-kva.example/"],
+)  # fmt: skip
+def test_public_https_addresses_are_taken(url: str) -> None:
+    assert check_webhook_url(url, allow_http=False) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "your.app/hook", "//your.app", "ftp://your.app", "https://", "https:///x", "https://localhost/",
+     "https://a.localhost/", "https://intranet/", "https://db.internal/", "https://127.0.0.1/", "https://127.1/",
+     "https://0x7f.0.0.1/", "https://2130706433/", "https://0177.0.0.1/", "https://10.1.2.3/", "https://192.168.0.1/",
+     "https://169.254.169.254/latest", "https://100.64.0.1/", "https://0.0.0.0/", "https://224.0.0.1/", "https://[::1]/",
+     "https://[::ffff:10.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://[fe80::1]/",
+     "https://[fd00::1]/", "https://[::1", "https://user:pw@your.app/", "https://user@your.app/",
+     "https://your.app/#x", "https://your.app:99999/", "https://your.app:x/", "https://bücher.example/",
+     "https://your.app/a b", "https://your.app\\@127.0.0.1/", "https://your.app/\n", "https://-a.example/",
+     "https://a..example/", "https://your.app/" + "x" * 2048],
+)  # fmt: skip
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_webhook_url(url, allow_http=False)
+    assert (caught.value.status, caught.value.param) == (400, "webhook_url")
+
+
+def test_http_is_taken_only_where_the_operator_allows_it() -> None:
+    assert check_webhook_url("http://your.app/", allow_http=True) == "http://your.app/"
+    with pytest.raises(Refusal):
+        check_webhook_url("http://10.0.0.1/", allow_http=True)
+
+
+def test_every_class_of_error_of_the_mesh_has_a_status() -> None:
+    assert set(STATUS_BY_CLASS) == set(CLASSES)
+
+
+def test_two_operations_cannot_share_a_path_and_a_method() -> None:
+    table: PathTable[int] = PathTable()
+    table.add("GET", "/a/{x}", 1)
+    table.add("POST", "/a/{x}", 2)
+    with pytest.raises(ValueError, match="declared twice"):
+        table.add("GET", "/a/{y}", 3)
+
+
+async def test_algorithms_are_listed_under_both_paths_and_filtered(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/marketplace/algorithms")
+    first = answer.json()["algorithms"][0]
+    assert first == {
+        "id": "vqe.molecular.v2",
+        "name": "VQE Molecular Simulation",
+        "category": "drug_discovery",
+        "version": "2.0.0",
+        "description": "Ground states",
+        "max_qubits": 8,
+        "cost_usd": 50.0,
+        "hardware": ["sim.statevector"],
+        "required_parameters": ["molecule"],
+    }
+    assert (await client.get("/v1/algorithms")).content == answer.content
+    for query, ids in [
+        ("category=circuits", ["circuit.openqasm.v1"]),
+        ("q=VQE", ["vqe.molecular.v2"]),
+        ("q=ground", ["vqe.molecular.v2"]),
+        ("q=nothing", []),
+        ("category=circuits&q=vqe", []),
+    ]:
+        found = (await client.get(f"/v1/algorithms?{query}")).json()["algorithms"]
+        assert [algorithm["id"] for algorithm in found] == ids
+
+
+async def test_an_algorithm_shows_its_schemas_with_whole_numbers_whole(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/marketplace/algorithms/vqe.molecular.v2")
+    detail = answer.json()
+    assert detail["queue_depth"] == 3
+    assert detail["availability"] == [
+        {"hardware": "sim.statevector", "status": "online", "queue_depth": 3, "estimated_wait_ms": 120}
+    ]
+    assert b'"maxProperties":3,' in answer.content
+    assert detail["parameters"]["properties"]["distance"]["minimum"] == 0.1
+    unknown = await client.get("/v1/algorithms/nothing")
+    assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "not_found")
+
+
+async def test_liveness_needs_nothing_and_readiness_every_dependency(world: Any) -> None:
+    async with world.client(None) as anyone:
+        assert (await anyone.get("/readyz")).json() == {"status": "ok", "dependencies": {"execution": "ok"}}
+        world.failing.add("execution")
+        failed = await anyone.get("/readyz")
+        assert (failed.status_code, failed.json()["dependencies"]) == (503, {"execution": "unavailable"})
+        assert (await anyone.get("/healthz")).json() == {"status": "ok"}
+        world.failing.clear()
+        world.edge.draining.set()
+        draining = await anyone.get("/readyz")
+        assert (draining.status_code, draining.json()["status"]) == (503, "draining")
+
+
+async def test_readiness_is_bounded_in_time(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.health.PROBE_SECONDS", 0.05)
+    world.failing.add("slow")
+    async with world.client(None) as anyone:
+        answer = await anyone.get("/readyz")
+    assert (answer.status_code, answer.json()["dependencies"]) == (503, {"execution": "timeout"})
