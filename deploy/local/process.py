@@ -23,6 +23,7 @@ _FIRST_PAUSE = 0.01  # seconds between two questions whether it is ready; they c
 _LONGEST_PAUSE = 0.1
 _CRASHES_AT_START = 3  # a start that fails three times will fail again
 _LOG_LIMIT = 20 * 1024 * 1024  # bytes; a longer log is set aside at the next start
+_CANNOT_RUN = 127  # the shell's status for a program that could not be run
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -89,9 +90,8 @@ class Child:
         end = asyncio.get_running_loop().time() + patience
         while not (self.pid not in (None, self._condemned) and await self._is_ready()):
             if self._keeper is not None and self._keeper.done():
-                if error := self._keeper.exception():
-                    raise ChildError(self.command, f"cannot be started: {error}") from error
-                raise ChildError(self.command, "was stopped")
+                error = None if self._keeper.cancelled() else self._keeper.exception()
+                raise ChildError(self.command, f"cannot be started: {error}" if error else "was stopped") from error
             if self._crashes - crashes >= _CRASHES_AT_START:
                 raise ChildError(self.command, f"ended {_CRASHES_AT_START} times while it started")
             if asyncio.get_running_loop().time() > end:
@@ -135,12 +135,13 @@ class Child:
     async def _keep(self) -> None:
         delay = FIRST_DELAY
         while not self._stopping:
-            if self._before_start is not None:
-                await self._before_start()
             born = asyncio.get_running_loop().time()
-            self._process = await self._spawn()
-            status = await self._process.wait()
-            _kill_group(self._process.pid)
+            try:
+                status = await self._live()
+            except OSError:
+                if self._process is None:  # it never ran, and never will
+                    raise
+                status = _CANNOT_RUN  # it did run: the machine is short of something for the moment
             if self._stopping:
                 return
             if asyncio.get_running_loop().time() - born > STEADY:
@@ -150,6 +151,15 @@ class Child:
             self._on_crash(self.command.name, status, pause)
             await asyncio.sleep(pause)
             delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _live(self) -> int:
+        """Run the process once, from before its start to its end; answers its status."""
+        if self._before_start is not None:
+            await self._before_start()
+        self._process = await self._spawn()
+        status = await self._process.wait()
+        _kill_group(self._process.pid)
+        return status
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         command = self.command

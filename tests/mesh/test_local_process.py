@@ -120,6 +120,29 @@ async def test_a_program_that_is_missing_is_reported(nursery: Nursery) -> None:
         await child.ready(PATIENCE)
 
 
+async def test_a_program_that_is_missing_for_a_moment_comes_back(nursery: Nursery) -> None:
+    program = nursery.folder / "program"
+    program.symlink_to("/bin/sleep")
+    child = nursery.start(str(program), "1000")
+    await child.ready(PATIENCE)
+    program.unlink()
+    child.kill()
+    await nursery.crash_count(2)
+    program.symlink_to("/bin/sleep")
+    await child.ready(PATIENCE)
+    assert [status for _, status, _ in nursery.crashes][:2] == [-signal.SIGKILL, 127]
+
+
+async def test_waiting_for_a_child_that_is_stopped_ends(nursery: Nursery) -> None:
+    child = nursery.start("sleep", "1000", is_ready=_never)
+    waiting = asyncio.create_task(child.ready(PATIENCE))
+    while child.pid is None:
+        await asyncio.sleep(0)
+    await child.stop()
+    with pytest.raises(ChildError, match="was stopped"):
+        await waiting
+
+
 async def test_a_child_that_never_answers_is_reported(nursery: Nursery) -> None:
     child = nursery.start("sleep", "1000", is_ready=_never)
     with pytest.raises(ChildError, match="was not ready within 0 s"):
