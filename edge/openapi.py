@@ -1,12 +1,7 @@
-"""The OpenAPI 3.0.3 document, from the same declarations that route and validate.
-
-msgspec describes types in JSON Schema 2020-12. OpenAPI 3.0 has an older dialect of its own, so every schema is
-rewritten: null types to `nullable`, `const` to `enum`, `examples` to `example`, a `$ref` with neighbours into `allOf`.
-"""
+"""The OpenAPI 3.0.3 document, from the same declarations that route and validate."""
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +9,10 @@ from typing import Any
 
 import msgspec
 
-from edge.money import Usd
 from edge.operations import Example, HeaderField, Nothing, Operation, Outcome
+from edge.schemas import REFERENCE, Schema, schemas_of
 from edge.values import encode
 
-Schema = dict[str, Any]
-_TEMPLATE = "#/components/schemas/{name}"
 _RATE_HEADERS = {
     "X-RateLimit-Limit": "Requests that the bucket holds: the plan's burst.",
     "X-RateLimit-Remaining": "Requests that are left in it.",
@@ -85,59 +78,7 @@ def _schemas(document: Document, operations: Sequence[Operation]) -> tuple[dict[
         if operation.body is not None:
             kinds[operation.body] = None
         kinds.update({outcome.kind: None for outcome in operation.outcomes if outcome.kind is not None})
-    references, components = msgspec.json.schema_components(
-        list(kinds), schema_hook=_schema_hook, ref_template=_TEMPLATE
-    )
-    converted = {name: to_openapi(schema) for name, schema in components.items()}
-    return dict(zip(kinds, references, strict=True)), converted
-
-
-def _schema_hook(kind: type) -> Schema:
-    if kind is Usd:
-        return dict(Usd.schema)
-    raise NotImplementedError(kind)
-
-
-def to_openapi(schema: Any) -> Any:  # noqa: ANN401 - a JSON value of any kind
-    """A JSON Schema 2020-12 as OpenAPI 3.0 understands it."""
-    if isinstance(schema, list):
-        return [to_openapi(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    literal = {key: schema[key] for key in ("example", "default", "enum") if key in schema}
-    result = {key: to_openapi(value) for key, value in schema.items() if key not in _REWRITTEN} | literal
-    if "properties" in schema:
-        result["properties"] = {name: to_openapi(value) for name, value in schema["properties"].items()}
-    if "const" in schema:
-        result["enum"] = [schema["const"]]
-    if all(isinstance(value, str) for value in result.get("enum", (None,))):
-        result["type"] = "string"
-    if isinstance(schema.get("description"), str):
-        result["description"] = inspect.cleandoc(schema["description"])
-    if schema.get("examples"):
-        result["example"] = schema["examples"][0]
-    if not result.get("required", True):
-        del result["required"]
-    _rewrite_union(schema, result)
-    if "$ref" in result and len(result) > 1:
-        result["allOf"] = [{"$ref": result.pop("$ref")}]
-    return result
-
-
-_REWRITTEN = {"const", "examples", "example", "default", "enum", "anyOf", "properties"}
-
-
-def _rewrite_union(schema: Schema, result: Schema) -> None:
-    options = schema.get("anyOf")
-    if options is None:
-        return
-    kept = [to_openapi(option) for option in options if option != {"type": "null"}]
-    if len(kept) < len(options):
-        result["nullable"] = True
-    if len(kept) == 1 and "$ref" not in kept[0]:
-        result.update({key: value for key, value in kept[0].items() if key not in result})
-    else:
-        result["allOf" if len(kept) == 1 else "anyOf"] = kept
+    return schemas_of(list(kinds))
 
 
 def _operation(operation: Operation, document: Document, references: Mapping[type, Schema], *, alias: bool) -> Schema:
@@ -186,8 +127,7 @@ def _parameters(operation: Operation) -> list[Schema]:
 def _query_parameters(query: type[msgspec.Struct]) -> list[Schema]:
     if query is Nothing:
         return []
-    _, components = msgspec.json.schema_components([query], schema_hook=_schema_hook, ref_template=_TEMPLATE)
-    schema = to_openapi(components[query.__name__])
+    schema = schemas_of([query])[1][query.__name__]
     parameters = []
     for name, field in schema["properties"].items():
         inner = dict(field)
@@ -257,7 +197,7 @@ def _error_responses(document: Document, operations: Sequence[Operation], refere
 
 
 def _error_response(status: int, meaning: str, document: Document) -> Schema:
-    reference = {"$ref": _TEMPLATE.format(name=document.error.__name__)}
+    reference = {"$ref": REFERENCE.format(name=document.error.__name__)}
     headers: Schema = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in {429, 503}:
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}

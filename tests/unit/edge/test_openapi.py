@@ -15,8 +15,8 @@ import pytest
 from msgspec import Meta
 
 from edge.bodies import parse_text
-from edge.openapi import to_openapi
 from edge.operations import Operation
+from edge.schemas import to_openapi
 from edge.values import body_of, encode
 
 PATHS = {
