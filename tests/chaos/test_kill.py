@@ -1,0 +1,108 @@
+"""kill -9 of each process while jobs run: nothing accepted is lost, nobody is charged twice, no hold stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from qm.billing.v1 import billing_pb2
+from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+
+from deploy.local.mesh import LocalMesh
+from tests.live import BELL_JOB, Api, Team, operator_channel
+
+JOBS = 200
+PRICE_MICROS = 100_000
+VICTIMS = ["edge", "accounts", "billing", "signing", "routing", "execution", "worker", "nats", "postgres"]
+CLIENTS = 8
+
+
+@pytest.fixture(scope="module")
+async def mesh() -> AsyncIterator[LocalMesh]:
+    with tempfile.TemporaryDirectory(prefix="qmumma-chaos-") as folder:
+        Path(folder).chmod(0o711)
+        async with LocalMesh(Path(folder) / "state", port=0, base_port=0) as mesh:
+            yield mesh
+
+
+async def submit_stubbornly(api: Api, keys: asyncio.Queue[str], accepted: dict[str, str], faults: list[str]) -> None:
+    """Submit a job for each key, as a client with retries does: the same key until there is an answer."""
+    while not keys.empty():
+        key = keys.get_nowait()
+        while key not in accepted:
+            try:
+                response = await api.submit(BELL_JOB, **{"Idempotency-Key": key})
+            except httpx.TransportError as error:
+                faults.append(type(error).__name__)
+                await asyncio.sleep(0.05)
+                continue
+            if response.status_code == 202:
+                accepted[key] = response.json()["job_id"]
+            else:
+                assert response.status_code in {500, 503}, response.text
+                faults.append(response.text)
+                await asyncio.sleep(0.05)
+
+
+async def ended(api: Api, job_id: str) -> str:
+    while True:
+        try:
+            return str((await api.finished(job_id, patience=90))["status"])
+        except (httpx.TransportError, KeyError, ValueError):
+            await asyncio.sleep(0.1)
+
+
+async def log_size(api: Api) -> int:
+    note = (await api.get("/v1/log/checkpoint")).text
+    return int(note.splitlines()[1])
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("victim", VICTIMS)
+async def test_all_jobs_complete_once_when_a_process_is_killed(mesh: LocalMesh, victim: str) -> None:
+    team = await Team.create(mesh, "enterprise")
+    api = Api(mesh, team.secrets["live"])
+    leaves_before = await log_size(api)
+    keys: asyncio.Queue[str] = asyncio.Queue()
+    for _ in range(JOBS):
+        keys.put_nowait(uuid.uuid4().hex)
+    accepted: dict[str, str] = {}
+    faults: list[str] = []
+    clients = [asyncio.create_task(submit_stubbornly(api, keys, accepted, faults)) for _ in range(CLIENTS)]
+    while len(accepted) < JOBS // 3:
+        await asyncio.sleep(0.005)
+    old = mesh.kill(victim)
+    await asyncio.gather(*clients)
+    await mesh.ready(victim)
+    assert mesh.pid(victim) != old
+    statuses = await asyncio.gather(*(ended(api, job_id) for job_id in accepted.values()))
+
+    assert len(set(accepted.values())) == JOBS
+    assert set(statuses) == {"completed"}, faults
+    assert await log_size(api) - leaves_before == JOBS
+    await assert_books_are_right(mesh, team, accepted.values())
+    await api.close()
+
+
+async def assert_books_are_right(mesh: LocalMesh, team: Team, public_ids: object) -> None:
+    async with operator_channel(mesh, "billing") as channel:
+        billing = BillingServiceStub(channel)
+        for public_id in public_ids:  # type: ignore[attr-defined]
+            job_id = str(uuid.UUID(public_id.removeprefix("qm_job_")))
+            hold = (await billing.GetHold(billing_pb2.GetHoldRequest(team_id=team.team_id, job_id=job_id))).hold
+            assert hold.state == billing_pb2.HOLD_STATE_SETTLED
+            assert hold.amount.micros == PRICE_MICROS
+        patience = asyncio.get_running_loop().time() + float(os.environ.get("QMUMMA_SWEEP_PATIENCE", "90"))
+        laws = await billing.CheckLedger(billing_pb2.CheckLedgerRequest())
+        while laws.open_hold_count and asyncio.get_running_loop().time() < patience:
+            await asyncio.sleep(0.5)
+            laws = await billing.CheckLedger(billing_pb2.CheckLedgerRequest())
+        assert laws.sum.micros == 0
+        assert laws.open_hold_count == 0
+        assert list(laws.violations) == []
