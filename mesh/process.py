@@ -7,7 +7,8 @@
     if __name__ == "__main__":
         run("billing", Config, wire)
 
-SIGTERM or SIGINT drains: no new calls, those in flight end, closers run in reverse, exit 0.
+SIGTERM or SIGINT drains: no new calls, those in flight end, closers run in reverse, exit 0. Whoever starts the process
+sets GRPC_VERBOSITY=NONE: gRPC's core would write lines of its own to standard error, which is for JSON.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 from mesh.call import Call
 from mesh.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from mesh.multiplex import MESSAGE_BYTES, _Outbox
-from tests.mesh.proving import EchoRequest, EchoResponse, Mesh, Proving, Stub
+from tests.mesh.proving import EchoRequest, EchoResponse, Mesh, Proving, Stub, until
 
 Handler = Callable[[Any, Call], Awaitable[Any]]
 
@@ -154,9 +154,7 @@ async def test_a_drain_lets_calls_in_flight_end_and_returns_with_the_last(mesh: 
     await gate.started.get()
     client = channel.connection().client()
     draining = asyncio.create_task(server.drain(30))
-    async with asyncio.timeout(5):
-        while not client.closed:  # noqa: ASYNC110 - nothing in the client tells when it hears the goodbye
-            await asyncio.sleep(0)
+    await until(lambda: client.closed)
     with pytest.raises(Unavailable) as refused:
         await stub.Echo(EchoRequest(word="new"), timeout=0.3)
     assert refused.value.reason == "PEER_UNAVAILABLE"

@@ -295,6 +295,32 @@ async def test_a_violation_within_a_stream_of_requests_ends_it(mesh: Mesh, trans
     assert error.field == "number"
 
 
+@both
+@pytest.mark.parametrize("ending", ["deadline", "cancelled"])
+async def test_a_handler_that_nobody_waits_for_is_cancelled(mesh: Mesh, transport: Transport, ending: str) -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Stuck(Proving):
+        async def Echo(self, _request: object, _call: object) -> Any:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+    server = await mesh.serve(Stuck())
+    stub = transport(mesh, server.port, mesh.identity("edge"))
+    timeout = 0.2 if ending == "deadline" else 20
+    waiting = asyncio.ensure_future(stub.Echo(EchoRequest(), timeout=timeout))
+    await started.wait()
+    if ending == "cancelled":
+        waiting.cancel()
+    await asyncio.wait_for(cancelled.wait(), 2)
+    with pytest.raises((asyncio.CancelledError, MeshError, grpc.aio.AioRpcError)):
+        await waiting
+
+
 async def test_a_cancelled_stream_closes_its_handler_at_once(mesh: Mesh) -> None:
     closed = asyncio.Event()
     service = Proving()
