@@ -22,7 +22,7 @@ SUBMIT_CIRCUIT = {
     "algorithm_id": "circuit.openqasm.v1",
     "shots": 1024,
     "parameters": {
-        "source": 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
+        "qasm": 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
     },
     "seed": 7,
     "max_cost_usd": 1.25,
