@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from deploy.local.ports import free_ports
-from deploy.local.postgres import SUPERUSER, Postgres, binary
+from deploy.local.postgres import SUPERUSER, Postgres, binary, let_traverse
 from deploy.local.problem import StartError
 from deploy.local.process import Child, child_setup
 from tests.conftest import RunningPostgres
@@ -90,6 +90,13 @@ async def test_a_failed_initdb_is_reported_with_its_own_words(scratch: Path, mon
 async def test_the_superuser_needs_its_password(postgres: RunningPostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(postgres.server.config(SUPERUSER).url, password="guess")
+
+
+def test_closed_folders_above_become_passable_but_not_listable(tmp_path: Path) -> None:
+    (tmp_path / "home" / "state").mkdir(parents=True)
+    (tmp_path / "home").chmod(0o700)
+    let_traverse(tmp_path / "home" / "state" / "data")
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o701
 
 
 def test_a_missing_wheel_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
