@@ -1,0 +1,42 @@
+"""One mesh with all its processes, and teams to ask it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.mesh import LocalMesh
+from tests.live import Api, Team
+
+
+@pytest.fixture(scope="session")
+async def mesh() -> AsyncIterator[LocalMesh]:
+    with tempfile.TemporaryDirectory(prefix="qmumma-contract-") as folder:
+        Path(folder).chmod(0o711)  # noqa: ASYNC240 - PostgreSQL runs as a user of its own
+        async with LocalMesh(Path(folder) / "state", port=0, base_port=0) as mesh:
+            yield mesh
+
+
+@pytest.fixture(scope="session")
+async def team(mesh: LocalMesh) -> Team:
+    return await Team.create(mesh, "commercial")
+
+
+@pytest.fixture
+async def api(mesh: LocalMesh, team: Team) -> AsyncIterator[Api]:
+    """The commercial team, with its test key."""
+    api = Api(mesh, team.secrets["test"])
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+async def anyone(mesh: LocalMesh) -> AsyncIterator[Api]:
+    """A client without a key that anyone knows."""
+    api = Api(mesh, "")
+    del api.http.headers["Authorization"]
+    yield api
+    await api.close()
