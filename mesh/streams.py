@@ -43,11 +43,6 @@ def event_subject(state: str, team_id: str) -> str:
 
 
 def cancel_subject(job_id: str) -> str:
-    """The subject that asks whichever worker runs a job to let go of it."""
-    return f"jobs.cancel.{job_id}"
-
-
-def cancel_subject(job_id: str) -> str:
     """The subject that tells the workers live that a job is not wanted any more; no stream keeps it."""
     return f"jobs.cancel.{job_id}"
 

@@ -50,6 +50,11 @@ class Running:
     def stop(self) -> None:
         self._background.run(self.child.stop())
 
+    def discard(self) -> None:
+        """Stop without a thought for the data."""
+        self._background.loop.call_soon_threadsafe(self.child.kill_group)
+        self.stop()
+
     def start(self) -> None:
         async def start() -> None:
             self.child.start()
@@ -135,7 +140,7 @@ def postgres(scratch: Path, background: Background) -> Iterator[RunningPostgres]
 
     background.run(prepare())
     yield running
-    running.stop()
+    running.discard()
 
 
 @pytest.fixture(scope="session")
@@ -148,4 +153,4 @@ def nats_server(scratch: Path, background: Background, authority: Authority) -> 
     running = RunningNats(server, authority, child, background)
     running.start()
     yield running
-    running.stop()
+    running.discard()
