@@ -74,7 +74,7 @@ def configure_logging(service: str, level: str) -> None:
 
 @functools.cache
 def _seconds(method: str) -> Histogram:
-    """The histogram of one method: to find it by its label costs as much as to count."""
+    """The histogram of one method, looked up by its label once."""
     return RPC_SECONDS.labels(method)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from qm.mesh.v1 import multiplex_pb2 as wire
 
 from mesh.call import Call
 from mesh.errors import DeadlineExceeded, ResourceExhausted, Unavailable
-from mesh.multiplex import MESSAGE_BYTES, _Outbox
+from mesh.multiplex import MESSAGE_BYTES, MultiplexClient, StreamEnded, _Outbox
 from tests.mesh.proving import EchoRequest, EchoResponse, Mesh, Proving, Stub, until
 
 Handler = Callable[[Any, Call], Awaitable[Any]]
@@ -213,6 +214,12 @@ class Slow:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.room = asyncio.Semaphore(0)
+        self.ended = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await self.ended.wait()
+        return
+        yield
 
     async def write(self, message: bytes) -> None:
         self.written.append(message)
@@ -232,6 +239,30 @@ async def test_what_waits_during_a_write_goes_into_the_next_one() -> None:
     slow.room.release()
     await outbox.written()
     assert slow.written == [b"a", b"bde"]
+
+
+async def test_a_call_that_is_cancelled_before_it_was_written_is_never_heard_of() -> None:
+    slow = Slow()
+    client = MultiplexClient(slow)
+    first, second = (
+        asyncio.create_task(client.call(method, b"", timeout=5, request_id="", traceparent=""))
+        for method in ("/a/First", "/a/Second")
+    )
+    await until(lambda: len(slow.written) == 1)
+    third = asyncio.create_task(client.call("/a/Third", b"", timeout=5, request_id="", traceparent=""))
+    await asyncio.sleep(0)
+    for call in (third, second):
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    slow.room.release()
+    slow.room.release()
+    await client._outbox.written()
+    sent = [[call.method for call in wire.MultiplexRequest.FromString(message).calls] for message in slow.written]
+    assert sent == [["/a/First", "/a/Second"], [""]]
+    slow.ended.set()
+    with pytest.raises(StreamEnded):
+        await first
 
 
 async def test_a_message_is_closed_when_it_is_large_enough() -> None:

@@ -1,12 +1,11 @@
-"""Four kinds of RPC behind a default-deny guard; errors that say enough and not too much."""
+"""Four kinds of RPC behind a default-deny guard, and the standard services beside them."""
 # ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mesh.errors import (
-    CLASSES,
     MUTE,
-    InvalidArgument,
     MeshError,
     PermissionDenied,
     Unauthenticated,
@@ -32,52 +29,8 @@ from mesh.errors import (
     from_rpc_error,
 )
 from mesh.identity import Authority, Identity, ensure_authority, ensure_identity
-from tests.mesh.proving import EchoRequest, Key, Mesh, Number, Proving, Stub, path
-
-KINDS = ("Echo", "Count", "Sum", "Converse")
-Transport = Callable[[Mesh, int, Identity], Any]
-
-
-async def _numbers(*numbers: int) -> AsyncIterator[Any]:
-    for number in numbers:
-        yield Number(number=number)
-
-
-async def _silence(*_: int) -> AsyncIterator[Any]:
-    """Requests that never come: grpc.aio forgets the status of a call that ends while a request is being written."""
-    await asyncio.Event().wait()
-    yield
-
-
-async def _then_silence(*numbers: int) -> AsyncIterator[Any]:
-    for number in numbers:
-        yield Number(number=number)
-    await asyncio.Event().wait()
-
-
-async def call(stub: Any, kind: str, requests: Callable[..., Any] = _numbers) -> Any:
-    """One call of a kind over any channel; what comes back, and a MeshError for what goes wrong."""
-    try:
-        if kind == "Echo":
-            return (await stub.Echo(EchoRequest(word="hello"), timeout=2)).word
-        if kind == "Count":
-            return [answer.number async for answer in stub.Count(Number(number=3), timeout=2)]
-        if kind == "Sum":
-            return (await stub.Sum(requests(1, 2, 3), timeout=2)).number
-        return [answer.number async for answer in stub.Converse(requests(1, 2), timeout=2)]
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error) from error
-
-
-def through_mesh(mesh: Mesh, port: int, identity: Identity) -> Any:
-    return Stub(mesh.channel(port, identity=identity))
-
-
-def native(mesh: Mesh, port: int, identity: Identity) -> Any:
-    return Stub(mesh.native(port, identity))
-
-
-both = pytest.mark.parametrize("transport", [through_mesh, native])
+from tests.mesh.proving import EchoRequest, Mesh, Number, Stub, path
+from tests.mesh.transports import KINDS, Transport, both, call, native, silence
 
 
 def forged(authority: Authority, uris: list[str], folder: Path) -> Identity:
@@ -118,7 +71,7 @@ async def test_a_caller_with_a_row_is_served(mesh: Mesh, transport: Transport, k
 async def test_a_caller_without_a_row_is_refused(mesh: Mesh, transport: Transport, kind: str) -> None:
     server = await mesh.serve()
     with pytest.raises(PermissionDenied) as refused:
-        await call(transport(mesh, server.port, mesh.identity("stranger")), kind, _silence)
+        await call(transport(mesh, server.port, mesh.identity("stranger")), kind, silence)
     assert refused.value.reason == "CALLER_NOT_ALLOWED"
 
 
@@ -139,7 +92,7 @@ async def test_a_certificate_that_names_no_service_is_nobody(
     server = await mesh.serve()
     identity = forged(mesh.authority, uris, tmp_path / "forged")
     with pytest.raises(Unauthenticated) as refused:
-        await call(transport(mesh, server.port, identity), kind, _silence)
+        await call(transport(mesh, server.port, identity), kind, silence)
     assert refused.value.reason == "UNKNOWN_PEER"
 
 
@@ -149,7 +102,7 @@ async def test_a_peer_of_another_authority_is_not_connected(mesh: Mesh, kind: st
     other = ensure_identity(ensure_authority(tmp_path / "other"), "edge")
     other.authority_file.write_bytes(mesh.identity("billing").authority())
     with pytest.raises(Unavailable) as refused:
-        await call(native(mesh, server.port, other), kind, _silence)
+        await call(native(mesh, server.port, other), kind, silence)
     assert refused.value.reason == "PEER_UNAVAILABLE"
 
 
@@ -191,155 +144,6 @@ class _Raw:
 
     def SerializeToString(self) -> bytes:
         return self._payload
-
-
-@both
-@pytest.mark.parametrize("kind", KINDS)
-async def test_every_error_arrives_as_it_was_raised(mesh: Mesh, transport: Transport, kind: str) -> None:
-    service = _Failing()
-    server = await mesh.serve(service)
-    stub = transport(mesh, server.port, mesh.identity("edge"))
-    for cls in CLASSES:
-        service.error = cls("too many “qubits”: 65", reason="TOO_MANY", field="circuit", metadata={"limit": "64"})
-        with pytest.raises(MeshError) as raised:
-            await call(stub, kind, _silence)
-        got = raised.value
-        assert type(got) is cls
-        assert (got.message, got.reason, got.field) == ("too many “qubits”: 65", "TOO_MANY", "circuit")
-        assert got.metadata == {"limit": "64"}
-
-
-@both
-async def test_an_error_with_a_very_long_message_still_arrives(mesh: Mesh, transport: Transport) -> None:
-    service = _Failing()
-    service.error = InvalidArgument("漢" * 50_000, reason="PROGRAM_INVALID", metadata={"line": "é" * 50_000})
-    server = await mesh.serve(service)
-    with pytest.raises(InvalidArgument) as raised:
-        await call(transport(mesh, server.port, mesh.identity("edge")), "Echo")
-    assert raised.value.reason == "PROGRAM_INVALID"
-    assert raised.value.message == "漢" * 2000
-
-
-class _Failing(Proving):
-    """Every handler raises `error`."""
-
-    error: BaseException
-
-    async def Echo(self, _request: object, _call: object) -> Any:
-        raise self.error
-
-    async def Count(self, _request: object, _call: object) -> AsyncIterator[Any]:
-        raise self.error
-        yield
-
-    Sum = Echo
-    Converse = Count
-
-
-@both
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_bug_is_mute_on_the_wire_and_has_its_trace_in_the_log(
-    mesh: Mesh, transport: Transport, kind: str, log_lines: list[dict[str, Any]]
-) -> None:
-    service = _Failing()
-    server = await mesh.serve(service)
-    stub = transport(mesh, server.port, mesh.identity("edge"))
-    for bug in (ZeroDivisionError("secret"), asyncio.CancelledError("secret"), TimeoutError("secret")):
-        log_lines.clear()
-        service.error = bug
-        with pytest.raises(MeshError) as raised:
-            await call(stub, kind, _silence)
-        error = raised.value
-        assert (error.message, error.reason, error.field, error.metadata) == (MUTE, "INTERNAL", "", {})
-        assert "secret" not in repr(error.__cause__)
-        (line,) = [line for line in log_lines if line["event"] == "rpc_failed"]
-        assert (line["method"], line["caller"], line["exc_info"]) == (path(kind), "edge", bug)
-
-
-@both
-@pytest.mark.parametrize(
-    ("request_", "field", "message"),
-    [
-        (EchoRequest(word="x" * 101), "word", "word: "),
-        (EchoRequest(keys=[Key(name="a"), Key(name="b"), Key()]), "keys[2].name", "keys[2].name: "),
-        (EchoRequest(labels={"a.b": Key()}), 'labels["a.b"].name', 'labels["a.b"].name: '),
-    ],
-)
-async def test_a_violation_names_the_path_of_its_field(
-    mesh: Mesh, transport: Transport, request_: Any, field: str, message: str
-) -> None:
-    server = await mesh.serve()
-    with pytest.raises((InvalidArgument, grpc.aio.AioRpcError)) as raised:
-        await transport(mesh, server.port, mesh.identity("edge")).Echo(request_, timeout=2)
-    error = raised.value if isinstance(raised.value, MeshError) else from_rpc_error(raised.value)
-    assert (type(error), error.reason, error.field) == (InvalidArgument, "INVALID_FIELD", field)
-    assert error.message.startswith(message)
-
-
-async def test_a_violation_of_a_rule_of_the_whole_message_names_no_field(mesh: Mesh) -> None:
-    server = await mesh.serve()
-    with pytest.raises(InvalidArgument) as raised:
-        _ = [answer async for answer in mesh.stub(server.port).Count(Number(number=13))]
-    assert (raised.value.field, raised.value.message) == ("", "13 brings bad luck")
-
-
-@both
-async def test_a_violation_within_a_stream_of_requests_ends_it(mesh: Mesh, transport: Transport) -> None:
-    server = await mesh.serve()
-    stub = transport(mesh, server.port, mesh.identity("edge"))
-    stream = aiter(stub.Converse(_then_silence(1, -1), timeout=2))
-    assert (await anext(stream)).number == 2
-    with pytest.raises((InvalidArgument, grpc.aio.AioRpcError)) as raised:
-        await anext(stream)
-    error = raised.value if isinstance(raised.value, MeshError) else from_rpc_error(raised.value)
-    assert error.field == "number"
-
-
-@both
-@pytest.mark.parametrize("ending", ["deadline", "cancelled"])
-async def test_a_handler_that_nobody_waits_for_is_cancelled(mesh: Mesh, transport: Transport, ending: str) -> None:
-    started, cancelled = asyncio.Event(), asyncio.Event()
-
-    class Stuck(Proving):
-        async def Echo(self, _request: object, _call: object) -> Any:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.set()
-                raise
-
-    server = await mesh.serve(Stuck())
-    stub = transport(mesh, server.port, mesh.identity("edge"))
-    timeout = 0.2 if ending == "deadline" else 20
-    waiting = asyncio.ensure_future(stub.Echo(EchoRequest(), timeout=timeout))
-    await started.wait()
-    if ending == "cancelled":
-        waiting.cancel()
-    await asyncio.wait_for(cancelled.wait(), 2)
-    with pytest.raises((asyncio.CancelledError, MeshError, grpc.aio.AioRpcError)):
-        await waiting
-
-
-async def test_a_cancelled_stream_closes_its_handler_at_once(mesh: Mesh) -> None:
-    closed = asyncio.Event()
-    service = Proving()
-
-    async def endless(_request: object, _call: object) -> AsyncIterator[Any]:
-        try:
-            while True:
-                yield Number(number=1)
-        finally:
-            closed.set()
-
-    vars(service)["Count"] = endless
-    server = await mesh.serve(service)
-    stream = mesh.stub(server.port).Count(Number(number=1))
-    async for _ in stream:
-        break
-    await stream.aclose()
-    async with asyncio.timeout(2):
-        await closed.wait()
 
 
 async def test_a_taken_port_is_named(mesh: Mesh) -> None:
