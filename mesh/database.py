@@ -41,6 +41,16 @@ _LOST = (
 )
 
 
+class _PlainConnection(asyncpg.Connection):
+    """A connection that keeps no state between two users, and so needs no reset: half the round trips of a statement.
+
+    Nothing here takes a session lock, listens, or sets anything beyond its transaction.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """A pool of connections to the schema of one service."""
 
@@ -69,6 +79,7 @@ class Database:
             password=password_source(config.password_file),
             min_size=0,
             max_size=config.pool_size,
+            connection_class=_PlainConnection,
             timeout=acquire_timeout,
             command_timeout=statement_timeout + _ROUND_TRIP_GRACE,
             init=_map_jsonb,

@@ -22,7 +22,9 @@ from mesh.events import Message
 from mesh.streams import event_subject, work_subject
 from services.execution.job import Job, JobId, NewJob, Priority, State
 
+# One statement, and so one commit: jobs, and the messages of those that are new.
 _INSERT = """
+WITH new AS (
 INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
                   parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
                   decision, cost, create_time, update_time, state, version)
@@ -32,6 +34,12 @@ SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::t
                      $20::timestamptz[])
 ON CONFLICT (team_id, request_id) DO NOTHING
 RETURNING job_id
+), told AS (
+INSERT INTO outbox (id, subject, payload, headers)
+SELECT id, subject, payload, '{}' FROM unnest($21::uuid[], $22::uuid[], $23::text[], $24::bytea[])
+  AS message (job_id, id, subject, payload) JOIN new USING (job_id)
+)
+SELECT job_id FROM new
 """
 
 _OLDER = """
@@ -90,12 +98,17 @@ class Store:
         messages = {job.job_id: [_work(job.job_id, job.decision.backend.pool, job.priority)] for job in jobs}
         for job in jobs:
             messages[job.job_id].append(_event(job.job_id, job.requester.team_id, State.QUEUED, 1, job.create_time))
-        async with self._database.transaction() as connection:
-            rows = await connection.fetch(_INSERT, *_columns(jobs))
-            inserted = {JobId(row["job_id"]) for row in rows}
-            out = [message for job_id in inserted for message in messages[job_id]]
-            await outbox.insert(connection, out)
-        self._outbox.publish(out)
+        pairs = [(job_id, message) for job_id, own in messages.items() for message in own]
+        rows = await self._database.fetch(
+            _INSERT,
+            *_columns(jobs),
+            [job_id for job_id, _ in pairs],
+            [message.id for _, message in pairs],
+            [message.subject for _, message in pairs],
+            [message.payload for _, message in pairs],
+        )
+        inserted = {JobId(row["job_id"]) for row in rows}
+        self._outbox.publish([message for job_id, message in pairs if job_id in inserted])
         return inserted
 
     async def get(self, job_id: JobId, team_id: str | None = None) -> Job | None:
