@@ -230,7 +230,7 @@ async def test_what_waits_during_a_write_goes_into_the_next_one() -> None:
     slow = Slow()
     outbox = _Outbox(slow.write)
     outbox.put(1, b"a")
-    await asyncio.sleep(0)
+    await until(lambda: slow.written == [b"a"])
     for number, item in enumerate((b"b", b"c", b"d", b"e"), 2):
         outbox.put(number, item)
     assert outbox.withdraw(3)
@@ -239,6 +239,15 @@ async def test_what_waits_during_a_write_goes_into_the_next_one() -> None:
     slow.room.release()
     await outbox.written()
     assert slow.written == [b"a", b"bde"]
+
+
+async def test_nothing_is_written_when_all_that_waited_is_withdrawn() -> None:
+    slow = Slow()
+    outbox = _Outbox(slow.write)
+    outbox.put(1, b"a")
+    assert outbox.withdraw(1)
+    await outbox.written()
+    assert slow.written == []
 
 
 async def test_a_call_that_is_cancelled_before_it_was_written_is_never_heard_of() -> None:
