@@ -116,7 +116,7 @@ async def compare(folder: Path, port: int, server: Connection, seconds: float) -
         }
         for call in ways.values():
             await asyncio.gather(*(call() for _ in range(200)))
-        print(f"{'callers':>7}  {'multiplexed':>24}  {'native grpc.aio':>24}  {'CPU':>12}")
+        print(f"{'callers':>7}  {'multiplexed':>24}  {'native grpc.aio':>24}  {'CPU, native / multiplexed':>25}")
         for concurrency in CONCURRENCY:
             rounds = [
                 {name: await measure(call, concurrency, seconds, server) for name, call in ways.items()}
@@ -124,7 +124,7 @@ async def compare(folder: Path, port: int, server: Connection, seconds: float) -
             ]
             best = {name: min(round_[name] for round_ in rounds) for name in ways}
             cells = "  ".join(f"{cpu:9.1f} µs {rate:8.0f}/s" for cpu, rate in best.values())
-            print(f"{concurrency:7}  {cells}  {best['native'][0] / best['multiplexed'][0]:5.1f} times less", flush=True)
+            print(f"{concurrency:7}  {cells}  {best['native'][0] / best['multiplexed'][0]:25.1f}", flush=True)
 
 
 def main() -> int:
