@@ -18,46 +18,51 @@ _ALGORITHM_ID = PathField(
 
 def algorithm_operations(algorithms: Algorithms) -> list[Operation]:
     """Everything under `/v1/marketplace`."""
-    return [
-        Operation(
-            id="listAlgorithms",
-            method="GET",
-            path="/v1/marketplace/algorithms",
-            aliases=("/v1/algorithms",),
-            handler=algorithms.list,
-            tag="Marketplace",
-            summary="List all available algorithms",
-            description="With price, specification and required parameters.",
-            query=ListAlgorithms,
-            outcomes=(
-                Outcome(
-                    status=200,
-                    description="The algorithms that match.",
-                    kind=AlgorithmList,
-                    examples=one("One algorithm", examples.ALGORITHMS),
-                ),
+    return [_list(algorithms), _get(algorithms)]
+
+
+def _list(algorithms: Algorithms) -> Operation:
+    return Operation(
+        id="listAlgorithms",
+        method="GET",
+        path="/v1/marketplace/algorithms",
+        aliases=("/v1/algorithms",),
+        handler=algorithms.list,
+        tag="Marketplace",
+        summary="List all available algorithms",
+        description="With price, specification and required parameters.",
+        query=ListAlgorithms,
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The algorithms that match.",
+                kind=AlgorithmList,
+                examples=one("One algorithm", examples.ALGORITHMS),
             ),
-            errors={400: "A query parameter is wrong; `param` names it."},
         ),
-        Operation(
-            id="getAlgorithm",
-            method="GET",
-            path="/v1/marketplace/algorithms/{algorithm_id}",
-            aliases=("/v1/algorithms/{algorithm_id}",),
-            handler=algorithms.get,
-            tag="Marketplace",
-            summary="Algorithm detail and parameter schema",
-            description="The JSON Schemas of `parameters` and `result`, which hardware can run it and how busy that "
-            "is, and a request to try.",
-            path_fields=(_ALGORITHM_ID,),
-            outcomes=(
-                Outcome(
-                    status=200,
-                    description="The algorithm.",
-                    kind=AlgorithmDetail,
-                    examples=one("VQE", examples.ALGORITHM),
-                ),
+        errors={400: "A query parameter is wrong; `param` names it."},
+    )
+
+
+def _get(algorithms: Algorithms) -> Operation:
+    return Operation(
+        id="getAlgorithm",
+        method="GET",
+        path="/v1/marketplace/algorithms/{algorithm_id}",
+        aliases=("/v1/algorithms/{algorithm_id}",),
+        handler=algorithms.get,
+        tag="Marketplace",
+        summary="Algorithm detail and parameter schema",
+        description="The JSON Schemas of `parameters` and `result`, which hardware can run it and how busy that is, "
+        "and a request to try.",
+        path_fields=(_ALGORITHM_ID,),
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The algorithm.",
+                kind=AlgorithmDetail,
+                examples=one("VQE", examples.ALGORITHM),
             ),
-            errors={404: "There is no such algorithm."},
         ),
-    ]
+        errors={404: "There is no such algorithm."},
+    )

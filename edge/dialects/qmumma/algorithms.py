@@ -107,8 +107,8 @@ _ID_LENGTH = 128
 
 
 def plain(struct: Struct) -> dict[str, Any]:
-    """A Struct as JSON values; whole numbers become ints again, as schemas need them."""
-    return {name: _plain_value(value) for name, value in struct.fields.items()}
+    """A Struct as JSON values by name, since a Struct keeps no order; whole numbers become ints, as schemas need them."""
+    return {name: _plain_value(value) for name, value in sorted(struct.fields.items())}
 
 
 def _plain_value(value: Value) -> Any:  # noqa: ANN401 - any JSON value

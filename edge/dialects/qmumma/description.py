@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge.dialects.qmumma.errors import KIND_BY_STATUS, KINDS, ErrorBody
 from edge.openapi import Document
 
@@ -53,17 +55,7 @@ def document(public_url: str, version: str) -> Document:
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
         ],
         error=ErrorBody,
-        error_examples={
-            status: {
-                "error": {
-                    "type": kind.type,
-                    "message": kind.meaning,
-                    "request_id": "req_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f",
-                    "doc_url": f"{public_url}/docs/errors#{kind.type}",
-                }
-            }
-            for status, kind in [*KIND_BY_STATUS.items(), (408, KIND_BY_STATUS[400]), (503, KIND_BY_STATUS[500])]
-        },
+        error_examples=_error_examples(public_url),
         common_errors={
             400: meanings[400],
             404: meanings[404],
@@ -85,3 +77,18 @@ def document(public_url: str, version: str) -> Document:
         },
         security_name="key",
     )
+
+
+def _error_examples(public_url: str) -> dict[int, dict[str, Any]]:
+    kinds = {**KIND_BY_STATUS, 408: KIND_BY_STATUS[400], 503: KIND_BY_STATUS[500]}
+    return {
+        status: {
+            "error": {
+                "type": kind.type,
+                "message": kind.meaning,
+                "request_id": "req_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f",
+                "doc_url": f"{public_url}/docs/errors#{kind.type}",
+            }
+        }
+        for status, kind in kinds.items()
+    }
