@@ -107,7 +107,7 @@ _ID_LENGTH = 128
 
 
 def plain(struct: Struct) -> dict[str, Any]:
-    """A Struct as JSON values by name, since a Struct keeps no order; whole numbers become ints, as schemas need them."""
+    """A Struct as JSON values in the order of names, for it has none; whole numbers become ints, as schemas need."""
     return {name: _plain_value(value) for name, value in sorted(struct.fields.items())}
 
 
