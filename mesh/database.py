@@ -176,6 +176,11 @@ def lost_connections_as_unavailable(*, connecting: bool = False) -> Iterator[Non
         if not connecting:
             raise
         raise _unavailable() from error
+    except asyncpg.InternalClientError as error:
+        # What a connection that dies in the middle of a statement says of itself now and then.
+        if "cannot switch to state" not in str(error):
+            raise
+        raise _unavailable() from error
     except asyncpg.InterfaceError as error:
         if "closed" not in str(error) and "closing" not in str(error):
             raise

@@ -48,9 +48,9 @@ MAX_METADATA_BYTES = 64 * 1024
 
 _GOODBYE = 0
 """The call_id of the answer that says: no more calls on this stream. Calls count from 1."""
-UNANSWERED_MESSAGES = 4
+UNANSWERED_MESSAGES = 2
 """While fewer messages than this wait for their first answer, a call is sent at once."""
-GATHER_SECONDS = 0.005
+GATHER_SECONDS = 0.02
 """How long calls gather at most when that many wait."""
 _REFUSALS = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
@@ -91,8 +91,7 @@ class _Outbox:
         # A write fails only because the stream ended, and the reader of the stream tells that.
         with contextlib.suppress(Exception):
             while self._waiting:
-                # One turn of the loop: whatever is ready to be sent by then goes into the same message.
-                await asyncio.sleep(0)
+                await self._pause()
                 if message := self._take():
                     await self._write(message)
         self._writer = None
@@ -148,9 +147,11 @@ class _PacedOutbox(_Outbox):
             alarm.cancel()
 
     def _sent(self, call_ids: list[int]) -> None:
-        self._next_message += 1
-        self._unanswered.add(self._next_message)
-        self._message_of.update(dict.fromkeys(call_ids, self._next_message))
+        expected = [call_id for call_id in call_ids if call_id > 0]
+        if expected:
+            self._next_message += 1
+            self._unanswered.add(self._next_message)
+            self._message_of.update(dict.fromkeys(expected, self._next_message))
 
 
 class MultiplexServer:
@@ -301,7 +302,7 @@ class MultiplexClient:
             return
         message = wire.MultiplexRequest()
         message.calls.add(call_id=call_id)
-        self._outbox.put(call_id, message.SerializeToString())
+        self._outbox.put(-call_id, message.SerializeToString())  # no answer comes to this one
 
     async def _read(self) -> None:
         refusal: grpc.aio.AioRpcError | None = None
