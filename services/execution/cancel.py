@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from qm.billing.v1 import billing_pb2
 
-from mesh.errors import Conflict, Unavailable
+from mesh.errors import Conflict, DeadlineExceeded, Unavailable
 from mesh.events import Events
 from mesh.streams import cancel_subject
 from services.execution.job import Job, JobId, State, job_not_found
@@ -33,17 +33,28 @@ class Cancellations:
 
     async def cancel(self, job_id: JobId, team_id: str) -> Job:
         """The job after the request; raises NotFound, and Conflict where it has ended."""
-        job = await self._store.get(job_id, team_id)
-        if job is None:
-            raise job_not_found()
-        if job.state is State.QUEUED:
-            ended = await self._store.end(job_id, None, State.CANCELLED, now=self._clock())
-            if ended is not None:
-                await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job_id)))
-                return ended
-        running = await self._store.request_cancel(job_id, team_id)
-        if running is None:
-            raise Conflict("the job has ended; there is nothing to cancel", reason="JOB_ENDED")
-        with suppress(Unavailable):  # then the worker sees the request when it next renews its lease
-            await self._events.tell(cancel_subject(str(job_id)))
-        return running
+        while True:
+            job = await self._store.get(job_id, team_id)
+            if job is None:
+                raise job_not_found()
+            if job.state.ended:
+                raise Conflict("the job has ended; there is nothing to cancel", reason="JOB_ENDED")
+            changed = await (self._end(job) if job.state is State.QUEUED else self._ask(job))
+            if changed is not None:
+                return changed
+
+    async def _end(self, job: Job) -> Job | None:
+        """End a job that waits; None where a worker was faster."""
+        ended = await self._store.end(job.job_id, None, State.CANCELLED, now=self._clock())
+        if ended is not None:
+            with suppress(Unavailable, DeadlineExceeded):  # then the sweeper gives the money back
+                await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job.job_id)))
+        return ended
+
+    async def _ask(self, job: Job) -> Job | None:
+        """Ask the worker of a job to let go; None where no worker has it any more."""
+        asked = await self._store.request_cancel(job.job_id, job.requester.team_id)
+        if asked is not None:
+            with suppress(Unavailable):  # then the worker sees the request when it next renews its lease
+                await self._events.tell(cancel_subject(str(job.job_id)))
+        return asked

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +17,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import Final, TypeVar, overload
+
+import msgspec
 
 from mesh.errors import InvalidArgument, MeshError, ResourceExhausted, Unavailable
 from mesh.telemetry import log
@@ -28,11 +31,17 @@ START_SECONDS: Final = 60.0
 RESTART_SECONDS: Final = 0.2
 """Before a zygote that died is started again."""
 
+LARGEST_ANSWER: Final = 64 * 2**20
+"""Bytes of one message that a child may send."""
+
+_ANSWERS: Final = {task.Describe: task.Description, task.Run: task.Outcome}
+
 OnProgress = Callable[[float, str], None]
+R = TypeVar("R")
 
 
 class EngineFault(MeshError):
-    """The child ended without an answer: the engine crashed or was killed, often for memory. Another engine may do."""
+    """The child ended without an answer, or answered nonsense: the engine crashed, often for memory. Another may do."""
 
     status = Unavailable.status
 
@@ -48,8 +57,9 @@ class Children:
         self._zygote: _Zygote | None = None
         self._replacing: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
+        self._closing = False
         # Each busy child keeps a thread in a blocking read; one more is for forks.
-        self._readers = ThreadPoolExecutor(count + 1, "engine-child")
+        self._threads = ThreadPoolExecutor(count + 1, "engine-child")
 
     @property
     def count(self) -> int:
@@ -58,9 +68,16 @@ class Children:
 
     async def start(self) -> None:
         """Start the zygote and fork the children; raises Unavailable where the engines cannot be imported."""
-        self._zygote = await asyncio.to_thread(_Zygote, self._memory_bytes)
         for _ in range(self._count):
-            self._idle.put_nowait(await self._fork(START_SECONDS))
+            self._idle.put_nowait(await self._fork())
+
+    @overload
+    async def call(self, request: task.Describe, *, timeout: float) -> task.Description: ...
+
+    @overload
+    async def call(
+        self, request: task.Run, *, timeout: float, on_progress: OnProgress | None = None
+    ) -> task.Outcome: ...
 
     async def call(
         self, request: task.Request, *, timeout: float, on_progress: OnProgress | None = None
@@ -70,7 +87,7 @@ class Children:
         Raises InvalidArgument for a fault of the program, ResourceExhausted when the time is up, and EngineFault when
         the child died. Cancelling the call kills the child.
         """
-        child = await self._idle.get()
+        child = await self._take()
         healthy = False
         try:
             async with asyncio.timeout(timeout):
@@ -82,73 +99,84 @@ class Children:
         except (EOFError, OSError) as error:
             message = "the engine ended without an answer, most likely for lack of memory"
             raise EngineFault(message, reason="ENGINE_CRASH") from error
+        except msgspec.DecodeError as error:
+            raise EngineFault("the engine gave no valid answer", reason="ENGINE_CRASH") from error
         finally:
             if healthy:
                 self._idle.put_nowait(child)
             else:
-                child.kill()
-                replacing = asyncio.create_task(self._replace())
-                self._replacing.add(replacing)
-                replacing.add_done_callback(self._replacing.discard)
+                self._discard(child)
         if isinstance(answer, task.Failure):
             raise InvalidArgument(answer.message, reason=answer.reason, field=answer.field)
         return answer
 
     async def close(self) -> None:
         """Kill the zygote, and with it every child."""
+        self._closing = True
         for replacing in self._replacing:
             replacing.cancel()
-        if self._zygote is not None:
-            await asyncio.to_thread(self._zygote.kill)
+        await self._end_zygote()
+        self._threads.shutdown(wait=False)
+
+    async def _take(self) -> _Child:
+        """A free child that lives; one that died while it was idle is replaced."""
+        while not (child := await self._idle.get()).alive:
+            self._discard(child)
+        return child
 
     async def _ask(self, child: _Child, request: task.Request, on_progress: OnProgress | None) -> task.Answer:
-        child.connection.send_bytes(task.encode(request))
-        while True:
-            message = task.decode(await self._read(child.connection))
-            if isinstance(message, task.Progress):
-                if on_progress is not None:
-                    on_progress(message.fraction, message.message)
-            elif isinstance(message, task.Ready):
-                raise TypeError("a child became ready twice")
-            else:
-                return message
+        message = task.decode(await self._in_thread(lambda: child.exchange(task.encode(request))))
+        while isinstance(message, task.Progress):
+            if on_progress is not None:
+                on_progress(message.fraction, message.message)
+            message = task.decode(await self._in_thread(child.receive))
+        if not isinstance(message, (_ANSWERS[type(request)], task.Failure)):
+            raise msgspec.ValidationError(f"{type(message).__name__} answers no {type(request).__name__}")
+        return message
+
+    def _discard(self, child: _Child) -> None:
+        child.kill()
+        if not self._closing:
+            replacing = asyncio.create_task(self._replace())
+            self._replacing.add(replacing)
+            replacing.add_done_callback(self._replacing.discard)
 
     async def _replace(self) -> None:
-        """Fork a child in place of one that is gone; where the zygote is gone too, start it anew first."""
+        """Fork a child in place of one that is gone, however long it takes."""
         async with self._one_at_a_time:
             while True:
                 try:
-                    self._idle.put_nowait(await self._fork(START_SECONDS))
+                    return self._idle.put_nowait(await self._fork())
                 except Unavailable as error:
                     log.warning("engine_restarts", reason=error.message)
-                else:
-                    return
-                if self._zygote is not None:
-                    await asyncio.to_thread(self._zygote.kill)
                 await asyncio.sleep(RESTART_SECONDS)
-                self._zygote = await asyncio.to_thread(_Zygote, self._memory_bytes)
 
-    async def _fork(self, patience: float) -> _Child:
-        if self._zygote is None:
-            message = "the engines are not started"
-            raise Unavailable(message, reason="ENGINE_UNAVAILABLE")
+    async def _fork(self) -> _Child:
+        """A fresh child, of a fresh zygote where there is none; raises Unavailable."""
         ours, theirs = socket.socketpair()
         connection = Connection(ours.detach())
         try:
             with theirs:
+                if self._zygote is None:
+                    self._zygote = await asyncio.to_thread(_Zygote, self._memory_bytes)
                 self._zygote.fork(theirs)
-            async with asyncio.timeout(patience):
-                ready = task.decode(await self._read(connection))
-        except (TimeoutError, EOFError, OSError) as error:
-            connection.close()
+            async with asyncio.timeout(START_SECONDS):
+                ready = task.decode_ready(await self._in_thread(connection.recv_bytes))
+            return _Child(connection, ready.pid)
+        except (TimeoutError, EOFError, OSError, msgspec.DecodeError) as error:
+            _hang_up(connection)
+            if isinstance(error, TimeoutError) or self._zygote is None or not self._zygote.alive:
+                await self._end_zygote()
             message = "the engine process does not start; its log says why"
             raise Unavailable(message, reason="ENGINE_UNAVAILABLE") from error
-        if not isinstance(ready, task.Ready):
-            raise TypeError(f"a child began with {type(ready).__name__}")
-        return _Child(connection, ready.pid)
 
-    def _read(self, connection: Connection) -> asyncio.Future[bytes]:
-        return asyncio.get_running_loop().run_in_executor(self._readers, connection.recv_bytes)
+    async def _end_zygote(self) -> None:
+        zygote, self._zygote = self._zygote, None
+        if zygote is not None:
+            await asyncio.to_thread(zygote.kill)
+
+    def _in_thread(self, work: Callable[[], R]) -> asyncio.Future[R]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 class _Zygote:
@@ -178,6 +206,11 @@ class _Zygote:
         )
         theirs.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def fork(self, task_socket: socket.socket) -> None:
         """Have a child forked that serves `task_socket`."""
         socket.send_fds(self._control, [b"f"], [task_socket.fileno()])
@@ -193,15 +226,38 @@ class _Child:
     """One child and our end of its task socket."""
 
     def __init__(self, connection: Connection, pid: int) -> None:
-        self.connection = connection
+        self._connection = connection
         self._pidfd = os.pidfd_open(pid)
+        self._ended = select.poll()
+        self._ended.register(self._pidfd, select.POLLIN)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return not self._ended.poll(0)
+
+    def exchange(self, message: bytes) -> bytes:
+        """Send a message and receive the next; blocks, and a child that does not read blocks the sending too."""
+        self._connection.send_bytes(message)
+        return self.receive()
+
+    def receive(self) -> bytes:
+        """The next message; blocks. Raises EOFError at the end, and OSError for more than LARGEST_ANSWER bytes."""
+        return self._connection.recv_bytes(LARGEST_ANSWER)
 
     def kill(self) -> None:
-        """End it; a thread that still reads from it sees the end of the stream."""
+        """End it; a thread that waits for it is told."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         os.close(self._pidfd)
-        # The reading thread closes over the descriptor: shutting the socket down ends its read before the close.
-        with suppress(OSError):
-            socket.socket(fileno=os.dup(self.connection.fileno())).shutdown(socket.SHUT_RDWR)
-        self.connection.close()
+        _hang_up(self._connection)
+
+
+def _hang_up(connection: Connection) -> None:
+    """End the stream, and with it the read of a thread.
+
+    The descriptor closes when that thread, too, has let go of the connection: closed under it, its number could already
+    be another child's, whose bytes it would read.
+    """
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as stream:
+        stream.shutdown(socket.SHUT_RDWR)

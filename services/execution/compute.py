@@ -84,7 +84,7 @@ def _run(
     return task.Outcome(
         result=dict(result.result),
         qubits_used=result.qubits_used,
-        fidelity=result.fidelity,
+        fidelity=min(1.0, result.fidelity),  # a sum of shares may pass 1 by a rounding
         fidelity_method=result.fidelity_method,
         engine=result.engine,
         engine_version=result.engine_version,

@@ -10,8 +10,8 @@ GIB = 1024**3
 class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The service that accepts jobs."""
 
-    parser_count: int = 1
-    """Children that parse and measure programs."""
+    parser_count: int = 2
+    """Children that parse and measure programs; a team has one of them at a time."""
     parser_memory_bytes: int = 4 * GIB
     """Address space of each, of which a warm child already maps about 2 GiB."""
     sweep_seconds: float = 5.0

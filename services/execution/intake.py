@@ -12,11 +12,12 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from weakref import WeakValueDictionary
 
 import rfc8785
 import uuid_utils.compat
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
@@ -35,8 +36,8 @@ from services.execution.peers import Peers
 from services.execution.programs.features import Features
 from services.execution.store import Store
 
-DESCRIBE_SECONDS = 3.0
-"""How long a program may take to be parsed and measured."""
+DESCRIBE_SECONDS = 6.0
+"""How long a program may take to be parsed and measured; 128 KiB of OpenQASM 3 take about 5."""
 KNOWN_PROGRAMS = 4096
 """Programs whose features are remembered: the same circuit is often sent again."""
 
@@ -59,20 +60,23 @@ class Intake:
         self._peers = peers
         self._clock = clock
         self._features: OrderedDict[tuple[str, bytes], routing_pb2.Features] = OrderedDict()
-        self._in_flight: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._commits: Batcher[NewJob, bool] = Batcher(self._commit)
 
     async def submit(self, request: pb.SubmitJobRequest) -> tuple[Job, bool]:
         """The accepted job, and whether an earlier request with the same id made it; raises MeshError."""
         key = (request.requester.team_id, request.request_id)
         while (earlier := self._in_flight.get(key)) is not None:
-            await earlier
-        done = self._in_flight[key] = asyncio.get_running_loop().create_future()
+            await earlier.wait()
+            if (job := await self._replay(request)) is not None:
+                return job, True
+        done = self._in_flight[key] = asyncio.Event()
         try:
             return await self._submit(request)
         finally:
             del self._in_flight[key]
-            done.set_result(None)
+            done.set()
 
     async def close(self) -> None:
         """Commit what waits."""
@@ -97,8 +101,8 @@ class Intake:
 
     async def _prepare(self, request: pb.SubmitJobRequest) -> NewJob:
         algorithm = find(self._catalogue, request.algorithm_id)
-        parameters = _canonical(json_format.MessageToDict(request.parameters))
-        features = await self._measure(algorithm, parameters)
+        parameters = _canonical(request.parameters)
+        features = await self._measure(request.requester.team_id, algorithm, parameters)
         job_id = JobId(uuid_utils.compat.uuid7())
         decision = await self._route(request, job_id, features)
         hold = await self._hold(request, job_id, algorithm.facts.price_micros + decision.backend.price.micros)
@@ -119,24 +123,27 @@ class Intake:
             create_time=self._clock(),
         )
 
-    async def _measure(self, algorithm: Algorithm, parameters: bytes) -> routing_pb2.Features:
+    async def _measure(self, team_id: str, algorithm: Algorithm, parameters: bytes) -> routing_pb2.Features:
         key = (algorithm.id, hashlib.sha256(parameters).digest())
-        known = self._features.get(key)
-        if known is not None:
-            self._features.move_to_end(key)
-            return known
-        checked = _checked(algorithm, parameters)
-        try:
-            answer = await self._children.call(task.Describe(algorithm.id, checked), timeout=DESCRIBE_SECONDS)
-        except (ResourceExhausted, EngineFault) as error:
-            message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
-            raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error
-        if not isinstance(answer, task.Description):
-            raise TypeError(f"{type(answer).__name__} is no description")
-        features = self._features[key] = features_message(answer.features)
+        if key not in self._features:
+            describe = task.Describe(algorithm.id, _checked(algorithm, parameters))
+            # One of a team at a time: its slow programs keep its own waiting, and nobody else's.
+            async with self._turns.setdefault(team_id, asyncio.Lock()):
+                if key not in self._features:
+                    self._features[key] = await self._describe(describe)
+        self._features.move_to_end(key)
+        features = self._features[key]
         if len(self._features) > KNOWN_PROGRAMS:
             self._features.popitem(last=False)
         return features
+
+    async def _describe(self, request: task.Describe) -> routing_pb2.Features:
+        try:
+            description = await self._children.call(request, timeout=DESCRIBE_SECONDS)
+        except (ResourceExhausted, EngineFault) as error:
+            message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
+            raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error
+        return features_message(description.features)
 
     async def _route(
         self, request: pb.SubmitJobRequest, job_id: JobId, features: routing_pb2.Features
@@ -199,9 +206,9 @@ def _checked(algorithm: Algorithm, parameters: bytes) -> bytes:
         raise InvalidArgument(str(error), reason=error.reason, field=error.path) from error
 
 
-def _canonical(parameters: dict[str, Any]) -> bytes:
+def _canonical(parameters: Struct) -> bytes:
     try:
-        return rfc8785.dumps(parameters)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        return rfc8785.dumps(json_format.MessageToDict(parameters))
+    except (ValueError, RecursionError) as error:  # a number that JSON does not have, or does not carry exactly
         message = f"parameters: {error}"
         raise InvalidArgument(message, reason="INVALID_PARAMETERS", field="parameters") from error

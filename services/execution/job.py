@@ -98,6 +98,8 @@ class Job:
     start_time: dt.datetime | None
     end_time: dt.datetime | None
     cancel_requested: bool
+    attempt_count: int
+    """Times that a worker took it and did not hand it back."""
     progress: float
     progress_message: str
     record: bytes | None = field(repr=False)
@@ -129,6 +131,7 @@ class Job:
             start_time=None,
             end_time=None,
             cancel_requested=False,
+            attempt_count=0,
             progress=0.0,
             progress_message="",
             record=None,

@@ -13,15 +13,25 @@ from typing import Any
 import rfc8785
 from qm.routing.v1 import routing_pb2
 
+from mesh.errors import ResourceExhausted
 from services.execution import task
 from services.execution.job import Job, public_id
 
 RECORD_TYPE = "qmumma.result/v1"
 MICROS = 1_000_000
+LARGEST_RECORD = 16 * 2**20
+"""Bytes that signing takes."""
+
+
+class RecordError(Exception):
+    """A result that JSON cannot carry exactly (RFC 8785): a bug of its algorithm."""
 
 
 def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> bytes:
-    """The canonical record (RFC 8785) of what `outcome` says of `job`, run at `executed_at` (UTC)."""
+    """The canonical record (RFC 8785) of what `outcome` says of `job`, run at `executed_at` (UTC).
+
+    Raises RecordError, and ResourceExhausted (RESULT_TOO_LARGE) for one of more than LARGEST_RECORD bytes.
+    """
     simulated = job.backend.kind != routing_pb2.BACKEND_KIND_LIVE
     record: dict[str, Any] = {
         "type": RECORD_TYPE,
@@ -50,7 +60,15 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
             "duration_ms": round(outcome.duration_ms, 3),
         },
     }
-    return rfc8785.dumps(record)
+    try:
+        canonical = rfc8785.dumps(record)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        message = f"{job.algorithm_id} gave a result that cannot be sealed. You are not charged; tell us the job's id."
+        raise RecordError(message) from error
+    if len(canonical) > LARGEST_RECORD:
+        message = f"the result of {len(canonical)} bytes is more than the {LARGEST_RECORD} of a record; use fewer shots"
+        raise ResourceExhausted(message, reason="RESULT_TOO_LARGE")
+    return canonical
 
 
 def rfc3339(moment: dt.datetime) -> str:

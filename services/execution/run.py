@@ -11,33 +11,28 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from qm.billing.v1 import billing_pb2
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
 
-from mesh.errors import DeadlineExceeded, InvalidArgument, MeshError, ResourceExhausted, Unavailable
+from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, MeshError, ResourceExhausted, Unavailable
 from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault
 from services.execution.intake import features_message
 from services.execution.job import Job, JobId, State
+from services.execution.lease import JobCancelled, Lease, LeaseLost
 from services.execution.peers import Peers
-from services.execution.record import RECORD_TYPE, build_record
+from services.execution.record import RECORD_TYPE, RecordError, build_record
 from services.execution.store import Store
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-LEASE = dt.timedelta(seconds=9)
-"""A worker that has not renewed for this long has lost its jobs; shorter than the queue's ack_wait."""
-BEAT_SECONDS = 0.5
 PATIENCE_SECONDS = 60.0
 """How long a worker waits for a service that is down before it gives the job back to the queue."""
+MAX_ATTEMPTS = 5
+"""A job that broke so many attempts is given up. One that only had to wait for a service was not attempted."""
 
 R = TypeVar("R")
 
@@ -47,14 +42,7 @@ class Verdict(Enum):
 
     DONE = auto()
     LATER = auto()
-
-
-class _Cancelled(Exception):
-    """The job's team does not want it any more."""
-
-
-class _LeaseLost(Exception):
-    """Another worker has the job now."""
+    BURY = auto()
 
 
 class Runner:
@@ -77,52 +65,74 @@ class Runner:
         self._worker = worker
         self._run_seconds = run_seconds
         self._clock = clock
-        self._computing: dict[JobId, asyncio.Task[task.Answer]] = {}
-        self._cancelled: set[JobId] = set()
+        self._leases: dict[JobId, Lease] = {}
 
     async def run_job(self, job_id: JobId) -> Verdict:
-        """Bring a job to its end; LATER where another worker has it, or a service stays down."""
-        job = await self._store.claim(job_id, self._worker, lease=LEASE, now=self._clock())
-        if job is None:
-            current = await self._store.get(job_id)
-            return Verdict.DONE if current is None or current.state.ended else Verdict.LATER
+        """Bring a job to its end. LATER where another worker has it, or this attempt failed; BURY after the last."""
+        if job_id in self._leases:  # delivered again, because this process was slow to say that it works on it
+            return Verdict.LATER
+        lease = self._leases[job_id] = Lease(self._store, job_id, self._worker, self._clock)
         try:
-            async with self._keeping(job) as progress:
-                await self._story(job, progress)
-        except _LeaseLost:
-            log.warning("lease_lost", job_id=str(job_id))
-            return Verdict.LATER
-        except (Unavailable, DeadlineExceeded) as error:
-            log.warning("job_postponed", job_id=str(job_id), reason=error.reason)
-            return Verdict.LATER
-        return Verdict.DONE
+            job = await lease.claim()
+            if job is None:
+                current = await self._store.get(job_id)
+                return Verdict.DONE if current is None or current.state.ended else Verdict.LATER
+            return await self._attempt(job, lease)
+        finally:
+            del self._leases[job_id]
 
     def cancel(self, job_id: JobId) -> None:
         """Let go of a job if it is being computed here; one that has its result completes."""
-        computing = self._computing.get(job_id)
-        if computing is not None:
-            self._cancelled.add(job_id)
-            computing.cancel()
+        if (lease := self._leases.get(job_id)) is not None:
+            lease.cancel()
 
-    async def fail(self, job_id: JobId, error_type: str, message: str) -> None:
-        """Give a job up that no worker holds: its money back, then failed."""
-        job = await self._store.claim(job_id, self._worker, lease=LEASE, now=self._clock())
-        if job is not None:
-            await self._end(job, State.FAILED, (error_type, message))
+    async def _attempt(self, job: Job, lease: Lease) -> Verdict:
+        try:
+            async with lease.kept():
+                if job.attempt_count > MAX_ATTEMPTS and await self._given_up(job):
+                    return Verdict.BURY
+                await self._story(job, lease)
+        except LeaseLost:
+            log.warning("lease_lost", job_id=str(job.job_id))
+            return Verdict.LATER
+        except (Unavailable, DeadlineExceeded) as error:
+            log.warning("job_postponed", job_id=str(job.job_id), reason=error.reason)
+            await lease.give_back()
+            return Verdict.LATER
+        except asyncio.CancelledError:  # this process ends: another takes over
+            await lease.give_back()
+            raise
+        except Exception:  # noqa: BLE001 - a bug, here or in a peer; the attempt is counted
+            log.exception("job_crashed", job_id=str(job.job_id))
+            return Verdict.LATER
+        return Verdict.DONE
 
-    async def _story(self, job: Job, progress: _Progress) -> None:
+    async def _given_up(self, job: Job) -> bool:
+        """Whether the job is failed now; one that was charged before its seal was made can only go on."""
+        message = f"the job could not be run in {MAX_ATTEMPTS} attempts. You are not charged; tell us its id."
+        log.error("job_given_up", job_id=str(job.job_id))
+        try:
+            await self._end(job, State.FAILED, ("server_error", message))
+        except Conflict:
+            return False
+        return True
+
+    async def _story(self, job: Job, lease: Lease) -> None:
         record = job.record
         if record is None:
             try:
-                record = build_record(job, await self._execute_twice(job, progress), self._clock())
-            except _Cancelled:
+                record = build_record(job, await self._run_twice(job, lease), self._clock())
+            except JobCancelled:
                 return await self._end(job, State.CANCELLED, None)
             except EngineFault as fault:
                 return await self._move_or_fail(job, fault)
             except (InvalidArgument, ResourceExhausted) as error:
                 return await self._end(job, State.FAILED, ("bad_request", error.message))
+            except RecordError as error:
+                log.exception("result_unusable", job_id=str(job.job_id))
+                return await self._end(job, State.FAILED, ("server_error", str(error)))
             if not await patiently(lambda: self._store.keep_record(job.job_id, self._worker, record)):
-                raise _LeaseLost
+                raise LeaseLost
         request = signing_pb2.SignRecordRequest(subject=f"job/{job.job_id}", record_type=RECORD_TYPE, record=record)
         signed, _ = await asyncio.gather(
             patiently(lambda: self._peers.signing.SignRecord(request)),
@@ -131,51 +141,33 @@ class Runner:
         await self._close(job, State.COMPLETED, seal=signed.seal)
         return None
 
-    async def _execute_twice(self, job: Job, progress: _Progress) -> task.Outcome:
+    async def _run_twice(self, job: Job, lease: Lease) -> task.Outcome:
         """Run it; after a crash once more, since a child may have been killed for a neighbour's hunger."""
-        try:
-            return await self._execute(job, progress)
-        except EngineFault:
-            return await self._execute(job, progress)
-
-    async def _execute(self, job: Job, progress: _Progress) -> task.Outcome:
-        if job.cancel_requested:
-            raise _Cancelled
         request = task.Run(job.algorithm_id, job.parameters, job.shot_count, job.seed, job.backend.method)
-        computing = asyncio.create_task(
-            self._children.call(request, timeout=self._run_seconds, on_progress=progress.note)
-        )
-        self._computing[job.job_id] = progress.computing = computing
+
+        async def run() -> task.Outcome:
+            return await self._children.call(request, timeout=self._run_seconds, on_progress=lease.note)
+
         try:
-            outcome = await computing
-        except asyncio.CancelledError:
-            if job.job_id in self._cancelled:
-                raise _Cancelled from None
-            if progress.lost:
-                raise _LeaseLost from None
-            computing.cancel()
-            raise
-        finally:
-            del self._computing[job.job_id]
-            self._cancelled.discard(job.job_id)
-        if not isinstance(outcome, task.Outcome):
-            raise TypeError(f"{type(outcome).__name__} is no outcome")
-        return outcome
+            return await lease.compute(run())
+        except EngineFault:
+            return await lease.compute(run())
 
     async def _move_or_fail(self, job: Job, fault: MeshError) -> None:
         """After a fault of its backend: once to another that can run it, where the caller named none; else failed."""
         log.warning("backend_fault", job_id=str(job.job_id), backend=job.backend.backend_id, reason=fault.reason)
         if job.may_reroute and (backend := await self._another(job)) is not None:
-            await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock()))
+            if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
+                raise LeaseLost
             return
         message = f"{job.backend.backend_id} failed: {fault.message}. You are not charged; send the job again."
         await self._end(job, State.FAILED, ("server_error", message))
 
     async def _another(self, job: Job) -> routing_pb2.Backend | None:
-        description = await self._children.call(
-            task.Describe(job.algorithm_id, job.parameters), timeout=self._run_seconds
-        )
-        if not isinstance(description, task.Description):
+        describe = task.Describe(job.algorithm_id, job.parameters)
+        try:
+            description = await self._children.call(describe, timeout=self._run_seconds)
+        except (EngineFault, InvalidArgument, ResourceExhausted):
             return None
         request = routing_pb2.ChooseBackendRequest(
             job_id=str(job.job_id),
@@ -185,11 +177,18 @@ class Runner:
             shot_count=job.shot_count,
             excluded_backend_ids=[job.backend.backend_id],
         )
-        try:
-            response = await patiently(lambda: self._peers.routing.ChooseBackend(request))
-        except InvalidArgument:
-            return None
-        return response.decision.backend
+
+        async def choose() -> routing_pb2.Backend | None:
+            try:
+                return (await self._peers.routing.ChooseBackend(request)).decision.backend
+            except InvalidArgument:
+                return None
+            except Unavailable as error:
+                if error.reason == "HARDWARE_UNAVAILABLE":
+                    return None
+                raise
+
+        return await patiently(choose)
 
     async def _end(self, job: Job, state: State, error: tuple[str, str] | None) -> None:
         """End a job that costs nothing: its money goes back before its end is visible."""
@@ -209,68 +208,8 @@ class Runner:
             lambda: self._store.end(job.job_id, self._worker, state, now=self._clock(), seal=seal, error=error)
         )
         if ended is None:
-            raise _LeaseLost
+            raise LeaseLost
         log.info("job_ended", job_id=str(job.job_id), state=state.word, backend=job.backend.backend_id)
-
-    @asynccontextmanager
-    async def _keeping(self, job: Job) -> AsyncIterator[_Progress]:
-        """Renew the lease and report progress while the block runs."""
-        progress = _Progress()
-
-        async def beat() -> None:
-            last_renewal = self._clock()
-            while True:
-                await asyncio.sleep(BEAT_SECONDS)
-                now = self._clock()
-                if (note := progress.take()) is not None:
-                    await self._store.report(job.job_id, self._worker, *note, now)
-                if now - last_renewal < LEASE / 3:
-                    continue
-                cancel = await self._store.renew(job.job_id, self._worker, lease=LEASE, now=now)
-                if cancel is None:
-                    progress.lose()
-                    return
-                if cancel:
-                    self.cancel(job.job_id)
-                last_renewal = now
-
-        async def keep_beating() -> None:
-            while not progress.lost:
-                try:
-                    return await beat()
-                except (Unavailable, DeadlineExceeded):
-                    continue  # the database is away: the lease may run out, the fenced writes then find out
-            return None
-
-        beating = asyncio.create_task(keep_beating())
-        try:
-            yield progress
-        finally:
-            beating.cancel()
-
-
-class _Progress:
-    """What a run last said of itself, and whether its lease is lost."""
-
-    def __init__(self) -> None:
-        self._note: tuple[float, str] | None = None
-        self.lost = False
-        self.computing: asyncio.Task[task.Answer] | None = None
-
-    def note(self, fraction: float, message: str) -> None:
-        """Remember the newest word."""
-        self._note = (fraction, message)
-
-    def take(self) -> tuple[float, str] | None:
-        """The newest word that was not taken yet."""
-        note, self._note = self._note, None
-        return note
-
-    def lose(self) -> None:
-        """Stop computing: another worker does."""
-        self.lost = True
-        if self.computing is not None:
-            self.computing.cancel()
 
 
 async def patiently(call: Callable[[], Awaitable[R]]) -> R:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from qm.execution.v1 import execution_pb2 as pb
 
 from mesh.call import Call
+from mesh.errors import InvalidArgument
 from services.execution.cancel import Cancellations
 from services.execution.intake import Intake
 from services.execution.job import JobId, State, job_not_found
@@ -49,7 +50,7 @@ class ExecutionService:
 
     async def ListJobs(self, request: pb.ListJobsRequest, _call: Call) -> pb.ListJobsResponse:
         """Return a page of the team's jobs, newest first."""
-        state = State(request.state) if request.state else None
+        state = _state(request.state)
         team_id, size = request.requester.team_id, request.page_size
         if request.before_job_id:
             than = _job_id(request.before_job_id)
@@ -84,4 +85,14 @@ class ExecutionService:
 
 
 def _job_id(text: str) -> JobId:
-    return JobId(uuid.UUID(text))
+    try:
+        return JobId(uuid.UUID(text))
+    except ValueError:
+        raise InvalidArgument(f"{text[:64]!r} is no job id", reason="INVALID_FIELD", field="job_id") from None
+
+
+def _state(number: int) -> State | None:
+    try:
+        return State(number) if number else None
+    except ValueError:
+        raise InvalidArgument(f"there is no state {number}", reason="INVALID_FIELD", field="state") from None

@@ -56,7 +56,7 @@ ORDER BY job_id LIMIT $4
 
 _CLAIM = """
 UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3 + $4::interval,
-                update_time = $3, start_time = coalesce(start_time, $3)
+                update_time = $3, start_time = coalesce(start_time, $3), attempt_count = attempt_count + 1
 WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time < $3))
 RETURNING *
 """
@@ -156,6 +156,14 @@ class Store:
             job_id, worker, now, lease,
         )  # fmt: skip
         return cancel_requested
+
+    async def give_back(self, job_id: JobId, worker: str, now: dt.datetime) -> None:
+        """End a lease before its time; the claim that began it does not count as an attempt."""
+        await self._database.execute(
+            "UPDATE jobs SET lease_end_time = $3, update_time = $3, attempt_count = attempt_count - 1"
+            " WHERE job_id = $1 AND worker = $2 AND state = 2",
+            job_id, worker, now,
+        )  # fmt: skip
 
     async def report(self, job_id: JobId, worker: str, progress: float, message: str, now: dt.datetime) -> None:
         """Note how far a running job is, and tell its watchers."""
@@ -331,6 +339,7 @@ def _job(row: asyncpg.Record) -> Job:
         start_time=row["start_time"],
         end_time=row["end_time"],
         cancel_requested=row["cancel_requested"],
+        attempt_count=row["attempt_count"],
         progress=row["progress"],
         progress_message=row["progress_message"],
         record=row["record"],

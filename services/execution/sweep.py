@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from qm.billing.v1 import billing_pb2
 
-from mesh.errors import MeshError
+from mesh.errors import Conflict, MeshError
 from mesh.telemetry import log
 from services.execution.job import JobId, State
 from services.execution.store import Store
@@ -64,14 +64,18 @@ class Sweeper:
         response = await self._billing.ListOpenHolds(billing_pb2.ListOpenHoldsRequest(min_age=min_age, page_size=PAGE))
         ids = [JobId(uuid.UUID(hold.job_id)) for hold in response.holds]
         states = await self._store.states(ids)
-        closed = 0
-        for job_id in ids:
-            state = states.get(job_id)
+        return sum([await self._close(job_id, states.get(job_id)) for job_id in ids])
+
+    async def _close(self, job_id: JobId, state: State | None) -> bool:
+        """Bring the hold of a job to where its job is; False where that is right, or billing refuses."""
+        try:
             if state is State.COMPLETED:
                 await self._billing.SettleHold(billing_pb2.SettleHoldRequest(job_id=str(job_id)))
             elif state is None or state.ended:
                 await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job_id)))
             else:
-                continue
-            closed += 1
-        return closed
+                return False
+        except Conflict as error:  # closed meanwhile, the other way
+            log.warning("hold_not_closed", job_id=str(job_id), reason=error.reason)
+            return False
+        return True

@@ -5,11 +5,16 @@ A child reads programs from strangers, so its parent takes nothing from it but t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from services.execution.programs.features import Features
+
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Word = Annotated[str, Meta(max_length=64)]
+Line = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -40,8 +45,8 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far a run is, 0 to 1."""
 
-    fraction: float
-    message: str
+    fraction: Fraction
+    message: Line
 
 
 class Description(msgspec.Struct, frozen=True, tag="description"):
@@ -55,32 +60,33 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
 
     result: dict[str, Any]
     """What the algorithm's result schema says."""
-    qubits_used: int
-    fidelity: float
-    fidelity_method: str
-    engine: str
-    engine_version: str
-    duration_ms: float
+    qubits_used: Annotated[int, Meta(ge=0)]
+    fidelity: Fraction
+    fidelity_method: Word
+    engine: Word
+    engine_version: Word
+    duration_ms: Annotated[float, Meta(ge=0)]
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """The program itself is at fault: trying again cannot help."""
 
-    reason: str
-    message: str
-    field: str = ""
+    reason: Word
+    message: Line
+    field: Line = ""
 
 
 Request = Describe | Run
 Answer = Description | Outcome | Failure
-Message = Ready | Progress | Description | Outcome | Failure
+Message = Progress | Description | Outcome | Failure
 
 _ENCODER = msgspec.msgpack.Encoder()
 _REQUESTS = msgspec.msgpack.Decoder(Request)
 _MESSAGES = msgspec.msgpack.Decoder(Message)
+_READY = msgspec.msgpack.Decoder(Ready)
 
 
-def encode(message: Request | Message) -> bytes:
+def encode(message: Request | Message | Ready) -> bytes:
     """The bytes of a message, either way."""
     return _ENCODER.encode(message)
 
@@ -91,7 +97,13 @@ def decode_request(payload: bytes) -> Request:
     return request
 
 
+def decode_ready(payload: bytes) -> Ready:
+    """The first message of a child; raises msgspec.DecodeError for anything else."""
+    ready: Ready = _READY.decode(payload)
+    return ready
+
+
 def decode(payload: bytes) -> Message:
-    """A message of a child; raises msgspec.ValidationError for anything else."""
+    """A later message of a child; raises msgspec.DecodeError for anything else."""
     message: Message = _MESSAGES.decode(payload)
     return message

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import uuid
 
 from google.protobuf.message import DecodeError
@@ -30,8 +31,6 @@ from services.execution.store import Store
 
 RETRY_SECONDS = 3.0
 """Before a job that could not go on comes again."""
-MAX_DELIVERIES = 50
-"""After so many tries of a job it is failed: something about it stops workers."""
 
 
 class Worker:
@@ -52,8 +51,7 @@ class Worker:
             f"{self._config.pool}-{priority.word}",
             subject=work_subject(self._config.pool, priority.word),
             ack_wait=self._config.ack_wait_seconds,
-            max_deliveries=MAX_DELIVERIES,
-            on_dead=self._dead,
+            max_deliveries=sys.maxsize,  # the attempts that count are counted with the job
         )
         # One more than the engines: the next job is claimed while the last one is signed and settled.
         slots = asyncio.Semaphore(self._config.engine_count + 1)
@@ -62,7 +60,7 @@ class Worker:
                 await slots.acquire()
                 task = asyncio.create_task(self._work(await anext(consumer)))
                 self._tasks.add(task)
-                task.add_done_callback(self._done)
+                task.add_done_callback(self._tasks.discard)
                 task.add_done_callback(lambda _: slots.release())
 
     async def hear_cancel(self, subject: str, _payload: bytes) -> None:
@@ -72,35 +70,39 @@ class Worker:
     async def finish(self) -> None:
         """Wait for the jobs in hand, as long as the drain allows; others take over what is left."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._config.drain_seconds)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("job_crashed", exc_info=error)
+            _, left = await asyncio.wait(self._tasks, timeout=self._config.drain_seconds)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     async def _work(self, delivery: Delivery) -> None:
+        handled = False
+        try:
+            handled = await self._handled(delivery)
+        except asyncio.CancelledError:
+            await delivery.nak()  # another worker takes over at once
+            raise
+        except MeshError as error:
+            log.warning("delivery_postponed", reason=error.reason)
+        except Exception:  # noqa: BLE001 - whatever it was, the message has to come again
+            log.exception("delivery_crashed")
+        if not handled:
+            await delivery.nak(RETRY_SECONDS)
+
+    async def _handled(self, delivery: Delivery) -> bool:
+        """Run the job of a message; False where the message has to come again."""
         job_id = _job_id(delivery.payload)
         if job_id is None:
             await delivery.bury("not a JobWork message")
-            return
-        try:
-            verdict = await self._runner.run_job(job_id)
-        except MeshError as error:
-            log.warning("job_postponed", job_id=str(job_id), reason=error.reason)
-            verdict = Verdict.LATER
-        except Exception:
-            await delivery.nak(RETRY_SECONDS)
-            raise
-        if verdict is Verdict.DONE:
-            await delivery.ack()
-        else:
-            await delivery.nak(RETRY_SECONDS)
-
-    async def _dead(self, delivery: Delivery, reason: str) -> None:
-        job_id = _job_id(delivery.payload)
-        if job_id is not None:
-            await self._runner.fail(job_id, "server_error", f"the job could not be run: {reason}")
+            return True
+        match await self._runner.run_job(job_id):
+            case Verdict.DONE:
+                await delivery.ack()
+            case Verdict.BURY:
+                await delivery.bury("every attempt at the job failed")
+            case Verdict.LATER:
+                return False
+        return True
 
 
 def _job_id(payload: bytes) -> JobId | None:

@@ -1,0 +1,117 @@
+"""One worker's hold on one job: taken, renewed while the job is worked on, and given back or lost."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from mesh.errors import DeadlineExceeded, Unavailable
+from services.execution.job import Job, JobId
+from services.execution.store import Store
+
+LEASE = dt.timedelta(seconds=9)
+"""A worker that has not renewed for this long has lost its job; shorter than the queue's ack_wait."""
+BEAT_SECONDS = 0.5
+
+R = TypeVar("R")
+
+
+class JobCancelled(Exception):
+    """The job's team does not want it any more."""
+
+
+class LeaseLost(Exception):
+    """Another worker has the job now."""
+
+
+class Lease:
+    """One worker's hold on one job."""
+
+    def __init__(self, store: Store, job_id: JobId, worker: str, clock: Callable[[], dt.datetime]) -> None:
+        """Hold nothing yet; `worker` names the holder."""
+        self._store = store
+        self._job_id = job_id
+        self._worker = worker
+        self._clock = clock
+        self._computing: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._lost = False
+        self._note: tuple[float, str] | None = None
+
+    async def claim(self) -> Job | None:
+        """Take the job; None where it has ended or another worker's lease still runs."""
+        job = await self._store.claim(self._job_id, self._worker, lease=LEASE, now=self._clock())
+        self._cancelled |= job is not None and job.cancel_requested
+        return job
+
+    async def give_back(self) -> None:
+        """Let another worker take the job at once; this attempt at it was none."""
+        with suppress(Unavailable, DeadlineExceeded):  # then the lease runs out
+            await self._store.give_back(self._job_id, self._worker, self._clock())
+
+    async def compute(self, work: Coroutine[Any, Any, R]) -> R:
+        """The result of `work`, unless the job is cancelled (JobCancelled) or lost (LeaseLost) before that."""
+        computing: asyncio.Task[R] = asyncio.create_task(work)
+        self._computing = computing
+        if self._cancelled or self._lost:
+            computing.cancel()
+        try:
+            return await computing
+        except asyncio.CancelledError:
+            if self._lost:
+                raise LeaseLost from None
+            if self._cancelled:
+                raise JobCancelled from None
+            raise
+        finally:
+            self._computing = None
+
+    def cancel(self) -> None:
+        """Stop computing, or do not begin: the team does not want the job any more."""
+        self._cancelled = True
+        self._stop()
+
+    def note(self, fraction: float, message: str) -> None:
+        """Remember how far the job is, for the next beat."""
+        self._note = (fraction, message)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew, and report progress, while the block runs."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        renewed = self._clock()
+        while not self._lost:
+            await asyncio.sleep(BEAT_SECONDS)
+            # Where the database is away the lease may run out: the fenced writes then find out.
+            with suppress(Unavailable, DeadlineExceeded):
+                await self._report()
+                if self._clock() - renewed >= LEASE / 3:
+                    renewed = await self._renew()
+
+    async def _report(self) -> None:
+        note, self._note = self._note, None
+        if note is not None:
+            await self._store.report(self._job_id, self._worker, *note, self._clock())
+
+    async def _renew(self) -> dt.datetime:
+        now = self._clock()
+        cancel_requested = await self._store.renew(self._job_id, self._worker, lease=LEASE, now=now)
+        if cancel_requested is None:
+            self._lost = True
+            self._stop()
+        elif cancel_requested:
+            self.cancel()
+        return now
+
+    def _stop(self) -> None:
+        if self._computing is not None:
+            self._computing.cancel()
