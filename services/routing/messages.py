@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.routing.v1 import routing_pb2 as pb
 from qm.type.v1 import requester_pb2
 from qm.type.v1.money_pb2 import Money
 
 from services.routing.catalogue import Backend, Kind
-from services.routing.decision import Decision
-from services.routing.policy import Alternative, Fit
+from services.routing.policy import Alternative, Choice, Fit
 from services.routing.program import Environment, Estimate, Features, Wish
 
 _KINDS = {
@@ -65,19 +63,14 @@ def backend_message(backend: Backend) -> pb.Backend:
     )
 
 
-def decision_message(decision: Decision) -> pb.Decision:
-    """A decision on the wire."""
-    create_time = Timestamp()
-    create_time.FromDatetime(decision.create_time)
-    choice = decision.choice
+def choice_message(choice: Choice) -> pb.Decision:
+    """A choice on the wire, which becomes a decision with an id and a time."""
     return pb.Decision(
-        decision_id=decision.decision_id,
         backend=backend_message(choice.backend),
         reason=choice.reason,
         estimate=_estimate_message(choice.estimate),
         alternatives=map(_alternative_message, choice.alternatives),
         policy_version=choice.policy_version,
-        create_time=create_time,
     )
 
 

@@ -7,6 +7,7 @@ is what a database outage leaves no room for. Nothing else depends on it; the ch
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from mesh.errors import MeshError
 from mesh.telemetry import log
@@ -14,6 +15,7 @@ from services.routing.decision import Decision
 from services.routing.store import DecisionStore
 
 _GROUP_SIZE = 256
+_GATHER_SECONDS = 0.1
 _MOST_WAITING = 10_000
 
 
@@ -25,6 +27,7 @@ class Recorder:
         self._store = store
         self._waiting: list[Decision] = []
         self._worker: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def keep(self, decision: Decision) -> None:
         """Take a decision; returns at once."""
@@ -37,16 +40,25 @@ class Recorder:
 
     async def close(self) -> None:
         """Wait until what was taken is kept."""
+        self._closing.set()
         if self._worker is not None:
             await self._worker
 
     async def _run(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 group, self._waiting = self._waiting[:_GROUP_SIZE], self._waiting[_GROUP_SIZE:]
                 await self._write(group)
         finally:
             self._worker = None
+
+    async def _gather(self) -> None:
+        """Nobody waits for a decision to be kept: a group may grow for a while."""
+        if not self._closing.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS):
+                    await self._closing.wait()
 
     async def _write(self, group: list[Decision]) -> None:
         try:

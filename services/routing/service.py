@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from uuid import UUID
+from functools import lru_cache
 
 from qm.routing.v1 import routing_pb2 as pb
 from uuid_utils import uuid7
@@ -12,9 +12,13 @@ from uuid_utils import uuid7
 from mesh.call import Call
 from services.routing.catalogue import Catalogue
 from services.routing.decision import Decision, DecisionId, JobId, TeamId
-from services.routing.messages import backend_message, decision_message, wish_of
-from services.routing.policy import choose
+from services.routing.messages import backend_message, choice_message, wish_of
+from services.routing.policy import Choice, choose
+from services.routing.program import Wish
 from services.routing.recorder import Recorder
+
+KNOWN_WISHES = 4096
+"""Programs whose choice is remembered."""
 
 
 class RoutingService:
@@ -25,6 +29,8 @@ class RoutingService:
         self._catalogue = catalogue
         self._recorder = recorder
         self._clock = clock
+        # The choice is pure, and the same program is often sent again.
+        self._chosen = lru_cache(KNOWN_WISHES)(self._choose)
 
     async def ListBackends(self, _request: pb.ListBackendsRequest, _call: Call) -> pb.ListBackendsResponse:
         """List the backends in the order of the catalogue."""
@@ -33,13 +39,22 @@ class RoutingService:
     async def ChooseBackend(self, request: pb.ChooseBackendRequest, _call: Call) -> pb.ChooseBackendResponse:
         """Pick a backend and say why. Raises what `policy.choose` raises."""
         wish = wish_of(request)
+        choice, message = self._chosen(wish)
         decision = Decision(
             decision_id=DecisionId(str(uuid7())),
-            job_id=JobId(str(UUID(request.job_id))),
-            team_id=TeamId(str(UUID(request.requester.team_id))),
+            job_id=JobId(request.job_id),
+            team_id=TeamId(request.requester.team_id),
             wish=wish,
-            choice=choose(self._catalogue, wish),
+            choice=choice,
             create_time=self._clock(),
         )
         self._recorder.keep(decision)
-        return pb.ChooseBackendResponse(decision=decision_message(decision))
+        response = pb.ChooseBackendResponse(decision=pb.Decision.FromString(message))
+        response.decision.decision_id = decision.decision_id
+        response.decision.create_time.FromDatetime(decision.create_time)
+        return response
+
+    def _choose(self, wish: Wish) -> tuple[Choice, bytes]:
+        """The choice, and its message without what is new each time."""
+        choice = choose(self._catalogue, wish)
+        return choice, choice_message(choice).SerializeToString()
