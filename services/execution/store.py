@@ -22,7 +22,7 @@ from mesh.events import Message
 from mesh.streams import event_subject, work_subject
 from services.execution.job import Job, JobId, NewJob, Priority, State
 
-# One statement, and so one commit: jobs, and the messages of those that are new.
+# One statement, and so one commit: jobs, and the work of those that are new.
 _INSERT = """
 WITH new AS (
 INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
@@ -36,7 +36,7 @@ ON CONFLICT (team_id, request_id) DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($21::uuid[], $22::uuid[], $23::text[], $24::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $21::uuid[], $22::text[], $23::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new
@@ -93,22 +93,19 @@ class Store:
     async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
         """Accept jobs with their work in one commit; returns those inserted.
 
-        The others met an earlier job of their team with the same request_id.
+        The others met an earlier job of their team with the same request_id. No event tells of a job's first state:
+        whoever could wait for it has the answer of its submission.
         """
-        messages = {job.job_id: [_work(job.job_id, job.decision.backend.pool, job.priority)] for job in jobs}
-        for job in jobs:
-            messages[job.job_id].append(_event(job.job_id, job.requester.team_id, State.QUEUED, 1, job.create_time))
-        pairs = [(job_id, message) for job_id, own in messages.items() for message in own]
+        work = {job.job_id: _work(job.job_id, job.decision.backend.pool, job.priority) for job in jobs}
         rows = await self._database.fetch(
             _INSERT,
             *_columns(jobs),
-            [job_id for job_id, _ in pairs],
-            [message.id for _, message in pairs],
-            [message.subject for _, message in pairs],
-            [message.payload for _, message in pairs],
+            [message.id for message in work.values()],
+            [message.subject for message in work.values()],
+            [message.payload for message in work.values()],
         )
         inserted = {JobId(row["job_id"]) for row in rows}
-        self._outbox.publish([message for job_id, message in pairs if job_id in inserted])
+        self._outbox.publish([message for job_id, message in work.items() if job_id in inserted])
         return inserted
 
     async def get(self, job_id: JobId, team_id: str | None = None) -> Job | None:
