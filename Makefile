@@ -7,6 +7,7 @@ UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 STATE ?= .local
 PORT ?= 8080
+BENCHES := $(basename $(notdir $(filter-out bench/__init__.py,$(wildcard bench/*.py))))
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
@@ -51,7 +52,7 @@ generate: setup ## write the Python of the protos anew
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
 
 bench: setup ## measure, side by side with rivals and limits (about 5 minutes)
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 clean: ## stop nothing, remove what is made: state, environment, caches
 	@rm -rf $(STATE) .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -9,10 +9,14 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.local.console import Console
 from deploy.local.lock import holder
 from deploy.local.problem import StartError
+
+if TYPE_CHECKING:
+    from deploy.local.mesh import LocalMesh
 
 _STOP_PATIENCE = 60.0
 _INTERRUPTED = 130  # the shell's status for a program that Ctrl-C ended
@@ -22,7 +26,7 @@ def main() -> int:
     """Do what the command line says; answers the exit status."""
     arguments = _parser().parse_args()
     state: Path = arguments.state.resolve()
-    if arguments.command == "up":
+    if arguments.command in {"up", "demo"}:
         return _up(arguments, state)
     if arguments.command == "down":
         return _down(state)
@@ -33,14 +37,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="The whole mesh on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start everything and stay until Ctrl-C")
-    up.add_argument("--port", type=int, default=8080, help="port of the REST API (default 8080; 0: a free one)")
-    up.add_argument(
-        "--base-port", type=int, default=7100, help="first port of everything else (default 7100; 0: free ones)"
-    )
-    up.add_argument("--workers", type=int, default=1, help="processes that run jobs (default 1)")
+    demo = commands.add_parser("demo", help="start everything, run a molecule through it, check the proof, stop")
+    for command in (up, demo):
+        command.add_argument("--port", type=int, default=8080, help="port of the REST API (8080; 0: a free one)")
+        command.add_argument(
+            "--base-port", type=int, default=7100, help="first port of everything else (7100; 0: free ones)"
+        )
+        command.add_argument("--workers", type=int, default=1, help="processes that run jobs (1)")
     down = commands.add_parser("down", help="stop a supervisor that runs elsewhere")
     status = commands.add_parser("status", help="say whether a supervisor runs; exit status 3 if not")
-    for command in (up, down, status):
+    for command in (up, demo, down, status):
         command.add_argument("--state", type=Path, default=Path(".local"), help="folder of all data (default .local)")
     return parser
 
@@ -92,9 +98,30 @@ async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -
     console.line(f"  Keys      {mesh.layout.credentials}")
     console.line(f"  Logs      {mesh.layout.log('edge').parent}")
     console.line("Ctrl-C stops everything; a second Ctrl-C does not wait.")
-    await stopping.wait()
+    status = await _demonstrate(mesh, console, stopping) if arguments.command == "demo" else 0
+    if arguments.command == "up":
+        await stopping.wait()
     with console.step("stop everything"):
         await mesh.stop()
+    return status
+
+
+async def _demonstrate(mesh: LocalMesh, console: Console, stopping: asyncio.Event) -> int:
+    """Run the demo until it ends or is interrupted; answers the exit status."""
+    from deploy.local.demo import DemoError, run_demo  # noqa: PLC0415 - only `demo` waits for its imports
+
+    running = asyncio.create_task(run_demo(mesh, console))
+    interrupted = asyncio.create_task(stopping.wait())
+    await asyncio.wait({running, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    interrupted.cancel()
+    if not running.done():
+        running.cancel()
+        return _INTERRUPTED
+    try:
+        running.result()
+    except (DemoError, OSError) as error:
+        console.problem(f"The demo stopped: {error}")
+        return 1
     return 0
 
 

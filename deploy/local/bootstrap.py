@@ -53,7 +53,7 @@ async def create_credentials(target: str, operator: Identity, base_url: str) -> 
         accounts = accounts_pb2_grpc.AccountsServiceStub(channel)
         team = (
             await accounts.CreateTeam(
-                pb.CreateTeamRequest(request_id=_TEAM_REQUEST, name="Demo team", plan="commercial")
+                pb.CreateTeamRequest(request_id=_TEAM_REQUEST, name="Demo team", plan="enterprise")
             )
         ).team
         user = (

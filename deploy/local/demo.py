@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.local.console import Console
-from mesh.channel import MeshChannel
-from mesh.identity import Identity
 from qm.accounts.v1 import accounts_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1 import billing_pb2
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qmumma import verify
 from qmumma.report import render_text
+
+from deploy.local.console import Console
+from mesh.channel import MeshChannel
+from mesh.identity import Identity
 
 if TYPE_CHECKING:
     from deploy.local.mesh import LocalMesh
@@ -43,7 +44,7 @@ class Client:
 
     def get(self, path: str) -> bytes:
         """The body of a GET."""
-        return self._send(urllib.request.Request(self._base_url + path, headers=self._headers()))
+        return self._send(urllib.request.Request(self._base_url + path, headers=self._headers()))  # noqa: S310
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The decoded body of a POST."""
