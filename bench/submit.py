@@ -1,6 +1,6 @@
 """CPU per accepted job: POST /v1/jobs/submit through edge, services, NATS and PostgreSQL, beside a limit.
 
-    python bench/submit.py [--jobs 3000] [--clients 64]
+    python -m bench.submit [--jobs 3000] [--clients 64]
 
 The worker is stopped (SIGSTOP), so that only accepting is measured. CPU is user + system time of each process of the
 mesh, children included, from /proc. The limit, in the same run: one process that decodes the same body and inserts
@@ -14,13 +14,10 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from deploy.local.mesh import LocalMesh
 from tests.live import BELL_JOB, Team
@@ -161,7 +158,7 @@ async def main() -> None:
         print(f"  {name:<12}{micros:8.0f} µs")
     print(f"  {'the mesh':<12}{total:8.0f} µs CPU per accepted job; target 900: {total / 900:.2f} of it")
     print(
-        f"  {'bare insert':<12}{bare:8.0f} µs (decode, one row, one transaction): the mesh costs {total / bare:.1f} ×"
+        f"  {'bare insert':<12}{bare:8.0f} µs (decode, one row, one transaction): the mesh costs {total / bare:.1f} times that"
     )
 
 

@@ -15,7 +15,7 @@ from tests.live import Api, Team
 @pytest.fixture(scope="session")
 async def mesh() -> AsyncIterator[LocalMesh]:
     with tempfile.TemporaryDirectory(prefix="qmumma-contract-") as folder:
-        Path(folder).chmod(0o711)  # noqa: ASYNC240 - PostgreSQL runs as a user of its own
+        Path(folder).chmod(0o711)
         async with LocalMesh(Path(folder) / "state", port=0, base_port=0) as mesh:
             yield mesh
 

@@ -177,7 +177,7 @@ async def test_a_revoked_key_ends_within_a_second(mesh: LocalMesh) -> None:
         request = accounts_pb2.RevokeKeyRequest(team_id=team.team_id, key_id=team.key_ids["live"])
         await AccountsServiceStub(channel).RevokeKey(request)
     async with asyncio.timeout(1):
-        while (answer := await api.get("/v1/jobs")).status_code == 200:  # noqa: ASYNC110 - seen from outside alone
+        while (answer := await api.get("/v1/jobs")).status_code == 200:
             await asyncio.sleep(0.02)
     assert error_of(answer)[:2] == (401, "unauthorized")
     await api.close()

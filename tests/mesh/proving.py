@@ -1,5 +1,5 @@
 """A service with an RPC of each kind, and a small mesh to serve it in: what the transport's tests stand on."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 
@@ -144,5 +144,5 @@ class Mesh:
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait for what nothing announces: it is looked for at every turn of the loop."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+        while not condition():
             await asyncio.sleep(0.005)

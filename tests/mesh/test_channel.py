@@ -1,5 +1,5 @@
 """The way to another service: it carries the call's context, finds a server again, and renews its certificates."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

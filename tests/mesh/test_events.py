@@ -113,7 +113,7 @@ async def test_leaving_gives_back_what_was_not_handed_out(execution: Events, poo
     await execution.publish_all([_work(pool, b"a"), _work(pool, b"b"), _work(pool, b"c")])
     async with _reader(execution, pool, batch=3, ack_wait=30) as first:
         await (await anext(first)).ack()
-        while first._arrived.qsize() < 2:  # noqa: ASYNC110 - a queue tells nobody when it is filled
+        while first._arrived.qsize() < 2:
             await asyncio.sleep(0)
     async with _reader(execution, pool, ack_wait=30) as second:
         rest = {(await anext(second)).payload for _ in range(2)}
@@ -259,7 +259,7 @@ async def test_an_event_reader_may_start_from_now(execution: Events, nats_server
     async with Consumer(routing, JOBS_EVENTS, "learning", subject="jobs.event.completed.>", from_now=True) as reader:
         waiting = asyncio.ensure_future(anext(reader))
         operator = await Events.connect(nats_server.url, nats_server.identity("operator"))
-        while not await operator.jetstream.consumers_info(JOBS_EVENTS.name):  # noqa: ASYNC110 - another machine
+        while not await operator.jetstream.consumers_info(JOBS_EVENTS.name):
             await asyncio.sleep(0)
         await execution.publish(Message("new", event_subject("completed", "late"), b"new"))
         assert (await waiting).payload == b"new"

@@ -1,5 +1,5 @@
 """Errors say enough and not too much, and what nobody waits for is cancelled."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ async def main():
         await asyncio.Event().wait()
 asyncio.run(main())
 """
-    supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)  # noqa: ASYNC220
+    supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert supervisor.stdout is not None
     children = [int(pid) for pid in (await asyncio.to_thread(supervisor.stdout.readline)).split()]
     assert len(children) == 3

@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC110 - an orphan is nobody's child, so nobody tells when it is up
 """The data survives interrupted starts, orphans and stale files, and nobody gets in without a password."""
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def test_passwords_are_readable_by_their_owner_alone(server: Postgres) -> None:
 async def test_a_server_that_outlived_its_supervisor_is_ended_first(server: Postgres) -> None:
     command = server.command()
     setup = child_setup(command.user, signal.SIGQUIT)
-    orphan = subprocess.Popen(command.arguments, cwd=command.folder, preexec_fn=setup)  # noqa: ASYNC220, PLW1509
+    orphan = subprocess.Popen(command.arguments, cwd=command.folder, preexec_fn=setup)  # noqa: PLW1509
     while not await server.is_ready():
         await asyncio.sleep(0.02)
     child = Child(command, server.is_ready, on_crash=_ignore_crash, before_start=server.clear_orphan)

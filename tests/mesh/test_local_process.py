@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC110, ASYNC240 - the tests look at files, which tell nobody when they change
 """Children come back, tell why they do not, and never outlive their supervisor."""
 
 from __future__ import annotations
@@ -186,7 +185,7 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-    supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)  # noqa: ASYNC220 - waited for
+    supervisor = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert supervisor.stdout is not None
     orphan = int(await asyncio.to_thread(supervisor.stdout.readline))
     supervisor.kill()

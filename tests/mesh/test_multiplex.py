@@ -1,5 +1,5 @@
 """Many calls on one stream: out of order, large beside small, bounded, cancelled, in time, and drained."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

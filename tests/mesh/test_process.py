@@ -157,7 +157,7 @@ async def test_a_missing_certificate_is_named(mesh: Mesh) -> None:
     assert "billing.crt" in said.decode()
 
 
-def in_process(mesh: Mesh, **settings: Any) -> Process[MeshConfig]:  # noqa: ANN401 - fields of MeshConfig
+def in_process(mesh: Mesh, **settings: Any) -> Process[MeshConfig]:
     mesh.identity("billing")
     return Process("billing", MeshConfig(listen="127.0.0.1:0", identity_folder=mesh.folder, **settings))
 

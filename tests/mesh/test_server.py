@@ -1,5 +1,5 @@
 """Four kinds of RPC behind a default-deny guard, and the standard services beside them."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

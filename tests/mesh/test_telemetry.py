@@ -1,5 +1,5 @@
 """One trace over several services, metrics that count, and log lines that say which request they belong to."""
-# ruff: noqa: ANN401, N802 - messages made at run time have no types; handlers are named as their RPCs
+# ruff: noqa: N802 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

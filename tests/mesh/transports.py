@@ -1,5 +1,4 @@
 """The two ways to a service, the mesh's own channel and plain gRPC, and one call of each kind over either."""
-# ruff: noqa: ANN401 - messages made at run time have no types; handlers are named as their RPCs
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """The whole edge in this process, over services that are played by objects with the shape of generated stubs."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """Keys: believed for half a minute, refused at once when revoked, looked up once for all who come together."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import asyncio

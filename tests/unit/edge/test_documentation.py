@@ -1,7 +1,5 @@
 """Documents are served from memory, once, and load nothing from anywhere else."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import re

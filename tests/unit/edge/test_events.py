@@ -1,7 +1,5 @@
 """Server-sent events, and the server that sends them: real uvicorn on a free port."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import asyncio

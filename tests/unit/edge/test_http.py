@@ -1,7 +1,5 @@
 """HTTP itself: methods, paths, media types, bodies, ids of requests. Nothing that a client sends gives a 500."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import asyncio

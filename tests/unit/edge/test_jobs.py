@@ -1,7 +1,5 @@
 """Jobs over HTTP: what is sent to execution, and how its jobs are shown."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """Token buckets: what a plan says, exactly."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,7 +1,5 @@
 """The document says what the edge does: every route, field, bound and example."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """Proof is open to all: anchors, keys, checkpoint, verification."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 import base64

@@ -1,7 +1,5 @@
 """Money, webhook addresses, algorithms, health: what small pieces promise."""
 
-# ruff: noqa: ANN401 - fixtures are of classes in conftest, which tests do not import
-
 from __future__ import annotations
 
 from decimal import Decimal

@@ -176,7 +176,7 @@ def test_hostile_program_is_refused_quickly_with_its_reason(source: str, reason:
 
 
 def test_random_damage_never_raises_anything_but_a_program_error():
-    rng = random.Random(7)  # noqa: S311  # no secret, only damage
+    rng = random.Random(7)  # no secret, only damage
     good = [
         V2 + "qreg q[2]; creg c[2]; gate g(a) x { rx(a/2) x; } g(pi) q[0]; if (c==1) x q[1]; measure q -> c;",
         V3

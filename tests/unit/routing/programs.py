@@ -5,7 +5,7 @@ from typing import Any
 from services.routing.program import Features
 
 
-def features(qubit_count: int, **changes: Any) -> Features:  # noqa: ANN401 - fields of Features
+def features(qubit_count: int, **changes: Any) -> Features:
     """A shallow circuit that is not Clifford and entangles as much as its qubits allow."""
     known: dict[str, Any] = {
         "qubit_count": qubit_count,

@@ -19,7 +19,7 @@ CATALOGUE = load(CATALOGUE_FILE, Catalogue)
 STATEVECTOR, STABILIZER, MPS = CATALOGUE.backends
 
 
-def wish(program: Features, hardware: str = "auto", **rest: Any) -> Wish:  # noqa: ANN401 - fields of Wish
+def wish(program: Features, hardware: str = "auto", **rest: Any) -> Wish:
     return Wish(hardware, program, 1024, **rest)
 
 
