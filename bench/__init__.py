@@ -1,0 +1,1 @@
+"""Measurements, each beside a rival or a limit: `python -m bench.<name>`."""
