@@ -21,7 +21,7 @@ from typing import Final, TypeVar, overload
 
 import msgspec
 
-from mesh.errors import InvalidArgument, MeshError, ResourceExhausted, Unavailable
+from mesh.errors import InvalidArgument, ResourceExhausted, Unavailable
 from mesh.telemetry import log
 from services.execution import task
 
@@ -40,10 +40,8 @@ OnProgress = Callable[[float, str], None]
 R = TypeVar("R")
 
 
-class EngineFault(MeshError):
+class EngineFault(Exception):
     """The child ended without an answer, or answered nonsense: the engine crashed, often for memory. Another may do."""
-
-    status = Unavailable.status
 
 
 class Children:
@@ -98,9 +96,9 @@ class Children:
             raise ResourceExhausted(message, reason="TIME_LIMIT") from None
         except (EOFError, OSError) as error:
             message = "the engine ended without an answer, most likely for lack of memory"
-            raise EngineFault(message, reason="ENGINE_CRASH") from error
+            raise EngineFault(message) from error
         except msgspec.DecodeError as error:
-            raise EngineFault("the engine gave no valid answer", reason="ENGINE_CRASH") from error
+            raise EngineFault("the engine gave no valid answer") from error
         finally:
             if healthy:
                 self._idle.put_nowait(child)

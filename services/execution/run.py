@@ -18,7 +18,7 @@ from qm.billing.v1 import billing_pb2
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
 
-from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, MeshError, ResourceExhausted, Unavailable
+from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
 from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault
@@ -153,14 +153,14 @@ class Runner:
         except EngineFault:
             return await lease.compute(run())
 
-    async def _move_or_fail(self, job: Job, fault: MeshError) -> None:
+    async def _move_or_fail(self, job: Job, fault: EngineFault) -> None:
         """After a fault of its backend: once to another that can run it, where the caller named none; else failed."""
-        log.warning("backend_fault", job_id=str(job.job_id), backend=job.backend.backend_id, reason=fault.reason)
+        log.warning("backend_fault", job_id=str(job.job_id), backend=job.backend.backend_id, reason=str(fault))
         if job.may_reroute and (backend := await self._another(job)) is not None:
             if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
                 raise LeaseLost
             return
-        message = f"{job.backend.backend_id} failed: {fault.message}. You are not charged; send the job again."
+        message = f"{job.backend.backend_id} failed: {fault}. You are not charged; send the job again."
         await self._end(job, State.FAILED, ("server_error", message))
 
     async def _another(self, job: Job) -> routing_pb2.Backend | None:
