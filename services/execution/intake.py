@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import rfc8785
 import uuid_utils.compat
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
@@ -185,6 +186,8 @@ class Intake:
 
 def features_message(features: Features) -> routing_pb2.Features:
     """The features of a program as routing takes them."""
+    classical = Duration()
+    classical.FromNanoseconds(round(features.classical_ms * 1e6))
     return routing_pb2.Features(
         qubit_count=max(1, features.active_qubits),
         clbit_count=features.num_clbits,
@@ -195,6 +198,7 @@ def features_message(features: Features) -> routing_pb2.Features:
         dynamic=features.dynamic,
         entanglement_bound=features.cut_rank_bits,
         circuit_count=1,
+        classical_duration=classical,
     )
 
 

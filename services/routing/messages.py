@@ -40,6 +40,7 @@ def wish_of(request: pb.ChooseBackendRequest) -> Wish:
             dynamic=features.dynamic,
             entanglement_bound=features.entanglement_bound,
             circuit_count=max(1, features.circuit_count),
+            classical_seconds=features.classical_duration.ToNanoseconds() / 1e9,
         ),
         shot_count=request.shot_count,
         environment=_ENVIRONMENTS[request.requester.environment],

@@ -21,7 +21,7 @@ def predict(catalogue: Catalogue, backend: Backend, features: Features, shot_cou
     if backend.method is not Method.STATEVECTOR and features.qubit_count <= COMPARED_QUBITS and not features.dynamic:
         exact = catalogue.paces[Method.STATEVECTOR].seconds
         seconds += exact.times(steps(Method.STATEVECTOR, features, 0))
-    total = seconds * features.circuit_count
+    total = seconds * features.circuit_count + features.classical_seconds
     return Estimate(
         duration_p50=_duration(total),
         duration_p90=_duration(total * pace.spread_p90),

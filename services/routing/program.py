@@ -34,6 +34,8 @@ class Features:
     """log2 of the Schmidt rank over any cut, at most; and so of the bond dimension of a matrix product state."""
     circuit_count: int = 1
     """Circuits that the job runs."""
+    classical_seconds: float = 0.0
+    """What the job takes besides running circuits, whatever the backend."""
 
     @property
     def bond_bits(self) -> int:

@@ -30,3 +30,5 @@ class Features:
     dynamic: bool
     unbounded: bool
     gates: Mapping[str, int]
+    classical_ms: float = 0.0
+    """What the job takes besides running circuits, in milliseconds on one core: chemistry, optimisation."""

@@ -118,7 +118,7 @@ class Answer(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.int
-    """Pairs the answer with its call."""
+    """Pairs the answer with its call; 0 says that the server takes no more calls on this stream."""
     response: _builtins.bytes
     """Is the serialised response; empty where it failed."""
     status: _builtins.bytes

@@ -150,6 +150,7 @@ class Features(_message.Message):
     DYNAMIC_FIELD_NUMBER: _builtins.int
     ENTANGLEMENT_BOUND_FIELD_NUMBER: _builtins.int
     CIRCUIT_COUNT_FIELD_NUMBER: _builtins.int
+    CLASSICAL_DURATION_FIELD_NUMBER: _builtins.int
     qubit_count: _builtins.int
     """Counts qubits."""
     clbit_count: _builtins.int
@@ -168,6 +169,10 @@ class Features(_message.Message):
     """Bounds the bond dimension over every cut, as a power of two: log2 of the Schmidt rank."""
     circuit_count: _builtins.int
     """Counts circuits that the job runs; an iterating algorithm runs many."""
+    @_builtins.property
+    def classical_duration(self) -> _duration_pb2.Duration:
+        """Is the time that the job takes besides running circuits, whatever the backend: chemistry, optimisation."""
+
     def __init__(
         self,
         *,
@@ -180,10 +185,11 @@ class Features(_message.Message):
         dynamic: _builtins.bool = ...,
         entanglement_bound: _builtins.int = ...,
         circuit_count: _builtins.int = ...,
+        classical_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["classical_duration", b"classical_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_count", b"circuit_count", "clbit_count", b"clbit_count", "clifford", b"clifford", "depth", b"depth", "dynamic", b"dynamic", "entanglement_bound", b"entanglement_bound", "gate_count", b"gate_count", "qubit_count", b"qubit_count", "two_qubit_gate_count", b"two_qubit_gate_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_count", b"circuit_count", "classical_duration", b"classical_duration", "clbit_count", b"clbit_count", "clifford", b"clifford", "depth", b"depth", "dynamic", b"dynamic", "entanglement_bound", b"entanglement_bound", "gate_count", b"gate_count", "qubit_count", b"qubit_count", "two_qubit_gate_count", b"two_qubit_gate_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
