@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from mesh.errors import DeadlineExceeded, Unavailable
+from mesh.telemetry import log
 from services.execution.job import Job, JobId
 from services.execution.store import Store
 
@@ -91,11 +92,14 @@ class Lease:
         renewed = self._clock()
         while not self._lost:
             await asyncio.sleep(BEAT_SECONDS)
-            # Where the database is away the lease may run out: the fenced writes then find out.
-            with suppress(Unavailable, DeadlineExceeded):
+            try:
                 await self._report()
                 if self._clock() - renewed >= LEASE / 3:
                     renewed = await self._renew()
+            except (Unavailable, DeadlineExceeded):
+                continue  # the lease may run out: the fenced writes then find out
+            except Exception:  # noqa: BLE001 - a bug in what is reported must not cost the lease
+                log.exception("beat_failed", job_id=str(self._job_id))
 
     async def _report(self) -> None:
         note, self._note = self._note, None

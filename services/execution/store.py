@@ -55,7 +55,7 @@ ORDER BY job_id LIMIT $4
 """
 
 _CLAIM = """
-UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3 + $4::interval,
+UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3::timestamptz + $4::interval,
                 update_time = $3, start_time = coalesce(start_time, $3), attempt_count = attempt_count + 1
 WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time < $3))
 RETURNING *
@@ -148,7 +148,7 @@ class Store:
     async def renew(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> bool | None:
         """Extend a lease; None where it is another's now, else whether the team has asked to cancel."""
         cancel_requested: bool | None = await self._database.fetchval(
-            "UPDATE jobs SET lease_end_time = $3 + $4::interval, update_time = $3"
+            "UPDATE jobs SET lease_end_time = $3::timestamptz + $4::interval, update_time = $3"
             " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING cancel_requested",
             job_id, worker, now, lease,
         )  # fmt: skip

@@ -1,0 +1,273 @@
+"""The story of a job in a worker, whatever interrupts it: real PostgreSQL, and real engines where they matter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from mesh.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
+from mesh.identity import Authority
+from services.execution import run, task
+from services.execution.children import Children, EngineFault
+from services.execution.job import Job, State
+from services.execution.run import MAX_ATTEMPTS, Verdict
+from tests.conftest import RunningNats, RunningPostgres
+from tests.mesh.executing import ENGINE_BYTES, FakeChildren, Parts, execution
+
+CRASH = EngineFault("the engine ended without an answer")
+DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
+BUG = RuntimeError("a bug")
+FOUR_COINS = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[4]; creg c[4]; h q; measure q -> c;'
+
+
+@pytest_asyncio.fixture(scope="module")
+async def make(
+    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
+) -> AsyncIterator[Callable[[], Parts]]:
+    async with execution(postgres, nats_server, authority) as make:
+        yield make
+
+
+@pytest.fixture
+def parts(make: Callable[[], Parts]) -> Parts:
+    return make()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def engines() -> AsyncIterator[Children]:
+    engines = Children(1, memory_bytes=ENGINE_BYTES)
+    await engines.start()
+    yield engines
+    await engines.close()
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged, instead of printing it."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "PATIENCE_SECONDS", 0.0)
+
+
+async def attempts(parts: Parts, job: Job) -> int:
+    return (await parts.read(job.job_id)).attempt_count
+
+
+def failed(job: Job) -> tuple[State, str | None]:
+    return job.state, job.error_type
+
+
+async def test_a_job_runs_to_a_sealed_and_paid_result(parts: Parts, engines: Children):
+    job = await parts.accepted(children=engines)
+    assert await parts.runner(children=engines).run_job(job.job_id) is Verdict.DONE
+    ended = await parts.read(job.job_id)
+    assert (ended.state, parts.hold(job), ended.seal is not None) == (State.COMPLETED, "settled", True)
+    record = json.loads(ended.record or b"")
+    assert set(record["result"]["counts"]) == {"00", "11"}
+    assert sum(record["result"]["counts"].values()) == record["shots"] == 1024
+    assert parts.signing.records == {f"job/{job.job_id}": ended.record}
+    assert await parts.told(job) == [
+        f"jobs.work.{parts.routing.pool}.standard",
+        "jobs.event.running",
+        "jobs.event.completed",
+    ]
+    assert ended.version == 3
+
+
+async def test_the_same_seed_gives_the_same_result_bit_for_bit(parts: Parts, engines: Children):
+    results = []
+    for seed in (7, 7, 8):
+        job = await parts.accepted(children=engines, parameters={"qasm": FOUR_COINS}, seed=seed)
+        await parts.runner(children=engines).run_job(job.job_id)
+        record = json.loads((await parts.read(job.job_id)).record or b"")
+        assert record["execution"]["seed"] == str(seed)
+        results.append(json.dumps(record["result"]))
+    assert results[0] == results[1] != results[2]
+
+
+@pytest.mark.parametrize("step", ["sign", "settle", "end"])
+async def test_a_redelivery_after_each_step_goes_on_from_there(
+    parts: Parts, step: str, monkeypatch: pytest.MonkeyPatch
+):
+    job, children = await parts.accepted(), FakeChildren()
+    if step == "end":
+        monkeypatch.setattr(parts.store, "end", parts.store.by_request)  # called wrongly: raises TypeError
+    else:
+        peer, method = {"sign": (parts.signing, "SignRecord"), "settle": (parts.billing, "SettleHold")}[step]
+        peer.before[method].append(BUG)
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.LATER
+    between = await parts.read(job.job_id)
+    assert (between.state, between.seal) == (State.RUNNING, None)
+    monkeypatch.undo()
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
+    ended = await parts.read(job.job_id)
+    assert (ended.state, children.runs, parts.hold(job)) == (State.COMPLETED, 1, "settled")
+    assert between.record == ended.record == parts.signing.records[f"job/{job.job_id}"]
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE  # a delivery too many
+    assert (await parts.read(job.job_id)).version == ended.version
+
+
+async def test_peers_that_are_down_for_a_moment_are_waited_for(parts: Parts):
+    job = await parts.accepted()
+    parts.signing.before["SignRecord"] += [DOWN, DeadlineExceeded("late", reason="DEADLINE_EXCEEDED")]
+    parts.billing.before["SettleHold"] += [DOWN]
+    assert await parts.runner().run_job(job.job_id) is Verdict.DONE
+    assert (await parts.read(job.job_id)).state is State.COMPLETED
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("method", ["SignRecord", "SettleHold"])
+async def test_an_outage_never_counts_against_a_job(parts: Parts, method: str):
+    job = await parts.accepted()
+    peer = parts.signing if method == "SignRecord" else parts.billing
+    peer.before[method] += [DOWN] * 3 * MAX_ATTEMPTS
+    for number in range(3 * MAX_ATTEMPTS):  # each time another worker, at once: the lease was given back
+        assert await parts.runner(f"worker-{number}").run_job(job.job_id) is Verdict.LATER
+    assert await attempts(parts, job) == 0
+    assert await parts.runner("the last").run_job(job.job_id) is Verdict.DONE
+    assert (await parts.read(job.job_id)).state is State.COMPLETED
+
+
+@pytest.mark.parametrize(("where", "again"), [("SettleHold", 0), ("run", 0), ("run", 3)])
+async def test_a_job_that_breaks_every_attempt_is_given_up_unpaid(
+    parts: Parts, logged: list[Any], where: str, again: int
+):
+    job = await parts.accepted()
+    script = [BUG] * MAX_ATTEMPTS if where == "run" else []
+    parts.billing.before[where] += [BUG] * MAX_ATTEMPTS
+    parts.billing.before["ReleaseHold"] += [BUG] * again  # even giving up may take several goes
+    runner = parts.runner(children=FakeChildren(*script))
+    for _ in range(MAX_ATTEMPTS + again):
+        assert await runner.run_job(job.job_id) is Verdict.LATER
+        assert (await parts.read(job.job_id)).state is State.RUNNING
+    assert await runner.run_job(job.job_id) is Verdict.BURY
+    ended = await parts.read(job.job_id)
+    assert (failed(ended), parts.hold(job)) == ((State.FAILED, "server_error"), "released")
+    assert "not charged" in (ended.error_message or "")
+    assert [line["event"] for line in logged].count("job_crashed") == MAX_ATTEMPTS + again
+
+
+async def test_a_job_that_was_charged_is_never_failed_but_goes_on_until_it_is_sealed(parts: Parts):
+    job = await parts.accepted()
+    parts.signing.always["SignRecord"] = BUG
+    for _ in range(MAX_ATTEMPTS + 3):
+        assert await parts.runner().run_job(job.job_id) is Verdict.LATER
+    assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.RUNNING, "settled")
+    del parts.signing.always["SignRecord"]
+    assert await parts.runner().run_job(job.job_id) is Verdict.DONE
+    assert (await parts.read(job.job_id)).state is State.COMPLETED
+
+
+async def test_a_crashed_engine_is_tried_once_more(parts: Parts):
+    job, children = await parts.accepted(), FakeChildren(CRASH)
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
+    assert (children.runs, (await parts.read(job.job_id)).state) == (2, State.COMPLETED)
+
+
+async def test_a_backend_that_fails_twice_is_left_once_and_the_watchers_are_told(parts: Parts):
+    job = await parts.accepted()
+    assert await parts.runner(children=FakeChildren(CRASH, CRASH)).run_job(job.job_id) is Verdict.DONE
+    moved = await parts.read(job.job_id)
+    assert (moved.state, moved.backend.backend_id, moved.decision.backend.backend_id) == (
+        State.QUEUED,
+        "second",
+        "first",
+    )
+    assert parts.hold(job) == "open"
+    assert (await parts.told(job))[-2:] == ["jobs.event.rerouted", f"jobs.work.{parts.routing.pool}b.standard"]
+    await parts.runner("another").run_job(job.job_id)
+    ended = await parts.read(job.job_id)
+    assert (ended.state, parts.hold(job)) == (State.COMPLETED, "settled")
+    record = json.loads(ended.record or b"")
+    assert (record["hardware"], record["execution"]["method"]) == ("second", "matrix_product_state")
+
+
+async def test_a_job_is_moved_only_once(parts: Parts):
+    job = await parts.accepted()
+    runner = parts.runner(children=FakeChildren(*[CRASH] * 4))
+    await runner.run_job(job.job_id)
+    await runner.run_job(job.job_id)
+    ended = await parts.read(job.job_id)
+    assert (failed(ended), parts.hold(job)) == ((State.FAILED, "server_error"), "released")
+    assert (ended.error_message or "").startswith("second failed")
+
+
+async def test_a_job_for_a_named_backend_is_not_moved(parts: Parts):
+    job = await parts.accepted(hardware="first")
+    await parts.runner(children=FakeChildren(CRASH, CRASH)).run_job(job.job_id)
+    assert failed(await parts.read(job.job_id)) == (State.FAILED, "server_error")
+    assert (parts.hold(job), parts.routing.calls["ChooseBackend"]) == ("released", 1)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Unavailable("the other is off", reason="HARDWARE_UNAVAILABLE"),
+        InvalidArgument("too wide for the other", reason="NO_BACKEND_FITS"),
+    ],
+)
+async def test_a_job_that_fits_nowhere_else_fails_at_once(parts: Parts, refusal: Exception):
+    job = await parts.accepted()
+    parts.routing.always["ChooseBackend"] = refusal
+    assert await parts.runner(children=FakeChildren(CRASH, CRASH)).run_job(job.job_id) is Verdict.DONE
+    assert failed(await parts.read(job.job_id)) == (State.FAILED, "server_error")
+    assert parts.hold(job) == "released"
+
+
+@pytest.mark.parametrize(
+    ("step", "type_"),
+    [
+        (InvalidArgument("parameters.qasm: too wide", reason="OUT_OF_MEMORY"), "bad_request"),
+        (ResourceExhausted("it ran too long", reason="TIME_LIMIT"), "bad_request"),
+        (task.Outcome({"counts": {"0" * 16 * 2**20: 1}}, 1, 1.0, "exact", "fake", "1", 0.1), "bad_request"),
+        (task.Outcome({"energy": float("nan")}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
+        (task.Outcome({"blob": b"bytes"}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
+        (task.Outcome({"count": 2**60}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
+    ],
+)
+async def test_what_can_never_work_fails_at_the_first_attempt(parts: Parts, step: Exception | task.Outcome, type_: str):
+    job, children = await parts.accepted(), FakeChildren(step)
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
+    ended = await parts.read(job.job_id)
+    assert (failed(ended), parts.hold(job), children.runs) == ((State.FAILED, type_), "released", 1)
+    assert ended.error_message
+    assert ended.record is None
+    assert parts.signing.records == {}
+
+
+async def test_a_result_of_almost_the_largest_size_is_sealed(parts: Parts):
+    counts = {f"{number:0128b}": 1 for number in range(120_000)}
+    job = await parts.accepted()
+    children = FakeChildren(task.Outcome({"counts": counts}, 128, 1.0, "exact", "fake", "1", 0.1))
+    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
+    ended = await parts.read(job.job_id)
+    assert ended.state is State.COMPLETED
+    assert 15 * 2**20 < len(ended.record or b"") < 16 * 2**20
+
+
+async def test_a_job_that_is_gone_needs_no_work(parts: Parts):
+    job = await parts.accepted()
+    await parts.database.execute("DELETE FROM jobs WHERE job_id = $1", job.job_id)
+    assert await parts.runner().run_job(job.job_id) is Verdict.DONE
+
+
+async def test_progress_is_told_while_a_job_runs(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("services.execution.lease.BEAT_SECONDS", 0.01)
+    job, go_on = await parts.accepted(), asyncio.Event()
+    running = asyncio.create_task(parts.runner(children=FakeChildren(go_on)).run_job(job.job_id))
+    async with asyncio.timeout(5):
+        while (seen := await parts.read(job.job_id)).progress == 0:
+            await asyncio.sleep(0.005)
+    assert (seen.progress, seen.progress_message, seen.version) == (0.5, "half way", 3)
+    go_on.set()
+    assert await running is Verdict.DONE
