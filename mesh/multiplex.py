@@ -91,14 +91,11 @@ class _Outbox:
         # A write fails only because the stream ended, and the reader of the stream tells that.
         with contextlib.suppress(Exception):
             while self._waiting:
-                await self._pause()
+                # One turn of the loop: whatever is ready to be sent by then goes into the same message.
+                await asyncio.sleep(0)
                 if message := self._take():
                     await self._write(message)
         self._writer = None
-
-    async def _pause(self) -> None:
-        """One turn of the loop: whatever is ready to be sent by then goes into the same message."""
-        await asyncio.sleep(0)
 
     def _take(self) -> bytes:
         items: list[bytes] = []
@@ -108,50 +105,9 @@ class _Outbox:
             size += len(item)
             if size >= MESSAGE_BYTES:
                 break
-        taken = list(self._waiting)[: len(items)]
-        for call_id in taken:
+        for call_id in list(self._waiting)[: len(items)]:
             del self._waiting[call_id]
-        self._sent(taken)
         return b"".join(items)
-
-    def _sent(self, call_ids: list[int]) -> None:
-        """Note what one message carries."""
-
-
-class _PacedOutbox(_Outbox):
-    """Nagle's rule (RFC 896), for calls: a message goes at once while few are unanswered; else calls gather.
-
-    Alone, a call is sent without delay. Under load, what comes during a few milliseconds shares the cost of a message.
-    """
-
-    def __init__(self, write: Write) -> None:
-        super().__init__(write)
-        self._message_of: dict[int, int] = {}
-        self._unanswered: set[int] = set()
-        self._next_message = 0
-        self._answered = asyncio.Event()
-
-    def answered(self, call_id: int) -> None:
-        """Note that a call needs no answer any more; its message counts as answered with the first of its calls."""
-        message = self._message_of.pop(call_id, None)
-        if message in self._unanswered:
-            self._unanswered.discard(message)
-            self._answered.set()
-
-    async def _pause(self) -> None:
-        await super()._pause()
-        if len(self._unanswered) >= UNANSWERED_MESSAGES:
-            self._answered.clear()
-            alarm = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._answered.set)
-            await self._answered.wait()
-            alarm.cancel()
-
-    def _sent(self, call_ids: list[int]) -> None:
-        expected = [call_id for call_id in call_ids if call_id > 0]
-        if expected:
-            self._next_message += 1
-            self._unanswered.add(self._next_message)
-            self._message_of.update(dict.fromkeys(expected, self._next_message))
 
 
 class MultiplexServer:
@@ -249,7 +205,7 @@ class MultiplexClient:
         self._stream = stream
         self._next_id = 0
         self._pending: dict[int, asyncio.Future[wire.Answer]] = {}
-        self._outbox = _PacedOutbox(stream.write)
+        self._outbox = _Outbox(stream.write)
         # The stream outlives the call that opens it, and must not carry that call's context.
         self._reader = asyncio.create_task(self._read(), context=Context())
         self._ended = False
@@ -297,12 +253,11 @@ class MultiplexClient:
 
     def _forget(self, call_id: int) -> None:
         """Tell the other side that nobody waits any more, unless it has not heard of the call yet."""
-        self._outbox.answered(call_id)
         if self._pending.pop(call_id, None) is None or self._ended or self._outbox.withdraw(call_id):
             return
         message = wire.MultiplexRequest()
         message.calls.add(call_id=call_id)
-        self._outbox.put(-call_id, message.SerializeToString())  # no answer comes to this one
+        self._outbox.put(call_id, message.SerializeToString())
 
     async def _read(self) -> None:
         refusal: grpc.aio.AioRpcError | None = None
@@ -311,7 +266,6 @@ class MultiplexClient:
                 for answer in wire.MultiplexResponse.FromString(payload).answers:
                     if answer.call_id == _GOODBYE:
                         self.closed = True
-                    self._outbox.answered(answer.call_id)
                     future = self._pending.pop(answer.call_id, None)
                     if future is not None and not future.done():
                         future.set_result(answer)
