@@ -48,10 +48,6 @@ MAX_METADATA_BYTES = 64 * 1024
 
 _GOODBYE = 0
 """The call_id of the answer that says: no more calls on this stream. Calls count from 1."""
-UNANSWERED_MESSAGES = 2
-"""While fewer messages than this wait for their first answer, a call is sent at once."""
-GATHER_SECONDS = 0.02
-"""How long calls gather at most when that many wait."""
 _REFUSALS = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
 Write = Callable[[bytes], Awaitable[None]]
