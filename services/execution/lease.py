@@ -16,6 +16,8 @@ from services.execution.store import Store
 LEASE = dt.timedelta(seconds=9)
 """A worker that has not renewed for this long has lost its job; shorter than the queue's ack_wait."""
 BEAT_SECONDS = 0.5
+FIRST_BEAT_SECONDS = 0.1
+"""A job that takes longer has its watchers told that it runs; for a shorter one its end is news enough."""
 
 R = TypeVar("R")
 
@@ -45,7 +47,9 @@ class Lease:
     async def claim(self) -> Job | None:
         """Take the job; None where it has ended or another worker's lease still runs."""
         job = await self._store.claim(self._job_id, self._worker, lease=LEASE, now=self._clock())
-        self._cancelled |= job is not None and job.cancel_requested
+        if job is not None:
+            self._cancelled |= job.cancel_requested
+            self._note = job.progress, job.progress_message
         return job
 
     async def give_back(self) -> None:
@@ -89,9 +93,10 @@ class Lease:
             beating.cancel()
 
     async def _beat(self) -> None:
-        renewed = self._clock()
+        renewed, pause = self._clock(), FIRST_BEAT_SECONDS
         while not self._lost:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(pause)
+            pause = BEAT_SECONDS
             try:
                 await self._report()
                 if self._clock() - renewed >= LEASE / 3:

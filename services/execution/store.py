@@ -135,15 +135,12 @@ class Store:
         return [_job(row) for row in reversed(rows[:size])], len(rows) > size
 
     async def claim(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> Job | None:
-        """Take a job for a worker; None where it has ended or another worker's lease still runs."""
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_CLAIM, job_id, worker, now, lease)
-            if row is None:
-                return None
-            job = _job(row)
-            messages = await self._tell(connection, job)
-        self._outbox.publish(messages)
-        return job
+        """Take a job for a worker; None where it has ended or another worker's lease still runs.
+
+        Nobody is told: that is for the first `report`, which most jobs end before.
+        """
+        row = await self._database.fetchrow(_CLAIM, job_id, worker, now, lease)
+        return _job(row) if row else None
 
     async def renew(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> bool | None:
         """Extend a lease; None where it is another's now, else whether the team has asked to cancel."""

@@ -78,7 +78,6 @@ async def test_a_job_runs_to_a_sealed_and_paid_result(parts: Parts, engines: Chi
     assert parts.signing.records == {f"job/{job.job_id}": ended.record}
     assert await parts.told(job) == [
         f"jobs.work.{parts.routing.pool}.standard",
-        "jobs.event.running",
         "jobs.event.completed",
     ]
     assert ended.version == 3
@@ -269,5 +268,6 @@ async def test_progress_is_told_while_a_job_runs(parts: Parts, monkeypatch: pyte
         while (seen := await parts.read(job.job_id)).progress == 0:
             await asyncio.sleep(0.005)
     assert (seen.progress, seen.progress_message, seen.version) == (0.5, "half way", 3)
+    assert (await parts.told(job))[-1] == "jobs.event.running"
     go_on.set()
     assert await running is Verdict.DONE
