@@ -97,7 +97,7 @@ class Children:
         except (EOFError, OSError) as error:
             message = "the engine ended without an answer, most likely for lack of memory"
             raise EngineFault(message) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise EngineFault("the engine gave no valid answer") from error
         finally:
             if healthy:

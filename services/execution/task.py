@@ -65,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     fidelity_method: Word
     engine: Word
     engine_version: Word
-    duration_ms: Annotated[float, Meta(ge=0)]
+    duration_ms: Annotated[float, Meta(ge=0, le=1e12)]
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
