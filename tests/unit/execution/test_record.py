@@ -1,0 +1,96 @@
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+
+import pytest
+from qm.routing.v1 import routing_pb2
+
+from mesh.errors import ResourceExhausted
+from services.execution.job import Priority
+from services.execution.record import LARGEST_RECORD, RecordError, build_record, rfc3339
+from services.execution.task import Outcome
+from tests.unit.execution.jobs import backend, job
+
+EXECUTED = dt.datetime(2026, 3, 1, 14, 0, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+OUTCOME = Outcome({"counts": {"11": 500, "00": 524}}, 2, 0.99237, "ideal_comparison", "qiskit-aer", "0.17", 1.23456)
+RECORD = (
+    '{"algorithm_id":"circuit.openqasm.v1","cost_usd":0.1,"created_at":"2026-03-01T12:00:00.000005Z",'
+    '"executed_at":"2026-03-01T12:00:01.000000Z",'
+    '"execution":{"calibration_id":null,"duration_ms":1.235,"engine":"qiskit-aer","engine_version":"0.17",'
+    '"method":"statevector","seed":"9223372036854775807","simulated":true},'
+    '"fidelity":"99.24%","fidelity_method":"ideal_comparison","hardware":"simulator",'
+    '"job_id":"qm_job_01890a5dac96774bbcceb302099a8057",'
+    f'"parameters_hash":"sha256:{hashlib.sha256(b"{" + b"}").hexdigest()}","priority":"standard","qubits":29,'
+    '"qubits_used":2,"result":{"counts":{"00":524,"11":500}},"shots":1024,"status":"completed",'
+    '"type":"qmumma.result/v1"}'
+)
+
+
+def outcome(**changes: object) -> Outcome:
+    return Outcome(**({name: getattr(OUTCOME, name) for name in OUTCOME.__struct_fields__} | changes))
+
+
+def test_a_record_is_canonical_to_the_byte():
+    assert build_record(job(parameters=b"{}"), OUTCOME, EXECUTED).decode() == RECORD
+
+
+def test_a_record_does_not_depend_on_the_order_of_a_result():
+    turned = outcome(result={"counts": {"00": 524, "11": 500}})
+    assert build_record(job(), turned, EXECUTED) == build_record(job(), OUTCOME, EXECUTED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "simulated"),
+    [
+        (routing_pb2.BACKEND_KIND_SIMULATOR, True),
+        (routing_pb2.BACKEND_KIND_TWIN, True),
+        (routing_pb2.BACKEND_KIND_LIVE, False),
+        (routing_pb2.BACKEND_KIND_UNSPECIFIED, True),
+    ],
+)
+def test_only_a_live_device_is_called_real(kind: routing_pb2.BackendKind.ValueType, simulated: bool):  # noqa: FBT001
+    ran = dataclasses.replace(job(), backend=backend(kind=kind))
+    assert json.loads(build_record(ran, OUTCOME, EXECUTED))["execution"]["simulated"] is simulated
+
+
+def test_a_record_tells_where_the_job_ran_in_the_end():
+    moved = dataclasses.replace(job(priority=Priority.PRIORITY), backend=backend(backend_id="b", method="stabilizer"))
+    record = json.loads(build_record(moved, OUTCOME, EXECUTED))
+    assert (record["hardware"], record["execution"]["method"], record["priority"]) == ("b", "stabilizer", "priority")
+
+
+@pytest.mark.parametrize(
+    ("micros", "shown"), [(0, "0"), (1, "0.000001"), (50_000_000, "50"), (12_345_678, "12.345678")]
+)
+def test_money_is_shown_to_the_micro_dollar(micros: int, shown: str):
+    assert f'"cost_usd":{shown},' in build_record(job(cost=micros), OUTCOME, EXECUTED).decode().replace(
+        "1e-6", "0.000001"
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 2**53, b"bytes", object(), {1: "a key"}, "\ud800"])
+def test_what_json_cannot_carry_is_no_result(bad: object):
+    with pytest.raises(RecordError, match="cannot be sealed"):
+        build_record(job(), outcome(result={"bad": bad}), EXECUTED)
+
+
+def test_endless_depth_is_no_result():
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"deeper": deep}
+    with pytest.raises(RecordError):
+        build_record(job(), outcome(result=deep), EXECUTED)
+
+
+def test_a_record_is_bounded_to_the_byte():
+    rest = len(build_record(job(), outcome(result={"blob": ""}), EXECUTED))
+    largest = outcome(result={"blob": "x" * (LARGEST_RECORD - rest)})
+    assert len(build_record(job(), largest, EXECUTED)) == LARGEST_RECORD
+    with pytest.raises(ResourceExhausted) as refusal:
+        build_record(job(), outcome(result={"blob": "x" * (LARGEST_RECORD - rest + 1)}), EXECUTED)
+    assert refusal.value.reason == "RESULT_TOO_LARGE"
+
+
+def test_moments_are_utc_to_the_microsecond():
+    assert rfc3339(EXECUTED) == "2026-03-01T12:00:01.000000Z"
