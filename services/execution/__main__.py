@@ -31,7 +31,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     outbox.start()
     process.on_close(outbox.close)
     store = Store(database, outbox)
-    children = Children(config.parser_count, memory_bytes=config.parser_memory_bytes)
+    children = Children(config.parser_count, memory_bytes=config.parser_memory_bytes, engines=False)
     await children.start()
     process.on_close(children.close)
     peers = Peers.of(process)

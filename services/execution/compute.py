@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from services.execution import task
-from services.execution.algorithms.algorithm import AlgorithmError, ParameterError, Runner
-from services.execution.algorithms.listing import AlgorithmId, load_catalogue
+from services.execution.algorithms.algorithm import AlgorithmError, Describer, ParameterError, Runner
+from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
 from services.execution.engines.engine import EngineError
 
 if TYPE_CHECKING:
@@ -31,18 +31,31 @@ _WARM_UP = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx
 
 
 @functools.cache
-def _runners() -> dict[AlgorithmId, Runner]:
-    return {algorithm.id: algorithm.load_runner() for algorithm in load_catalogue().values()}
+def _facts() -> dict[AlgorithmId, Facts]:
+    return {AlgorithmId(folder.name): read_facts(folder) for folder in algorithm_folders()}
 
 
-def preload() -> None:
-    """Import every algorithm and engine; in the zygote, where nothing may run yet."""
-    _runners()
+@functools.cache
+def _describer(algorithm_id: AlgorithmId) -> Describer:
+    return _facts()[algorithm_id].load_describer()
 
 
-def serve(connection: Connection) -> None:
-    """Answer requests until the parent goes away."""
-    _warm_up()
+@functools.cache
+def _runner(algorithm_id: AlgorithmId) -> Runner:
+    return _facts()[algorithm_id].load_runner()
+
+
+def preload(*, engines: bool) -> None:
+    """Import what describing programs takes, and `engines` too; in the zygote, where nothing may run yet."""
+    for algorithm_id in _facts():
+        _describer(algorithm_id)
+        if engines:
+            _runner(algorithm_id)
+
+
+def serve(connection: Connection, *, engines: bool) -> None:
+    """Answer requests until the parent goes away; without `engines` a run has to wait for its imports."""
+    _warm_up(engines=engines)
     connection.send_bytes(task.encode(task.Ready(os.getpid())))
     while True:
         try:
@@ -54,12 +67,12 @@ def serve(connection: Connection) -> None:
 
 def answer(request: task.Request, progress: Callable[[float, str], None]) -> task.Answer:
     """Do what is asked; raises whatever is no fault of the program."""
-    runner = _runners()[AlgorithmId(request.algorithm_id)]
+    algorithm_id = AlgorithmId(request.algorithm_id)
     parameters = json.loads(request.parameters)
     try:
         if isinstance(request, task.Describe):
-            return task.Description(runner.features(parameters))
-        return _run(runner, request, parameters, progress)
+            return task.Description(_describer(algorithm_id).features(parameters))
+        return _run(_runner(algorithm_id), request, parameters, progress)
     except ParameterError as error:
         return task.Failure(error.reason, str(error), error.path)
     except AlgorithmError as error:
@@ -105,8 +118,10 @@ def _progress(connection: Connection) -> Callable[[float, str], None]:
     return report
 
 
-def _warm_up() -> None:
-    """Run a Bell pair: the first run of a process pays for what the engines set up once."""
-    parameters = json.dumps({"qasm": _WARM_UP}).encode()
-    request = task.Run("circuit.openqasm.v1", parameters, shots=16, seed=0, method="statevector")
-    answer(request, lambda _fraction, _message: None)
+def _warm_up(*, engines: bool) -> None:
+    """Take a Bell pair: the first program of a process pays for what the libraries set up once."""
+    circuit, parameters = "circuit.openqasm.v1", json.dumps({"qasm": _WARM_UP}).encode()
+    answer(task.Describe(circuit, parameters), lambda _fraction, _message: None)
+    if engines:
+        run = task.Run(circuit, parameters, shots=16, seed=0, method="statevector")
+        answer(run, lambda _fraction, _message: None)

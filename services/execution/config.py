@@ -13,7 +13,7 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     parser_count: int = 2
     """Children that parse and measure programs; a team has one of them at a time."""
     parser_memory_bytes: int = 4 * GIB
-    """Address space of each, of which a warm child already maps about 2 GiB."""
+    """Address space of each, of which a warm child already maps about 1.3 GiB."""
     sweep_seconds: float = 5.0
     """Time between two looks for what a crash left open."""
     stalled_seconds: float = 300.0

@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 import rfc8785
 import uuid_utils.compat
 from google.protobuf import json_format
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
@@ -32,9 +31,8 @@ from services.execution.children import Children, EngineFault
 from services.execution.engines.seeds import derive_seed
 from services.execution.job import Job, JobId, NewJob, Priority
 from services.execution.market import find
-from services.execution.messages import money
+from services.execution.messages import features_message, money
 from services.execution.peers import Peers
-from services.execution.programs.features import Features
 from services.execution.store import Store
 
 DESCRIBE_SECONDS = 6.0
@@ -182,24 +180,6 @@ class Intake:
             message = "this Idempotency-Key was used with another request; use a new key for a new request"
             raise Conflict(message, reason="IDEMPOTENCY_KEY_REUSED", field="Idempotency-Key")
         return job
-
-
-def features_message(features: Features) -> routing_pb2.Features:
-    """The features of a program as routing takes them."""
-    classical = Duration()
-    classical.FromNanoseconds(round(features.classical_ms * 1e6))
-    return routing_pb2.Features(
-        qubit_count=max(1, features.active_qubits),
-        clbit_count=features.num_clbits,
-        depth=features.depth,
-        gate_count=features.gate_count,
-        two_qubit_gate_count=features.two_qubit_gate_count,
-        clifford=features.clifford,
-        dynamic=features.dynamic,
-        entanglement_bound=features.cut_rank_bits,
-        circuit_count=1,
-        classical_duration=classical,
-    )
 
 
 def _checked(algorithm: Algorithm, parameters: bytes) -> bytes:

@@ -12,7 +12,8 @@ from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 
 from mesh.errors import NotFound
-from services.execution.algorithms.listing import Algorithm, AlgorithmId, Catalogue
+from services.execution.algorithms.facts import AlgorithmId
+from services.execution.algorithms.listing import Algorithm, Catalogue
 from services.execution.messages import money
 from services.execution.store import Store
 

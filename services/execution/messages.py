@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.execution.v1 import execution_pb2 as pb
+from qm.routing.v1 import routing_pb2
 from qm.type.v1 import money_pb2
 
 from services.execution.job import Job, State
+from services.execution.programs.features import Features
 
 CURRENCY = "USD"
 
@@ -57,3 +60,21 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
         message.error.type = job.error_type
         message.error.message = job.error_message or ""
     return message
+
+
+def features_message(features: Features) -> routing_pb2.Features:
+    """The features of a program as routing takes them."""
+    classical = Duration()
+    classical.FromNanoseconds(round(features.classical_ms * 1e6))
+    return routing_pb2.Features(
+        qubit_count=max(1, features.active_qubits),
+        clbit_count=features.num_clbits,
+        depth=features.depth,
+        gate_count=features.gate_count,
+        two_qubit_gate_count=features.two_qubit_gate_count,
+        clifford=features.clifford,
+        dynamic=features.dynamic,
+        entanglement_bound=features.cut_rank_bits,
+        circuit_count=1,
+        classical_duration=classical,
+    )

@@ -22,9 +22,9 @@ from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, ResourceExh
 from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault
-from services.execution.intake import features_message
 from services.execution.job import Job, JobId, State
 from services.execution.lease import JobCancelled, Lease, LeaseLost
+from services.execution.messages import features_message
 from services.execution.peers import Peers
 from services.execution.record import RECORD_TYPE, RecordError, build_record
 from services.execution.store import Store

@@ -29,18 +29,24 @@ def die_with_parent(parent: int) -> None:
 
 
 def main() -> None:
-    """Import the engines, then fork a child for every socket that comes over the control socket (argv[1])."""
+    """Import the engines, then fork a child for every socket that comes over the control socket.
+
+    argv: the control socket, the parent, bytes of address space for each child, and "engines" or "parsers".
+    """
     die_with_parent(int(sys.argv[2]))
     memory_bytes = int(sys.argv[3])
+    engines = sys.argv[4] == "engines"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
 
+    gc.disable()  # imports make much and throw away little: looking for garbage meanwhile takes a tenth of the time
     from services.execution import compute  # noqa: PLC0415 - after the signals: it takes a second
 
-    compute.preload()
+    compute.preload(engines=engines)
     gc.collect()
     gc.freeze()
+    gc.enable()
     me = os.getpid()
     while True:
         message, ancillary, _flags, _address = control.recvmsg(1, socket.CMSG_LEN(array.array("i", [0]).itemsize))
@@ -52,7 +58,7 @@ def main() -> None:
             die_with_parent(me)
             resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            compute.serve(Connection(task))
+            compute.serve(Connection(task), engines=engines)
             os._exit(0)
         os.close(task)
 

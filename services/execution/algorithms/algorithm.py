@@ -68,8 +68,8 @@ class AlgorithmResult:
     duration_ms: float
 
 
-class Runner(Protocol):
-    """The part of an algorithm that computes; its module may import heavily."""
+class Describer(Protocol):
+    """The part of an algorithm that measures a program; its module imports what that takes, and no engine."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return what routing needs for validated parameters.
@@ -77,6 +77,10 @@ class Runner(Protocol):
         Raises ParameterError.
         """
         ...
+
+
+class Runner(Protocol):
+    """The part of an algorithm that computes; its module may import heavily."""
 
     def run(  # a worker's whole order, each part one thing
         self,

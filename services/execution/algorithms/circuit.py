@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
+from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult
+from services.execution.algorithms.openqasm import parsed
 from services.execution.engines.aer import AerEngine
-from services.execution.programs.errors import ProgramError
-from services.execution.programs.limits import Limits
-from services.execution.programs.openqasm import parse_openqasm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.execution.algorithms.algorithm import Progress
     from services.execution.engines.engine import Method, Outcome
-    from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
-_LIMITS = Limits()
 _LARGEST_COUNTS = 16 * 2**20
 """Bytes of counts as JSON: more could not be signed, stored and sent as one answer."""
 
 
 class CircuitRunner:
-    """Parses and runs; keeps its engines warm, one for each number of threads."""
+    """Runs circuits; keeps its engines warm, one for each number of threads."""
 
     def __init__(self) -> None:
         """Start without engines."""
         self._engines: dict[int, AerEngine] = {}
-
-    def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the circuit.
-
-        Raises ParameterError at `parameters.qasm`.
-        """
-        return _parsed(parameters).features
 
     def run(  # a worker's whole order, each part one thing
         self,
@@ -49,7 +38,7 @@ class CircuitRunner:
     ) -> AlgorithmResult:
         """Run the circuit; see `Runner.run`."""
         progress(0.0, "parsing")
-        program = _parsed(parameters)
+        program = parsed(parameters)
         progress(0.1, "running")
         if threads not in self._engines:
             self._engines[threads] = AerEngine(threads=threads)
@@ -68,14 +57,6 @@ class CircuitRunner:
             qubits_used=program.features.active_qubits,
             duration_ms=outcome.duration_ms,
         )
-
-
-def _parsed(parameters: Mapping[str, Any]) -> Program:
-    try:
-        return parse_openqasm(parameters["qasm"], _LIMITS)
-    except ProgramError as error:
-        path = f"parameters.{error.field}"
-        raise ParameterError(path, error.message, error.reason, error.line, error.column) from error
 
 
 def _check_size(program: Program, outcome: Outcome) -> None:

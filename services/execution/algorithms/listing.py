@@ -1,43 +1,26 @@
 """The marketplace's list: one folder of data for each algorithm, checked when it is loaded.
 
-A folder holds `algorithm.toml` (name, price, runner), `parameters.json` and `result.json` (JSON Schema 2020-12),
+A folder holds `algorithm.toml` (name, price, code), `parameters.json` and `result.json` (JSON Schema 2020-12),
 `example.json` (a request's parameters and its result). Nothing here imports a quantum library.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NewType, cast
+from typing import Any
 
 import msgspec
 
-from services.execution.algorithms.algorithm import ParameterError, Runner
+from services.execution.algorithms.algorithm import ParameterError
+from services.execution.algorithms.facts import BUILTIN_CATALOGUE, AlgorithmId, Facts, algorithm_folders, read_facts
 from services.execution.algorithms.schema import Schema
-
-AlgorithmId = NewType("AlgorithmId", str)
-BUILTIN_CATALOGUE = Path(__file__).parent / "catalogue"
 
 
 class CatalogueError(Exception):
     """The catalogue's data are wrong; the message names the file."""
-
-
-class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `algorithm.toml` says. `price_micros` is in 10^-6 USD for one job; `runner` is `module:class`."""
-
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(\.[a-z0-9]+)*\.v[0-9]+$", max_length=64)]
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-    version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-    category: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+$")]
-    description: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
-    price_micros: Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-    max_qubits: Annotated[int, msgspec.Meta(ge=1)]
-    runner: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_.]+:[A-Za-z0-9]+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +49,6 @@ class Algorithm:
         """
         return self.parameters.checked(parameters, "parameters")
 
-    def load_runner(self) -> Runner:
-        """Import and make the part that computes; heavy, for workers."""
-        module, _, name = self.facts.runner.partition(":")
-        return cast("Runner", getattr(importlib.import_module(module), name)())
-
 
 class Catalogue(Mapping[AlgorithmId, Algorithm]):
     """The algorithms by id, in the order of their ids."""
@@ -94,13 +72,13 @@ def load_catalogue(folder: Path = BUILTIN_CATALOGUE) -> Catalogue:
 
     Raises CatalogueError.
     """
-    algorithms = [_load(entry) for entry in sorted(folder.iterdir()) if entry.is_dir()]
+    algorithms = [_load(entry) for entry in algorithm_folders(folder)]
     return Catalogue({algorithm.id: algorithm for algorithm in algorithms})
 
 
 def _load(folder: Path) -> Algorithm:
     try:
-        facts = msgspec.convert(tomllib.loads((folder / "algorithm.toml").read_text("utf-8")), Facts)
+        facts = read_facts(folder)
         parameters, result, example = (
             json.loads((folder / name).read_text("utf-8"))
             for name in ("parameters.json", "result.json", "example.json")

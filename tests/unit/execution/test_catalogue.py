@@ -10,14 +10,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from services.execution.algorithms.algorithm import ParameterError
-from services.execution.algorithms.circuit import CircuitRunner
+from services.execution.algorithms.facts import AlgorithmId
 from services.execution.algorithms.listing import (
     BUILTIN_CATALOGUE,
-    AlgorithmId,
     Catalogue,
     CatalogueError,
     load_catalogue,
 )
+from services.execution.algorithms.openqasm import OpenQasmDescriber
 from services.execution.algorithms.schema import Schema
 
 VQE = AlgorithmId("vqe.molecular.v2")
@@ -47,6 +47,17 @@ def test_listing_imports_no_quantum_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_describing_programs_imports_no_engine():
+    code = (
+        "import sys, json\n"
+        "from services.execution import compute\n"
+        "compute.preload(engines=False)\n"
+        "print(json.dumps([n for n in ('qiskit', 'qiskit_aer', 'pyscf', 'jsonschema') if n in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["qiskit"]
 
 
 def fields(schema: dict, path: str = "") -> list[tuple[str, dict]]:
@@ -181,7 +192,7 @@ def test_price_can_be_changed_by_an_operator(tmp_path: Path):
 def test_circuit_result_follows_its_schema_and_repeats_the_example(catalogue: Catalogue):
     algorithm = catalogue[CIRCUIT]
     steps: list[float] = []
-    done = algorithm.load_runner().run(
+    done = algorithm.facts.load_runner().run(
         algorithm.checked(algorithm.example["request"]),
         shots=4096,
         seed=7,
@@ -199,7 +210,7 @@ def test_circuit_result_follows_its_schema_and_repeats_the_example(catalogue: Ca
 def test_circuit_gives_probabilities_where_asked(catalogue: Catalogue):
     done = (
         catalogue[CIRCUIT]
-        .load_runner()
+        .facts.load_runner()
         .run(
             {"qasm": 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; h q[0];', "probabilities": True},
             shots=1024,
@@ -216,6 +227,6 @@ def test_circuit_gives_probabilities_where_asked(catalogue: Catalogue):
 
 def test_circuit_error_names_the_parameter_and_the_place():
     with pytest.raises(ParameterError) as caught:
-        CircuitRunner().features({"qasm": "OPENQASM 2.0;\nqreg q[1];\nh q[0];"})
+        OpenQasmDescriber().features({"qasm": "OPENQASM 2.0;\nqreg q[1];\nh q[0];"})
     error = caught.value
     assert (error.path, error.reason, error.line, error.column) == ("parameters.qasm", "SYNTAX_ERROR", 3, 1)

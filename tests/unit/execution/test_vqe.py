@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from services.execution.algorithms.listing import AlgorithmId, load_catalogue
+from services.execution.algorithms.facts import AlgorithmId
+from services.execution.algorithms.listing import load_catalogue
 from services.execution.algorithms.vqe.ansatz import Ansatz
+from services.execution.algorithms.vqe.describer import FEATURES_FILE
 from services.execution.algorithms.vqe.estimate import estimate
 from services.execution.algorithms.vqe.fermions import hamiltonian
 from services.execution.algorithms.vqe.molecules import REFERENCE, Name, molecule_from
 from services.execution.algorithms.vqe.observable import Observable, observable_of
-from services.execution.algorithms.vqe.runner import FEATURES_FILE, Solution, VqeRunner, solve
+from services.execution.algorithms.vqe.runner import Solution, VqeRunner, solve
 from services.execution.algorithms.vqe.sector import Sector
 from services.execution.engines.engine import EngineError
 from services.execution.programs.measure import features_of

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +18,6 @@ from services.execution.algorithms.vqe.molecules import Molecule, molecule_from
 from services.execution.algorithms.vqe.observable import observable_of
 from services.execution.algorithms.vqe.sector import Sector
 from services.execution.engines.aer import AerEngine
-from services.execution.programs.features import Features
 from services.execution.programs.measure import features_of
 
 if TYPE_CHECKING:
@@ -31,12 +28,6 @@ if TYPE_CHECKING:
 
     from services.execution.algorithms.algorithm import Progress
     from services.execution.engines.engine import FidelityMethod, Method
-
-FEATURES_FILE = Path(__file__).with_name("features.json")
-"""Features of each molecule's circuit at its reference geometry; a test derives them anew.
-
-`classical_ms` is the median CPU time of five sampled runs of 4,096 shots on the machine of bench/routing_model.py.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +64,8 @@ class VqeRunner:
     """Solves, optimises and measures; keeps its engines warm, one for each number of threads."""
 
     def __init__(self) -> None:
-        """Read the table of features."""
+        """Start without engines."""
         self._engines: dict[int, AerEngine] = {}
-        table = json.loads(FEATURES_FILE.read_text("utf-8"))
-        self._features = {name: Features(**members) for name, members in table.items()}
-
-    def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the molecule's circuit with all qubits measured; the geometry hardly matters."""
-        return self._features[parameters["molecule"]]
 
     def run(  # a worker's whole order, each part one thing
         self,
