@@ -1,64 +1,138 @@
-"""CPU per accepted job: POST /v1/jobs/submit through edge, services, NATS and PostgreSQL, beside a limit.
+"""CPU per accepted job: POST /v1/jobs/submit through edge, services, NATS and PostgreSQL, beside a rival and a limit.
 
-    python -m bench.submit [--jobs 3000] [--clients 64]
+    .venv/bin/python -m bench.submit [--jobs 3000] [--clients 64]        about a minute at most
 
-The worker is stopped (SIGSTOP), so that only accepting is measured. CPU is user + system time of each process of the
-mesh, children included, from /proc. The limit, in the same run: one process that decodes the same body and inserts
-one row for each request, in a transaction of its own.
+Three ways take turns in the same run, so that all meet the same machine:
+
+- the mesh, its worker stopped (SIGSTOP), so that only accepting is measured;
+- the naive way (bench/naive.py): a unary RPC for each hop, a transaction and an acknowledged publish for each job;
+- the limit: one process that decodes the same body and inserts one row for each request, in its own transaction.
+
+The first two get the same requests from the same `load`. CPU is user + system time of each process and its children,
+from /proc, PostgreSQL and NATS included, the client not.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import tempfile
 import time
 import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
+import msgspec
+
+from bench.naive import naive_mesh
+from bench.processes import cpu_seconds, loads
 from deploy.local.mesh import LocalMesh
+from deploy.local.process import Child
 from tests.live import BELL_JOB, Team
 
-TICK = os.sysconf("SC_CLK_TCK")
+TARGET_MICROS = 900
+ROUNDS = 3
 WARM_UP = 300
+ROUND_SECONDS = 5.0
+"""A round ends after this time, with the jobs that it has: this bounds the whole on a busy machine."""
+SETTLE_SECONDS = 0.5
+"""What was put off until after the answer belongs to the job as well."""
+BARE_CONNECTIONS = 16
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its descendants, the ended ones that were waited for included."""
-    total = 0.0
-    for process in descendants(pid):
-        try:
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            continue
-        total += sum(int(field) for field in fields[11:15]) / TICK
-    return total
+@dataclass
+class Way:
+    """One way to accept jobs, and what it has cost so far."""
+
+    port: int
+    secret: str
+    children: Mapping[str, Child]
+    jobs: int = 0
+    seconds: float = 0.0
+    spent: Counter[str] = field(default_factory=Counter)
+    rounds: list[float] = field(default_factory=list)
+
+    async def run(self, jobs: int, clients: int) -> None:
+        """One round."""
+        before = self._cpu()
+        accepted, seconds = await load(self.port, self.secret, jobs, clients)
+        await asyncio.sleep(SETTLE_SECONDS)
+        used = {name: total - before[name] for name, total in self._cpu().items()}
+        self.spent.update(used)
+        self.jobs += accepted
+        self.seconds += seconds
+        self.rounds.append(1e6 * sum(used.values()) / accepted)
+
+    def micros(self, name: str) -> float:
+        """CPU of one process for each job."""
+        return 1e6 * self.spent[name] / self.jobs
+
+    @property
+    def total(self) -> float:
+        """CPU microseconds of all processes for each job."""
+        return sum(self.micros(name) for name in self.spent)
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: cpu_seconds(pid_of(child)) for name, child in self.children.items()}
 
 
-def descendants(pid: int) -> list[int]:
-    """A process and all that it started, directly or not."""
-    found = [pid]
-    for process in found:
-        try:
-            children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        except FileNotFoundError:
-            continue
-        found += [int(child) for child in children]
-    return found
+@dataclass
+class Bare:
+    """The limit: a decode and an insert in a transaction of its own."""
+
+    server: Child
+    connections: Sequence[asyncpg.Connection]
+    jobs: int = 0
+    seconds: float = 0.0
+
+    async def run(self, jobs: int) -> None:
+        """One round."""
+        body, left = msgspec.json.encode(BELL_JOB), jobs
+
+        async def insert(connection: asyncpg.Connection) -> None:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                job = msgspec.json.encode(msgspec.json.decode(body))
+                await connection.execute("INSERT INTO bare VALUES ($1, $2)", uuid.uuid4(), job)
+
+        before = self._cpu()
+        await asyncio.gather(*(insert(connection) for connection in self.connections))
+        self.seconds += self._cpu() - before
+        self.jobs += jobs
+
+    @property
+    def total(self) -> float:
+        """CPU microseconds of PostgreSQL and its client for each row."""
+        return 1e6 * self.seconds / self.jobs
+
+    def _cpu(self) -> float:
+        return cpu_seconds(pid_of(self.server)) + time.process_time()
 
 
-async def load(port: int, secret: str, jobs: int, clients: int) -> float:
-    """Submit `jobs` jobs over `clients` connections; returns the seconds that it took."""
+def pid_of(child: Child) -> int:
+    """Its process id; raises AssertionError where it is down, and nothing was measured then."""
+    assert child.pid, child.command.name
+    return child.pid
+
+
+async def load(port: int, secret: str, jobs: int, clients: int) -> tuple[int, float]:
+    """Submit `jobs` jobs over `clients` connections; returns how many were accepted and the seconds that it took."""
     body = json.dumps(BELL_JOB).encode()
-    left = jobs
+    left, accepted = jobs, 0
+    started = time.perf_counter()
 
     async def client() -> None:
-        nonlocal left
+        nonlocal left, accepted
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while left > 0:
+        while left > 0 and time.perf_counter() - started < ROUND_SECONDS:
             left -= 1
             head = (
                 "POST /v1/jobs/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -73,93 +147,81 @@ async def load(port: int, secret: str, jobs: int, clients: int) -> float:
             answer = await reader.readexactly(length)
             if b" 202 " not in header.split(b"\r\n")[0]:
                 raise SystemExit(f"refused: {header.decode()}{answer.decode()}")
+            accepted += 1
         writer.close()
 
-    started = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return time.perf_counter() - started
+    return accepted, time.perf_counter() - started
 
 
-async def measure(mesh: LocalMesh, jobs: int, clients: int) -> dict[str, float]:
-    """CPU microseconds per job, by process."""
-    team = await Team.create(mesh, "enterprise")
-    port = mesh.layout.ports["edge"]
+@contextlib.asynccontextmanager
+async def stopped_worker(mesh: LocalMesh) -> AsyncIterator[None]:
+    """No job is run within the block."""
     worker = mesh.pid("worker")
     assert worker
     os.killpg(os.getpgid(worker), signal.SIGSTOP)
     try:
-        await load(port, team.secrets["live"], WARM_UP, clients)
-        names = [name for name in mesh.children if name != "worker"]
-        before = {name: cpu_seconds(mesh.pid(name) or 0) for name in names}
-        seconds = await load(port, team.secrets["live"], jobs, clients)
-        await asyncio.sleep(0.5)
-        after = {name: cpu_seconds(mesh.pid(name) or 0) for name in names}
+        yield
     finally:
         os.killpg(os.getpgid(worker), signal.SIGCONT)
-    print(f"  {jobs} jobs over {clients} connections in {seconds:.1f} s: {jobs / seconds:.0f} accepted/s")
-    return {name: 1e6 * (after[name] - before[name]) / jobs for name in names}
 
 
-async def bare_insert(jobs: int, clients: int, state: Path) -> float:
-    """CPU microseconds per request of a decode and an insert in a transaction of its own, without a mesh."""
-    import msgspec  # noqa: PLC0415
+async def measure(state: Path, jobs: int, clients: int) -> tuple[Way, Way, Bare]:
+    """The mesh, the naive way and the limit, in turn."""
+    async with naive_mesh(state / "naive") as rival, LocalMesh(state / "mesh", port=0, base_port=0) as mesh:
+        team = await Team.create(mesh, "enterprise")
+        children = {name: child for name, child in mesh.children.items() if name != "worker"}
+        ours = Way(mesh.layout.ports["edge"], team.secrets["live"], children)
+        naive = Way(rival.port, rival.secret, rival.children)
+        connections = [await rival.postgres.connect() for _ in range(BARE_CONNECTIONS)]
+        await connections[0].execute("CREATE TABLE bare (id uuid PRIMARY KEY, body bytea)")
+        bare = Bare(rival.children["postgres"], connections)
+        async with stopped_worker(mesh):
+            for way in (ours, naive):
+                await load(way.port, way.secret, WARM_UP, clients)
+            await asyncio.sleep(SETTLE_SECONDS)
+            for _ in range(ROUNDS):
+                await ours.run(-(-jobs // ROUNDS), clients)
+                await naive.run(-(-jobs // ROUNDS), clients)
+                await bare.run(500)
+        for connection in connections:
+            await connection.close()
+    return ours, naive, bare
 
-    from deploy.local.ports import free_ports  # noqa: PLC0415
-    from deploy.local.postgres import Postgres, ensure_database  # noqa: PLC0415
-    from deploy.local.process import Child  # noqa: PLC0415
 
-    server = Postgres(state / "bare", free_ports(1)[0], state / "bare.log")
-    server.initialise()
-    child = Child(server.command(), server.is_ready, on_crash=lambda *_: None, before_start=server.clear_orphan)
-    child.start()
-    await child.ready(30)
-    first = await server.connect("postgres")
-    await ensure_database(first)
-    await first.close()
-    connections = [await server.connect() for _ in range(min(clients, 16))]
-    await connections[0].execute("CREATE TABLE bare (id uuid PRIMARY KEY, body bytea)")
-    body = msgspec.json.encode(BELL_JOB)
-    left = jobs
-
-    async def client(connection: object) -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            decoded = msgspec.json.decode(body)
-            await connection.execute(  # type: ignore[attr-defined]
-                "INSERT INTO bare VALUES ($1, $2)", uuid.uuid4(), msgspec.json.encode(decoded)
-            )
-
-    server_pid = child.pid
-    assert server_pid
-    before = cpu_seconds(server_pid) + time.process_time()
-    await asyncio.gather(*(client(connection) for connection in connections))
-    spent = cpu_seconds(server_pid) + time.process_time() - before
-    for connection in connections:
-        await connection.close()
-    await child.stop()
-    return 1e6 * spent / jobs
+def show(ours: Way, naive: Way, bare: Bare) -> None:
+    """Print the table and the ratios."""
+    print("CPU µs per accepted job         ours      naive")
+    for name in sorted(ours.spent, key=lambda name: -ours.micros(name)):
+        rival = f"{naive.micros(name):9.0f}" if name in naive.spent else "        -"
+        print(f"  {name:<24}{ours.micros(name):10.0f}  {rival}")
+    print(f"  {'all':<24}{ours.total:10.0f}  {naive.total:9.0f}")
+    for name, way in (("ours", ours), ("naive", naive)):
+        rounds = ", ".join(f"{micros:.0f}" for micros in way.rounds)
+        print(f"  {name:<6}{way.jobs} jobs, {way.jobs / way.seconds:.0f} accepted/s; CPU µs by round: {rounds}")
+    print(f"  ours / naive                {ours.total / naive.total:6.2f}   ({ours.total:.0f} / {naive.total:.0f} µs)")
+    print(f"  ours / target               {ours.total / TARGET_MICROS:6.2f}   (target {TARGET_MICROS} µs)")
+    print(f"  ours / bare insert          {ours.total / bare.total:6.2f}   ({bare.total:.0f} µs: decode, one row)")
 
 
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=3000)
-    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--jobs", type=int, default=3000, help="jobs for each way (default 3000)")
+    parser.add_argument("--clients", type=int, default=64, help="connections at once (default 64)")
     arguments = parser.parse_args()
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # ends, but leaves nothing behind
+    print(loads())
     with tempfile.TemporaryDirectory(prefix="qmumma-bench-") as folder:
-        state = Path(folder)
-        state.chmod(0o711)
-        bare = await bare_insert(1000, arguments.clients, state)
-        async with LocalMesh(state / "mesh", port=0, base_port=0) as mesh:
-            spent = await measure(mesh, arguments.jobs, arguments.clients)
-    total = sum(spent.values())
-    for name, micros in sorted(spent.items(), key=lambda item: -item[1]):
-        print(f"  {name:<12}{micros:8.0f} µs")
-    print(f"  {'the mesh':<12}{total:8.0f} µs CPU per accepted job; target 900: {total / 900:.2f} of it")
-    ratio = total / bare
-    print(f"  {'bare insert':<12}{bare:8.0f} µs (decode, one row, one transaction): the mesh costs {ratio:.1f} times that")
+        Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
+        show(*await measure(Path(folder), arguments.jobs, arguments.clients))
+    print(loads())
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        raise SystemExit("stopped before its end") from None
