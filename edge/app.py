@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -109,6 +110,18 @@ class Edge:
                 return
             await self._send(answer, visit, scope["method"], send)
 
+    def unread(self, refusal: Refusal) -> bytes:
+        """A whole HTTP/1.1 answer to what could not be read as a request; the connection ends with it."""
+        request_id = request_ids.fresh_id()
+        body = self._dialect.error_body(refusal, request_id)
+        _counted("unread", refusal.status).inc()
+        head = (
+            f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\ncache-control: no-store\r\n"
+            f"x-request-id: {request_id}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        return head.encode("ascii") + body
+
     async def _answer(self, scope: Scope, receive: Receive, visit: _Visit, call: Call) -> Answer:
         try:
             return await self._serve(scope, receive, visit, call)
@@ -151,7 +164,7 @@ class Edge:
     async def _admit(self, operation: Operation, scope: Scope, visit: _Visit) -> Requester:
         """Who asks, once a token of the plan, or of the address, is taken; raises Refusal 401 or 429."""
         if operation.authenticated:
-            requester = await self._authentication.requester(visit.headers.get(b"authorization"))
+            requester = await self._authenticate(scope, visit)
             visit.team = requester.team_id
             verdict = self._limiter.take(requester.team_id, await self._plans.rate(requester.plan))
         elif operation.limited:
@@ -162,6 +175,24 @@ class Edge:
         if not verdict.allowed:
             raise too_many(verdict)
         visit.limit_headers = verdict.headers()
+        return requester
+
+    async def _authenticate(self, scope: Scope, visit: _Visit) -> Requester:
+        """Whose key it is. A key that nobody knows costs its address a token, lest look-ups be free for all."""
+        header = visit.headers.get(b"authorization")
+        known = self._authentication.known(header)
+        if known is not None:
+            return known
+        address = f"address {_address(scope)}"
+        verdict = self._limiter.take(address, self._bounds.anonymous)
+        if not verdict.allowed:
+            raise too_many(verdict)
+        try:
+            requester = await self._authentication.requester(header)
+        except MeshError:
+            self._limiter.give_back(address, self._bounds.anonymous)
+            raise
+        self._limiter.give_back(address, self._bounds.anonymous)
         return requester
 
     async def _body(self, operation: Operation, receive: Receive, visit: _Visit) -> tuple[Any, Any]:

@@ -79,6 +79,11 @@ class RateLimiter:
         remaining = int((interval * rate.burst - (full_at - now)) / interval + 1e-6)
         return Verdict(True, rate.burst, remaining, math.ceil(full_at), 0)  # noqa: FBT003
 
+    def give_back(self, name: str, rate: Rate) -> None:
+        """Return a token that was taken from the bucket `name`."""
+        if rate.per_minute and name in self._full_at:
+            self._full_at[name] -= 60.0 / rate.per_minute
+
     def _forget_full(self, now: float) -> None:
         """Drop the buckets that are full anyway; where none is, the oldest half."""
         kept = {name: at for name, at in self._full_at.items() if at > now}

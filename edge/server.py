@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from edge.app import Edge
+from edge.protocol import BoundedProtocol
 from mesh.errors import Unavailable
 
 BACKLOG = 4096
@@ -36,7 +38,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=functools.partial(BoundedProtocol, render=edge.unread),  # type: ignore[arg-type]
                 loop="uvloop",
                 ws="none",
                 lifespan="on",

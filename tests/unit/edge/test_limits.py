@@ -127,3 +127,14 @@ async def test_open_operations_are_limited_by_address_and_documents_are_not(make
         assert statuses == [200, 200, 429]
         for path in ("/healthz", "/v1/openapi.json", "/docs"):
             assert (await anyone.get(path)).status_code == 200
+
+
+async def test_keys_that_nobody_knows_count_against_the_address_and_good_ones_do_not(make_world: Any) -> None:
+    world = make_world(bounds=Bounds(anonymous=Rate(per_minute=1, burst=2)))
+    async with world.client("qm_ent_sk_big") as client:
+        assert [(await client.get("/v1/jobs")).status_code for _ in range(4)] == [200] * 4
+        strangers = [{"authorization": f"Bearer qm_live_sk_{number}"} for number in range(4)]
+        statuses = [(await client.get("/v1/jobs", headers=stranger)).status_code for stranger in strangers]
+        assert statuses == [401, 401, 429, 429]
+        assert len(world.accounts.calls) == 3
+        assert (await client.get("/v1/jobs")).status_code == 200
