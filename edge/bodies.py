@@ -21,6 +21,9 @@ JsonValue = Any
 """None, bool, int, Decimal, str, a list of these, or a dict from str to these."""
 
 MAX_DEPTH = 100
+MAX_COMMAS = 300_000
+"""Twice what the largest result holds, and more than a program of the greatest length; each value costs microseconds
+to parse, to check and to render, many times more than its bytes."""
 LARGE_BYTES = 64 * 1024
 """Bodies beyond this size are parsed in a thread, so that other requests go on."""
 _EXACT = 2**53
@@ -78,6 +81,9 @@ async def parse(body: bytes) -> JsonValue:
 
 def parse_text(body: bytes) -> JsonValue:
     """The value of a JSON text; raises Refusal 400 that says where it is wrong."""
+    if body.count(b",") > MAX_COMMAS:
+        message = f"The body holds more than {MAX_COMMAS} commas, and so too many values."
+        raise Refusal(413, message, reason="TOO_LARGE")
     try:
         text = body.decode("utf-8")
         value = _DECODER.decode(text)

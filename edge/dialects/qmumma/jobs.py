@@ -8,6 +8,7 @@ from msgspec import UNSET
 from qm.execution.v1 import execution_pb2 as pb
 from qm.signing.v1.signing_pb2 import GetAnchorRequest
 from qm.type.v1.money_pb2 import Money
+from qm.type.v1.requester_pb2 import Environment, Requester
 
 from edge.dialects.qmumma.answers import JobPage
 from edge.dialects.qmumma.idempotency import REPLAYED, fingerprint, idempotency_key, own_key
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 
+SUBMIT_SECONDS = 20.0
+"""How long a submission may take: longer than its program may be analysed, and wait for its turn."""
+
+
 class Jobs:
     """The operations on jobs, except the stream of events."""
 
@@ -61,8 +66,8 @@ class Jobs:
         message = self._submission(request.body)
         message.requester.CopyFrom(request.requester)
         message.request_id = key or own_key()
-        message.fingerprint = fingerprint("POST /v1/jobs/submit", request.parsed_body)
-        response = await self._execution.SubmitJob(message)
+        message.fingerprint = fingerprint(_asked(request.requester), request.parsed_body)
+        response = await self._execution.SubmitJob(message, timeout=SUBMIT_SECONDS)
         location = f"/v1/jobs/{shown_job_id(response.job.job_id)}".encode()
         headers = [(b"location", location)]
         if key is not None and response.replayed:
@@ -149,6 +154,11 @@ class Jobs:
             seed=None if body.seed is UNSET else body.seed,
             max_cost=max_cost,
         )
+
+
+def _asked(requester: Requester) -> str:
+    """What a submission is besides its body: one by a test key is another than one by a live key."""
+    return f"POST /v1/jobs/submit {Environment.Name(requester.environment)}"
 
 
 def path_job_id(request: Request[Any, Any]) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
 _MAX_INDEX = 2**53
+_BUSY = "Another large result is being verified; try again in a moment, or verify it offline with `qmumma verify`."
 
 
 class Verifier:
@@ -41,9 +42,21 @@ class Verifier:
     def __init__(self, signing: SigningServiceAsyncStub) -> None:
         """Ask `signing`, which has the log."""
         self._signing = signing
+        self._large = asyncio.Lock()
 
     async def verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
-        """Answer `POST /v1/verify`."""
+        """Answer `POST /v1/verify`.
+
+        Verifying costs a second for a megabyte and is open to all: large results go one at a time.
+        """
+        if len(canonical(request.parsed_body)) <= LARGE_BYTES:
+            return await self._verify(request)
+        if self._large.locked():
+            raise Refusal(429, _BUSY, reason="VERIFIER_BUSY", headers=((b"retry-after", b"5"),))
+        async with self._large:
+            return await self._verify(request)
+
+    async def _verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
         members: dict[str, Any] = request.parsed_body
         checks = await self._record_checks(request.body, members)
         if request.body.proof is not UNSET:
@@ -90,7 +103,7 @@ async def _canonical_record(record: dict[str, Any]) -> bytes:
     large = len(canonical(record)) > LARGE_BYTES
     try:
         return await asyncio.to_thread(_rfc8785, record) if large else _rfc8785(record)
-    except (rfc8785.CanonicalizationError, OverflowError) as error:
+    except (rfc8785.CanonicalizationError, ValueError) as error:
         message = f"The body holds a number that RFC 8785 does not carry exactly: {str(error)[:200]}"
         raise Refusal(400, message, reason="INVALID_FIELD") from None
 
@@ -100,9 +113,12 @@ def _rfc8785(record: dict[str, Any]) -> bytes:
 
 
 def _as_doubles(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them."""
+    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them; ValueError where digits are lost."""
     if isinstance(value, Decimal):
-        return float(value)
+        double = float(value)
+        if Decimal(repr(double)) != value:
+            raise ValueError(str(value))
+        return double
     if isinstance(value, dict):
         return {name: _as_doubles(inner) for name, inner in value.items()}
     if isinstance(value, list):

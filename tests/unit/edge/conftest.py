@@ -32,10 +32,13 @@ from mesh.errors import Conflict, MeshError, NotFound, Unauthenticated
 from mesh.telemetry import Telemetry
 
 SECRET = "qm_test_sk_alice"
+LIVE_SECRET = "qm_live_sk_alice"
 OTHER_TEAM_SECRET = "qm_test_sk_mallory"
 POOR_SECRET = "qm_live_sk_student"
 UNLIMITED_SECRET = "qm_ent_sk_big"
 URL = "http://edge.test"
+DESCRIBE_SECONDS = 6
+"""How long the job service takes at most to analyse a program: whoever waits for less never hears of it."""
 
 
 def requester(team: int, plan: str) -> requester_pb2.Requester:
@@ -53,7 +56,9 @@ KEYS = {
     OTHER_TEAM_SECRET: requester(2, "commercial"),
     POOR_SECRET: requester(3, "student"),
     UNLIMITED_SECRET: requester(4, "enterprise"),
+    LIVE_SECRET: requester(1, "commercial"),
 }
+KEYS[LIVE_SECRET].environment = requester_pb2.ENVIRONMENT_LIVE
 
 
 @dataclass
@@ -154,7 +159,10 @@ class FakeExecution:
         async with self.changed:
             self.changed.notify_all()
 
-    async def SubmitJob(self, request: pb.SubmitJobRequest) -> pb.SubmitJobResponse:  # noqa: N802
+    async def SubmitJob(  # noqa: N802
+        self, request: pb.SubmitJobRequest, *, timeout: float
+    ) -> pb.SubmitJobResponse:
+        assert timeout > DESCRIBE_SECONDS
         self._fail()
         self.submissions.append(request)
         known = self.by_request_id.get(request.request_id)

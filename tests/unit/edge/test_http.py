@@ -95,6 +95,11 @@ async def test_a_body_over_4_mib_is_413_whether_it_says_so_or_not(client: httpx.
     assert (await client.post(SUBMIT, json=fits)).status_code == 202
 
 
+async def test_a_body_of_too_many_values_is_413(client: httpx.AsyncClient) -> None:
+    body = PREFIX + b'{"x":[' + b"1," * 300_000 + b"1]}}"
+    assert (await client.post(SUBMIT, content=body, headers=JSON)).status_code == 413
+
+
 async def test_a_body_that_does_not_come_is_408(client: httpx.AsyncClient) -> None:
     async def stuck() -> Any:
         yield b"{"

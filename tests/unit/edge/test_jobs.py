@@ -159,6 +159,13 @@ async def test_the_same_key_with_another_body_is_a_conflict(client: httpx.AsyncC
     assert (answer.status_code, answer.json()["error"]["type"]) == (409, "conflict")
 
 
+async def test_a_live_key_is_not_answered_with_the_job_of_a_test_key(world: Any) -> None:
+    headers = {"idempotency-key": "k"}
+    async with world.client("qm_test_sk_alice") as test, world.client("qm_live_sk_alice") as live:
+        assert (await test.post(SUBMIT, json=BODY, headers=headers)).status_code == 202
+        assert (await live.post(SUBMIT, json=BODY, headers=headers)).status_code == 409
+
+
 @pytest.mark.parametrize(("left", "right"), [({"x": 1.5}, {"x": "1.5"}), ({"x": 1}, {"x": True}), ({"x": 0}, {})])
 async def test_bodies_that_differ_in_type_alone_have_other_fingerprints(
     world: Any, client: httpx.AsyncClient, left: Any, right: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -183,3 +184,34 @@ async def test_the_record_is_canonical_whatever_the_spelling_of_numbers(world: A
     sent = world.signing.verified[0].record
     assert sent == rfc8785.dumps({**httpx.Response(200, content=sent).json()})
     assert b'"shots":4096' in sent
+
+
+@pytest.mark.parametrize("altered", ["4096.00000000000000000001", "4096.0000000000000000000000001e0"])
+async def test_digits_that_a_double_would_lose_are_refused(world: Any, client: httpx.AsyncClient, altered: str) -> None:
+    await world.execution.complete(world.execution.make())
+    body = (await client.get(f"/v1/jobs/{ID}")).text.replace('"shots":4096', f'"shots":{altered}')
+    answer = await client.post("/v1/verify", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert world.signing.verified == []
+
+
+async def test_large_results_are_verified_one_at_a_time(world: Any, client: httpx.AsyncClient) -> None:
+    await world.execution.complete(world.execution.make())
+    small = (await client.get(f"/v1/jobs/{ID}")).json()
+    large = {**small, "x": "y" * 70_000}
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    get_anchor = world.signing.GetAnchor
+
+    async def slow_anchor(request: Any) -> Any:
+        entered.set()
+        await go_on.wait()
+        return await get_anchor(request)
+
+    world.signing.GetAnchor = slow_anchor
+    first = asyncio.create_task(client.post("/v1/verify", json=large))
+    await entered.wait()
+    second = await client.post("/v1/verify", json=large)
+    assert (second.status_code, second.headers["retry-after"]) == (429, "5")
+    go_on.set()
+    assert (await first).status_code == 200
+    assert (await client.post("/v1/verify", json=large)).status_code == 200
