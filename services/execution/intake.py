@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 from weakref import WeakValueDictionary
 
 import rfc8785
@@ -36,7 +37,9 @@ from services.execution.peers import Peers
 from services.execution.store import Store
 
 DESCRIBE_SECONDS = 6.0
-"""How long a program may take to be parsed and measured; 128 KiB of OpenQASM 3 take about 5."""
+"""How long a program may take to be parsed and measured; 64 KiB of OpenQASM 3 take about 3."""
+LONG_BYTES = 16 * 1024
+"""Parameters beyond this size may take seconds to be measured, and leave one child to the others."""
 KNOWN_PROGRAMS = 4096
 """Programs whose features are remembered: the same circuit is often sent again."""
 
@@ -61,6 +64,7 @@ class Intake:
         self._features: OrderedDict[tuple[str, bytes], routing_pb2.Features] = OrderedDict()
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._long = asyncio.Semaphore(max(1, children.count - 1))
         self._commits: Batcher[NewJob, bool] = Batcher(self._commit)
 
     async def submit(self, request: pb.SubmitJobRequest) -> tuple[Job, bool]:
@@ -138,7 +142,8 @@ class Intake:
 
     async def _describe(self, request: task.Describe) -> routing_pb2.Features:
         try:
-            description = await self._children.call(request, timeout=DESCRIBE_SECONDS)
+            async with self._long if len(request.parameters) > LONG_BYTES else nullcontext():
+                description = await self._children.call(request, timeout=DESCRIBE_SECONDS)
         except (ResourceExhausted, EngineFault) as error:
             message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
             raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error

@@ -179,6 +179,8 @@ class FakeSigning(Peer):
 class FakeChildren:
     """Engines that answer at once, or as scripted: an Exception is raised, an Event is waited for."""
 
+    count = 1
+
     def __init__(self, *script: Exception | asyncio.Event | task.Outcome) -> None:
         self.script = deque(script)
         self.runs = 0

@@ -234,6 +234,19 @@ async def test_slow_programs_of_one_team_keep_no_other_waiting(parts: Parts):
     assert describers.most == 2
 
 
+async def test_long_programs_of_many_teams_leave_a_child_to_the_short_ones(parts: Parts):
+    describers = SlowDescribers()
+    intake = parts.intake(describers)
+    long = [
+        asyncio.create_task(intake.submit(submission(new_team(), parameters={"qasm": f"slow {number}" + 20_000 * " "})))
+        for number in range(5)
+    ]
+    await describers.started.get()
+    await asyncio.wait_for(intake.submit(submission(parameters={"qasm": "quick"})), 5)
+    describers.release.set()
+    await asyncio.gather(*long)
+
+
 async def test_a_program_is_measured_once(parts: Parts):
     describers = SlowDescribers()
     intake, team = parts.intake(describers), new_team()

@@ -193,6 +193,16 @@ def test_stabilizer_method_is_refused(runner: VqeRunner):
         runner.run({"molecule": "H2"}, shots=1024, seed=1, method="stabilizer", threads=1, progress=quiet)
 
 
+def test_progress_tells_nothing_of_the_result(runner: VqeRunner):
+    told = []
+    done = runner.run(
+        {"molecule": "H2"}, shots=1024, seed=1, method="statevector", threads=1, progress=lambda _, m: told.append(m)
+    )
+    digits = f"{abs(done.result['energy_hartree']):.2f}"
+    assert any(message.startswith("iteration") for message in told)
+    assert not any(digits in message for message in told)
+
+
 def test_progress_rises_from_nothing_to_all(runner: VqeRunner):
     steps: list[float] = []
     runner.run(
