@@ -108,7 +108,7 @@ class Runner:
         return Verdict.DONE
 
     async def _given_up(self, job: Job) -> bool:
-        """Whether the job is failed now; one that was charged before its seal was made can only go on."""
+        """Whether the job is failed now; one that was charged already can only go on."""
         message = f"the job could not be run in {MAX_ATTEMPTS} attempts. You are not charged; tell us its id."
         log.error("job_given_up", job_id=str(job.job_id))
         try:
@@ -134,10 +134,10 @@ class Runner:
             if not await patiently(lambda: self._store.keep_record(job.job_id, self._worker, record)):
                 raise LeaseLost
         request = signing_pb2.SignRecordRequest(subject=f"job/{job.job_id}", record_type=RECORD_TYPE, record=record)
-        signed, _ = await asyncio.gather(
-            patiently(lambda: self._peers.signing.SignRecord(request)),
-            patiently(lambda: self._peers.billing.SettleHold(billing_pb2.SettleHoldRequest(job_id=str(job.job_id)))),
-        )
+        signed = await patiently(lambda: self._peers.signing.SignRecord(request))
+        # Only what is sealed is charged.
+        settle = billing_pb2.SettleHoldRequest(job_id=str(job.job_id))
+        await patiently(lambda: self._peers.billing.SettleHold(settle))
         await self._close(job, State.COMPLETED, seal=signed.seal)
         return None
 

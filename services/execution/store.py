@@ -9,18 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-import asyncpg
-import uuid_utils.compat
-from qm.execution.v1 import events_pb2, execution_pb2
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
-from qm.type.v1 import requester_pb2
 
 from mesh import outbox
 from mesh.database import Connection, Database
 from mesh.events import Message
-from mesh.streams import event_subject, work_subject
-from services.execution.job import Job, JobId, NewJob, Priority, State
+from services.execution.job import Job, JobId, NewJob, State
+from services.execution.rows import columns_of, event_of, job_of, work_of
 
 # One statement, and so one commit: jobs, and the work of those that are new.
 _INSERT = """
@@ -96,10 +92,10 @@ class Store:
         The others met an earlier job of their team with the same request_id. No event tells of a job's first state:
         whoever could wait for it has the answer of its submission.
         """
-        work = {job.job_id: _work(job.job_id, job.decision.backend.pool, job.priority) for job in jobs}
+        work = {job.job_id: work_of(job.job_id, job.decision.backend.pool, job.priority) for job in jobs}
         rows = await self._database.fetch(
             _INSERT,
-            *_columns(jobs),
+            *columns_of(jobs),
             [message.id for message in work.values()],
             [message.subject for message in work.values()],
             [message.payload for message in work.values()],
@@ -113,26 +109,26 @@ class Store:
         row = await self._database.fetchrow(
             "SELECT * FROM jobs WHERE job_id = $1 AND ($2::uuid IS NULL OR team_id = $2)", job_id, team_id
         )
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     async def by_request(self, team_id: str, request_id: str) -> Job | None:
         """The job that a team's earlier request with this id made."""
         row = await self._database.fetchrow(
             "SELECT * FROM jobs WHERE team_id = $1 AND request_id = $2", team_id, request_id
         )
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     async def older(
         self, team_id: str, *, than: JobId | None, state: State | None, size: int
     ) -> tuple[list[Job], bool]:
         """Up to `size` jobs of a team, newest first, from the newest or below `than`; and whether there are more."""
         rows = await self._database.fetch(_OLDER, team_id, than, state, size + 1)
-        return [_job(row) for row in rows[:size]], len(rows) > size
+        return [job_of(row) for row in rows[:size]], len(rows) > size
 
     async def newer(self, team_id: str, *, than: JobId, state: State | None, size: int) -> tuple[list[Job], bool]:
         """The `size` jobs of a team next above `than`, newest first; and whether there are more above them."""
         rows = await self._database.fetch(_NEWER, team_id, than, state, size + 1)
-        return [_job(row) for row in reversed(rows[:size])], len(rows) > size
+        return [job_of(row) for row in reversed(rows[:size])], len(rows) > size
 
     async def claim(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> Job | None:
         """Take a job for a worker; None where it has ended or another worker's lease still runs.
@@ -140,7 +136,7 @@ class Store:
         Nobody is told: that is for the first `report`, which most jobs end before.
         """
         row = await self._database.fetchrow(_CLAIM, job_id, worker, now, lease)
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     async def renew(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> bool | None:
         """Extend a lease; None where it is another's now, else whether the team has asked to cancel."""
@@ -167,7 +163,7 @@ class Store:
                 " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
                 job_id, worker, progress, message, now,
             )  # fmt: skip
-            messages = await self._tell(connection, _job(row)) if row else []
+            messages = await self._tell(connection, job_of(row)) if row else []
         self._outbox.publish(messages)
 
     async def keep_record(self, job_id: JobId, worker: str, record: bytes) -> bool:
@@ -187,9 +183,9 @@ class Store:
             )  # fmt: skip
             if row is None:
                 return None
-            job = _job(row)
-            rerouted = _event(job_id, job.requester.team_id, job.state, job.version, now, word="rerouted")
-            messages = [rerouted, _work(job_id, backend.pool, job.priority)]
+            job = job_of(row)
+            rerouted = event_of(job_id, job.requester.team_id, job.state, job.version, now, word="rerouted")
+            messages = [rerouted, work_of(job_id, backend.pool, job.priority)]
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return job
@@ -213,7 +209,7 @@ class Store:
             row = await connection.fetchrow(_END, job_id, worker, state, now, sealed, *(error or (None, None)))
             if row is None:
                 return None
-            job = _job(row)
+            job = job_of(row)
             messages = await self._tell(connection, job)
         self._outbox.publish(messages)
         return job
@@ -225,14 +221,14 @@ class Store:
             job_id,
             team_id,
         )
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     async def requeue_stalled(self, *, older_than: dt.datetime, now: dt.datetime) -> int:
         """Queue again what waits or ran since before `older_than` without a living lease; returns how many."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(_STALLED, now, older_than)
-            jobs = [_job(row) for row in rows]
-            messages = [_work(job.job_id, job.backend.pool, job.priority) for job in jobs]
+            jobs = [job_of(row) for row in rows]
+            messages = [work_of(job.job_id, job.backend.pool, job.priority) for job in jobs]
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return len(jobs)
@@ -254,90 +250,6 @@ class Store:
         return [row[0] for row in await self._database.fetch(_RECENT, backend_id)]
 
     async def _tell(self, connection: Connection, job: Job) -> list[Message]:
-        messages = [_event(job.job_id, job.requester.team_id, job.state, job.version, job.update_time)]
+        messages = [event_of(job.job_id, job.requester.team_id, job.state, job.version, job.update_time)]
         await outbox.insert(connection, messages)
         return messages
-
-
-def _columns(jobs: Sequence[NewJob]) -> list[list[object]]:
-    """The columns of `_INSERT`, in its order."""
-    return [
-        [job.job_id for job in jobs],
-        [job.requester.team_id for job in jobs],
-        [job.requester.user_id for job in jobs],
-        [job.requester.key_id for job in jobs],
-        [job.requester.plan for job in jobs],
-        [job.requester.environment for job in jobs],
-        [job.request_id for job in jobs],
-        [job.fingerprint for job in jobs],
-        [job.algorithm_id for job in jobs],
-        [job.parameters for job in jobs],
-        [job.requested_hardware for job in jobs],
-        [job.decision.backend.backend_id for job in jobs],
-        [job.decision.backend.SerializeToString() for job in jobs],
-        [job.shot_count for job in jobs],
-        [job.priority for job in jobs],
-        [job.seed for job in jobs],
-        [job.webhook_url for job in jobs],
-        [job.decision.SerializeToString() for job in jobs],
-        [job.cost for job in jobs],
-        [job.create_time for job in jobs],
-    ]
-
-
-def _work(job_id: JobId, pool: str, priority: Priority) -> Message:
-    payload = events_pb2.JobWork(job_id=str(job_id)).SerializeToString()
-    return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, priority.word), payload)
-
-
-def _event(
-    job_id: JobId, team_id: str, state: State, version: int, moment: dt.datetime, word: str | None = None
-) -> Message:
-    event = events_pb2.JobEvent(
-        job_id=str(job_id),
-        team_id=team_id,
-        state=execution_pb2.JobState.ValueType(state),
-        version=version,
-    )
-    event.create_time.FromDatetime(moment)
-    subject = event_subject(word or state.word, team_id)
-    return Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())
-
-
-def _job(row: asyncpg.Record) -> Job:
-    requester = requester_pb2.Requester(
-        team_id=str(row["team_id"]),
-        user_id=str(row["user_id"]),
-        key_id=str(row["key_id"]),
-        plan=row["plan"],
-        environment=row["environment"],
-    )
-    return Job(
-        job_id=JobId(row["job_id"]),
-        requester=requester,
-        fingerprint=row["fingerprint"],
-        algorithm_id=row["algorithm_id"],
-        parameters=row["parameters"],
-        requested_hardware=row["requested_hardware"],
-        backend=routing_pb2.Backend.FromString(row["backend"]),
-        shot_count=row["shot_count"],
-        priority=Priority(row["priority"]),
-        seed=row["seed"],
-        webhook_url=row["webhook_url"],
-        decision=routing_pb2.Decision.FromString(row["decision"]),
-        cost=row["cost"],
-        state=State(row["state"]),
-        version=row["version"],
-        create_time=row["create_time"],
-        update_time=row["update_time"],
-        start_time=row["start_time"],
-        end_time=row["end_time"],
-        cancel_requested=row["cancel_requested"],
-        attempt_count=row["attempt_count"],
-        progress=row["progress"],
-        progress_message=row["progress_message"],
-        record=row["record"],
-        seal=signing_pb2.Seal.FromString(row["seal"]) if row["seal"] else None,
-        error_type=row["error_type"],
-        error_message=row["error_message"],
-    )

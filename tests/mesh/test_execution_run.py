@@ -156,8 +156,19 @@ async def test_a_job_that_breaks_every_attempt_is_given_up_unpaid(
     assert [line["event"] for line in logged].count("job_crashed") == MAX_ATTEMPTS + again
 
 
-async def test_a_job_that_was_charged_is_never_failed_but_goes_on_until_it_is_sealed(parts: Parts):
+async def test_a_job_that_cannot_be_sealed_is_not_charged(parts: Parts):
     job = await parts.accepted()
+    parts.signing.always["SignRecord"] = BUG
+    for _ in range(MAX_ATTEMPTS):
+        assert await parts.runner().run_job(job.job_id) is Verdict.LATER
+        assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.RUNNING, "open")
+    assert await parts.runner().run_job(job.job_id) is Verdict.BURY
+    assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.FAILED, "released")
+
+
+async def test_a_job_that_was_charged_is_never_failed_but_goes_on_until_it_is_completed(parts: Parts):
+    job = await parts.accepted()
+    parts.billing.holds[str(job.job_id)] = "settled"  # as by a worker that died right after it
     parts.signing.always["SignRecord"] = BUG
     for _ in range(MAX_ATTEMPTS + 3):
         assert await parts.runner().run_job(job.job_id) is Verdict.LATER
