@@ -30,6 +30,7 @@ from deploy.local.problem import StartError
 from deploy.local.process import Child, ChildError, Command
 from deploy.local.programs import Program, every_program
 from deploy.local.readiness import probe
+from deploy.local.spawning import Nursery
 from mesh.identity import Identity, ensure_authority, ensure_identity
 from mesh.migrate import is_current, migrations_folder, upgrade
 from mesh.streams import RIGHTS
@@ -60,6 +61,8 @@ class LocalMesh:
         self.layout = Layout(state.resolve(), assign_ports(self.programs, port=port, base_port=base_port))
         self.console = console or Console(quiet=True)
         self.children: dict[str, Child] = {}
+        modules = [program.module for program in self.programs]
+        self._nursery = Nursery(modules, _ENVIRONMENT, self.layout.log("nursery"))
         self._credentials: Credentials | None = None
         self._lock: FolderLock | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -111,6 +114,7 @@ class LocalMesh:
                 tiers.setdefault(program.tier, []).append(child)
         for tier in sorted(tiers, reverse=True):
             await asyncio.gather(*(child.stop() for child in tiers[tier]))
+        self._nursery.kill()
         for name in ("nats", "postgres"):
             if child := self.children.get(name):
                 await child.stop()
@@ -138,6 +142,7 @@ class LocalMesh:
 
     async def _start(self) -> None:
         layout = self.layout
+        self._nursery.begin()
         postgres = Postgres(layout.state / "postgres", layout.ports["postgres"], layout.log("postgres"))
         if not postgres.exists():
             with self.console.step("make the database"):
@@ -156,7 +161,14 @@ class LocalMesh:
         for program in self.programs:
             told = settings(program, layout, postgres, nats.url)
             write_configuration(layout.configuration(program.name), told)
-            self._add(Child(self._command(program), probe(program, layout, operator), on_crash=self._crashed))
+            self._add(
+                Child(
+                    self._command(program),
+                    probe(program, layout, operator),
+                    on_crash=self._crashed,
+                    spawn=self._nursery.spawn,
+                )
+            )
         await self._await(*(program.name for program in self.programs))
         if "accounts" in self.children:
             await self._bootstrap(operator)
@@ -221,7 +233,6 @@ class LocalMesh:
             program.name,
             (sys.executable, "-m", program.module, "--config", str(file)),
             self.layout.log(program.name),
-            environment=_ENVIRONMENT,
             folder=self.layout.state,
         )
 

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 FIRST_DELAY = 0.1  # seconds before the first restart; doubles with each crash
 LONGEST_DELAY = 5.0
@@ -51,6 +52,24 @@ class Command:
     death_signal: signal.Signals = signal.SIGKILL
 
 
+class Running(Protocol):
+    """A process that was started, as asyncio's own are."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal."""
+
+
 class Child:
     """A process that is kept alive until `stop`."""
 
@@ -61,13 +80,18 @@ class Child:
         *,
         on_crash: Callable[[str, int, float], None],
         before_start: Callable[[], Awaitable[None]] | None = None,
+        spawn: Callable[[Command], Awaitable[Running]] | None = None,
     ) -> None:
-        """Prepare a child; `on_crash` hears (name, exit status, seconds to the next start)."""
+        """Prepare a child; `on_crash` hears (name, exit status, seconds to the next start).
+
+        `spawn` starts it, by default as a program of its own.
+        """
         self.command = command
         self._is_ready = is_ready
         self._on_crash = on_crash
         self._before_start = before_start
-        self._process: asyncio.subprocess.Process | None = None
+        self._spawn = spawn or _start_program
+        self._process: Running | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = False
         self._crashes = 0
@@ -156,24 +180,11 @@ class Child:
         """Run the process once, from before its start to its end; answers its status."""
         if self._before_start is not None:
             await self._before_start()
-        self._process = await self._spawn()
+        _set_aside(self.command.log)
+        self._process = await self._spawn(self.command)
         status = await self._process.wait()
         _kill_group(self._process.pid)
         return status
-
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        command = self.command
-        _set_aside(command.log)
-        with command.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *command.arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=command.folder,
-                env={**os.environ, **command.environment},
-                preexec_fn=child_setup(command.user, command.death_signal),
-            )
 
 
 class ChildError(Exception):
@@ -184,6 +195,19 @@ class ChildError(Exception):
         self.command = command
         tail = last_lines(command.log, 12)
         super().__init__(f"{command.name} {problem}; its log is {command.log}" + (f":\n{tail}" if tail else ""))
+
+
+async def _start_program(command: Command) -> Running:
+    with command.log.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *command.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=command.folder,
+            env={**os.environ, **command.environment},
+            preexec_fn=child_setup(command.user, command.death_signal),
+        )
 
 
 def last_lines(file: Path, count: int) -> str:

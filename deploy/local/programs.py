@@ -50,6 +50,15 @@ _WORKER = Program(
 )
 
 SERVICES = (
+    Program(
+        "execution",
+        "services.execution",
+        "execution",
+        14,
+        tier=1,
+        events=True,
+        peers=("billing", "routing", "signing"),
+    ),
     Program("accounts", "services.accounts", "accounts", 10, events=True, secret_files={"pepper_file": "pepper"}),
     Program("billing", "services.billing", "billing", 11),
     Program(
@@ -60,15 +69,6 @@ SERVICES = (
         secret_files={"key_encryption_key_file": "signing-key-encryption-key"},
     ),
     Program("routing", "services.routing", "routing", 13),
-    Program(
-        "execution",
-        "services.execution",
-        "execution",
-        14,
-        tier=1,
-        events=True,
-        peers=("billing", "routing", "signing"),
-    ),
     Program(
         "edge",
         "edge",
@@ -83,9 +83,9 @@ SERVICES = (
 
 
 def every_program(*, workers: int) -> tuple[Program, ...]:
-    """Every process, with as many workers as asked for."""
+    """Every process, with as many workers as asked for; those that import engines are started first."""
     made = tuple(
         replace(_WORKER, name=f"worker-{number}" if workers > 1 else "worker", offset=_WORKER_OFFSET + number)
         for number in range(workers)
     )
-    return (*SERVICES, *made)
+    return (*made, *SERVICES)
