@@ -48,10 +48,12 @@ _OPTIONS = (
 class _Connection:
     """One TLS connection with one multiplexed stream, made anew when it broke."""
 
-    def __init__(self, target: str, identity: Identity) -> None:
+    def __init__(self, target: str, identity: Identity, service: str) -> None:
         self.version = identity.version()
         self.made = time.monotonic()
-        self.channel = grpc.aio.secure_channel(target, identity.channel_credentials(), options=_OPTIONS)
+        # The certificate must be that service's, not any of the mesh: all of them are good for the loopback addresses.
+        options = (*_OPTIONS, ("grpc.ssl_target_name_override", service))
+        self.channel = grpc.aio.secure_channel(target, identity.channel_credentials(), options=options)
         self._multiplex: Any = self.channel.stream_stream(MULTIPLEX)
         self._client: MultiplexClient | None = None
 
@@ -91,10 +93,10 @@ class MeshChannel(grpc.aio.Channel):
         if self._closed:
             raise Unavailable(f"the channel to {self.service} is closed", reason="SHUTTING_DOWN")
         if self._connection is None:
-            self._connection = _Connection(self._target, self._identity)
+            self._connection = _Connection(self._target, self._identity, self.service)
             self._renewer = asyncio.create_task(self._renew(), context=Context())
         elif self._connection.broken and self._connection.version != self._identity.version():
-            self._swap(_Connection(self._target, self._identity))
+            self._swap(_Connection(self._target, self._identity, self.service))
         return self._connection
 
     def _swap(self, fresh: _Connection) -> None:
@@ -118,7 +120,7 @@ class MeshChannel(grpc.aio.Channel):
         old = self._connection
         if old is None or (old.version == self._identity.version() and time.monotonic() - old.made < RENEW_AGE):
             return
-        fresh = _Connection(self._target, self._identity)
+        fresh = _Connection(self._target, self._identity, self.service)
         try:
             async with asyncio.timeout(DEFAULT_TIMEOUT):
                 await fresh.channel.channel_ready()

@@ -107,6 +107,7 @@ class Mesh:
         self.folder = folder
         self.authority = ensure_authority(folder)
         self.stack = AsyncExitStack()
+        self._names: dict[int, str] = {}
 
     def identity(self, name: str) -> Identity:
         return ensure_identity(self.authority, name)
@@ -122,11 +123,13 @@ class Mesh:
         server = MeshServer(f"127.0.0.1:{port}", self.identity(name), load_guard(TABLE), telemetry or Telemetry())
         server.add(SERVICE, service or Proving())
         await server.start()
+        self._names[server.port] = name
         self.stack.push_async_callback(server.drain, 0)
         return server
 
     def channel(self, port: int, name: str = "edge", identity: Identity | None = None) -> MeshChannel:
-        channel = MeshChannel(f"127.0.0.1:{port}", identity or self.identity(name), "proving")
+        service = self._names.get(port, "billing")
+        channel = MeshChannel(f"127.0.0.1:{port}", identity or self.identity(name), service)
         self.stack.push_async_callback(channel.close, 0)
         return channel
 

@@ -34,6 +34,14 @@ class Relay(Proving):
             yield number
 
 
+async def test_no_service_is_taken_for_another(mesh: Mesh) -> None:
+    server = await mesh.serve(name="edge")
+    async with MeshChannel(f"127.0.0.1:{server.port}", mesh.identity("edge"), "billing") as channel:
+        with pytest.raises(Unavailable):
+            await Stub(channel).Echo(EchoRequest(), timeout=1)
+    await mesh.stub(server.port).Echo(EchoRequest())
+
+
 async def test_request_id_trace_and_deadline_travel_from_service_to_service(mesh: Mesh) -> None:
     last = await mesh.serve()
     first = await mesh.serve(Relay(mesh.stub(last.port, "billing")), name="edge")
@@ -108,7 +116,7 @@ async def test_a_stream_whose_server_is_gone_says_so(mesh: Mesh) -> None:
     await server.drain(0)
     with pytest.raises(Unavailable) as gone:
         _ = [number async for number in mesh.stub(server.port).Count(Number(number=1), timeout=2)]
-    assert (gone.value.reason, gone.value.message) == ("PEER_UNAVAILABLE", "proving does not answer")
+    assert (gone.value.reason, gone.value.message) == ("PEER_UNAVAILABLE", "billing does not answer")
 
 
 async def test_a_stream_of_requests_that_fails_does_not_cancel_its_caller(mesh: Mesh) -> None:
@@ -142,7 +150,7 @@ async def test_a_peer_that_was_never_there_is_unavailable_before_the_deadline(me
     started = time.monotonic()
     with pytest.raises(Unavailable) as missing:
         await mesh.stub(server.port).Echo(EchoRequest(), timeout=0.5)
-    assert (missing.value.reason, missing.value.message) == ("PEER_UNAVAILABLE", "proving does not answer")
+    assert (missing.value.reason, missing.value.message) == ("PEER_UNAVAILABLE", "billing does not answer")
     assert time.monotonic() - started < 0.6
 
 
