@@ -48,7 +48,7 @@ def start(state: Path) -> Start:
     """Start the mesh, look at it, stop it; raises SystemExit where it does not come up."""
     command = [sys.executable, "-m", "deploy.local", "up", "--state", str(state), "--port", "0", "--base-port", "0"]
     began = time.perf_counter()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as mesh:  # noqa: S603 - our own command
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as mesh:
         try:
             steps = _until_ready(mesh)
             seconds = time.perf_counter() - began
@@ -106,7 +106,7 @@ def show(title: str, done: Start) -> None:
     """Print one start."""
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in done.steps.items())
     print(
-        f"{title}: ready in {done.seconds:.1f} s ({done.cpu:.1f} s of CPU); first result {done.first_result:.2f} s later"
+        f"{title}: ready in {done.seconds:.1f} s, {done.cpu:.1f} s of CPU; first result {done.first_result:.2f} s later"
     )
     print(f"    {steps}")
 
@@ -117,7 +117,7 @@ def show_memory(memory: dict[str, int]) -> None:
     for name, size in memory.items():
         groups.setdefault(name.rpartition(" ")[0], []).append(size)
     for name, sizes in sorted(groups.items(), key=lambda group: -sum(group[1])):
-        count = f" × {len(sizes)}" if len(sizes) > 1 else ""
+        count = f" ({len(sizes)} processes)" if len(sizes) > 1 else ""
         print(f"    {sum(sizes) / 1e6:7.0f} MB  {name}{count}")
 
 
