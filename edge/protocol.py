@@ -90,8 +90,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, refusal: Refusal) -> None:
-        # While an earlier request of this connection is being answered, bytes of ours would spoil that answer.
-        if not self._answering():
+        # Bytes of ours would spoil an answer that has begun, or be taken for that of an earlier request.
+        cycle = self.cycle
+        unheard = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
+        if unheard or not self._answering():
             self.transport.write(self._render(refusal))
         self.transport.close()
 

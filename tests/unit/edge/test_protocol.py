@@ -14,6 +14,7 @@ from edge.app import create_app
 from edge.server import HttpServer
 
 KEY = b"Authorization: Bearer qm_test_sk_alice\r\n"
+JSON = b"Content-Type: application/json\r\n"
 GOOD = b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\n" + KEY + b"\r\n"
 
 
@@ -51,6 +52,7 @@ async def said(server: HttpServer, *pieces: bytes) -> bytes:
         b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /v1/verify HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         b"POST /v1/verify HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        b"POST /v1/verify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + JSON + b"\r\n2\r\n{}\r\nZZ",
         b"GET /healthz HTTP/1.1\r\nX: \x01\r\n\r\n",
     ],
 )
