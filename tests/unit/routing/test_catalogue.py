@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mesh.config import ConfigError, load
+from services.execution.config import WorkerConfig
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
 
 
@@ -15,6 +17,13 @@ def test_the_catalogue_has_the_three_simulators_that_run_here():
     ]
     assert {each.kind for each in catalogue.backends} == {Kind.SIMULATOR}
     assert all("bench/routing_model.py" in pace.source for pace in catalogue.paces.values())
+
+
+def test_nine_in_ten_of_the_longest_runs_that_are_taken_on_end_before_their_worker_stops_them():
+    catalogue = load(CATALOGUE_FILE, Catalogue)
+    limits = {field.name: field.default for field in msgspec.structs.fields(WorkerConfig)}
+    for backend in catalogue.backends:
+        assert backend.duration_seconds * catalogue.paces[backend.method].spread_p90 < limits["run_seconds"]
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_run_that_would_take_too_long_or_too_much_memory_is_refused_by_number(
     slow = judge(CATALOGUE, STATEVECTOR, wish(features(27, gate_count=100_000)))
     assert isinstance(slow, Misfit)
     assert slow.obstacle.reason.startswith("the run would take about ")
-    assert slow.obstacle.reason.endswith(" and may take 10 min")
+    assert slow.obstacle.reason.endswith(" and may take 3 min")
     tight = judge(with_backend(STATEVECTOR, memory_bytes=2**20), STATEVECTOR, wish(features(10)))
     assert isinstance(tight, Fit)
     small = msgspec.structs.replace(STATEVECTOR, memory_bytes=2**14)
