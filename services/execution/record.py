@@ -11,7 +11,6 @@ import hashlib
 from typing import Any
 
 import rfc8785
-from qm.routing.v1 import routing_pb2
 
 from mesh.errors import ResourceExhausted
 from services.execution import task
@@ -32,7 +31,6 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
 
     Raises RecordError, and ResourceExhausted (RESULT_TOO_LARGE) for one of more than LARGEST_RECORD bytes.
     """
-    simulated = job.backend.kind != routing_pb2.BACKEND_KIND_LIVE
     record: dict[str, Any] = {
         "type": RECORD_TYPE,
         "job_id": public_id(job.job_id),
@@ -54,7 +52,7 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
             "engine": outcome.engine,
             "engine_version": outcome.engine_version,
             "method": job.backend.method,
-            "simulated": simulated,
+            "simulated": outcome.simulated,
             "seed": str(job.seed),
             "calibration_id": None,
             "duration_ms": round(outcome.duration_ms, 3),

@@ -66,6 +66,8 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     engine: Word
     engine_version: Word
     duration_ms: Annotated[float, Meta(ge=0, le=1e12)]
+    simulated: bool = True
+    """What the engine says of itself, whatever the backend is called; every engine of this package simulates."""
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):

@@ -23,6 +23,7 @@ def utc_now() -> dt.datetime:
 async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
     """Put the service together."""
     catalogue = load(config.catalogue_file, Catalogue)
+    catalogue.require_served()
     recorder = Recorder(DecisionStore(await process.database()))
     process.on_close(recorder.close)
     service = RoutingService(catalogue, recorder, clock=utc_now)

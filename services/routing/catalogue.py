@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from mesh.config import ConfigError
 from services.routing.method import Method, Steps
 
 CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
@@ -21,6 +22,22 @@ class Kind(StrEnum):
     SIMULATOR = "simulator"
     TWIN = "twin"
     LIVE = "live"
+
+
+SERVED_KINDS = frozenset({Kind.SIMULATOR})
+"""The kinds that workers can run; a twin or a live machine needs an engine of its own first."""
+
+
+class EngineName(StrEnum):
+    """The engines that workers have (services/execution/engines)."""
+
+    AER = "aer"
+
+
+class Pool(StrEnum):
+    """The queues that workers take jobs from (`pool` in a worker's configuration)."""
+
+    SIM = "sim"
 
 
 class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,9 +60,9 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     kind: Kind
     online: bool
     """Whether it takes jobs."""
-    engine: str
+    engine: EngineName
     method: Method
-    pool: str
+    pool: Pool
     """The queue whose workers can run it."""
     price_micros: Annotated[int, msgspec.Meta(ge=0)]
     """Micro-dollars that a job pays on top of the algorithm's price."""
@@ -77,6 +94,15 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             raise ValueError(f"backends are named twice: {', '.join(sorted(twice))}")
         if missing := set(Method) - set(self.paces):
             raise ValueError(f"paces are missing: {', '.join(sorted(missing))}")
+
+    def require_served(self) -> None:
+        """Raise ConfigError for a backend that no worker could run: its jobs would wait for ever."""
+        for backend in self.backends:
+            if backend.kind not in SERVED_KINDS:
+                served = ", ".join(sorted(SERVED_KINDS))
+                raise ConfigError(
+                    f"backend {backend.backend_id}: no worker runs the kind {backend.kind}, only {served}"
+                )
 
     def find(self, backend_id: str) -> Backend | None:
         """The backend of that name."""

@@ -67,7 +67,7 @@ class Routing:
 async def routing(postgres: RunningPostgres, authority: Authority) -> AsyncIterator[Routing]:
     home = await Home.make("routing", postgres, authority)
     async with home.serve(home.config(RoutingConfig), wire) as way:
-        yield Routing(home, stub(way("execution")), stub(way("edge")))
+        yield Routing(home, stub(way("execution")), stub(way("operator")))
 
 
 async def test_backends_are_listed_in_the_order_of_the_catalogue(routing: Routing):
@@ -192,7 +192,7 @@ async def test_an_offline_backend_is_listed_and_not_chosen(
         decision = (await execution.ChooseBackend(ask(5))).decision
         with pytest.raises(Unavailable) as refusal:
             await execution.ChooseBackend(ask(5, "sim.statevector"), timeout=0.5)
-        listed = (await stub(way("edge")).ListBackends(pb.ListBackendsRequest())).backends
+        listed = (await stub(way("operator")).ListBackends(pb.ListBackendsRequest())).backends
     assert decision.backend.backend_id == "sim.mps"
     assert refusal.value.reason == "HARDWARE_UNAVAILABLE"
     assert listed[0].status == pb.BACKEND_STATUS_OFFLINE

@@ -41,7 +41,7 @@ PREFIX = b'{"algorithm_id":"a","parameters":'
         (b'{"a":' * 100_000, "deeper than 100"),
         (b'{"algorithm_id":"a","algorithm_id":"b"}', "'algorithm_id' is given twice"),
         (PREFIX + b'{"x":{"y":1,"y":1}}}', "'y' is given twice"),
-        (b"[]", "The body: expected object, got array"),
+        (b"[]", "The body: must be an object, not an array"),
         (b"null", "The body"),
     ],
 )

@@ -40,18 +40,15 @@ def test_a_record_does_not_depend_on_the_order_of_a_result():
     assert build_record(job(), turned, EXECUTED) == build_record(job(), OUTCOME, EXECUTED)
 
 
-@pytest.mark.parametrize(
-    ("kind", "simulated"),
-    [
-        (routing_pb2.BACKEND_KIND_SIMULATOR, True),
-        (routing_pb2.BACKEND_KIND_TWIN, True),
-        (routing_pb2.BACKEND_KIND_LIVE, False),
-        (routing_pb2.BACKEND_KIND_UNSPECIFIED, True),
-    ],
-)
-def test_only_a_live_device_is_called_real(kind: routing_pb2.BackendKind.ValueType, simulated: bool):  # noqa: FBT001
+@pytest.mark.parametrize("simulated", [True, False])
+@pytest.mark.parametrize("kind", [routing_pb2.BACKEND_KIND_SIMULATOR, routing_pb2.BACKEND_KIND_LIVE])
+def test_whether_it_was_simulated_is_the_engines_word_not_the_catalogues(
+    kind: routing_pb2.BackendKind.ValueType,
+    simulated: bool,  # noqa: FBT001
+):
     ran = dataclasses.replace(job(), backend=backend(kind=kind))
-    assert json.loads(build_record(ran, OUTCOME, EXECUTED))["execution"]["simulated"] is simulated
+    record = build_record(ran, outcome(simulated=simulated), EXECUTED)
+    assert json.loads(record)["execution"]["simulated"] is simulated
 
 
 def test_a_record_tells_where_the_job_ran_in_the_end():

@@ -15,7 +15,7 @@ from mesh.guard import Guard, caller_of, load_guard
 
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
-    "edge": {"accounts", "billing", "execution", "routing", "signing"},
+    "edge": {"accounts", "billing", "execution", "signing"},
     "execution": {"billing", "routing", "signing"},
 }
 """Who calls whom, from architecture.md. The operator may call everything, and nobody calls the operator or the edge."""

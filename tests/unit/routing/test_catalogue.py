@@ -53,3 +53,22 @@ def test_a_backend_is_found_by_its_whole_name():
     assert found is not None
     assert found.display_name == "Matrix product state simulator"
     assert catalogue.find("sim") is None
+
+
+@pytest.mark.parametrize("kind", [Kind.TWIN, Kind.LIVE])
+def test_a_backend_that_no_worker_can_run_is_refused_at_the_start(kind: Kind) -> None:
+    catalogue = load(CATALOGUE_FILE, Catalogue)
+    catalogue.require_served()
+    first = msgspec.structs.replace(catalogue.backends[0], kind=kind)
+    with pytest.raises(ConfigError, match=rf"{first.backend_id}: no worker runs the kind {kind}"):
+        msgspec.structs.replace(catalogue, backends=(first,)).require_served()
+
+
+@pytest.mark.parametrize(("key", "value"), [("engine", "nonsense"), ("pool", "nowhere")])
+def test_an_engine_or_pool_that_is_not_there_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    text = CATALOGUE_FILE.read_text()
+    word = {"engine": "aer", "pool": "sim"}[key]
+    file = tmp_path / "catalogue.toml"
+    file.write_text(text.replace(f'{key} = "{word}"', f'{key} = "{value}"', 1))
+    with pytest.raises(ConfigError, match=f"Invalid enum value '{value}'"):
+        load(file, Catalogue)

@@ -16,7 +16,7 @@ from services.routing.program import Environment, Features, Wish
 from tests.unit.routing.programs import features
 
 CATALOGUE = load(CATALOGUE_FILE, Catalogue)
-STATEVECTOR, STABILIZER, MPS = CATALOGUE.backends
+STATEVECTOR, STABILIZER, MPS = CATALOGUE.backends[:3]
 
 
 def wish(program: Features, hardware: str = "auto", **rest: Any) -> Wish:
