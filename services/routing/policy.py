@@ -143,7 +143,7 @@ def _praise(backend: Backend, estimate: Estimate, features: Features, *, named: 
             bond = count_text(features.bond_bits)
             what = f"{_circuit(features)} with a bond dimension of at most {bond}"
             why = f"a matrix product state is exact and needs {time}; a state vector would need {amplitudes} amplitudes"
-    return f"{what}: {why}{', as you asked' if named else ''}."
+    return f"{what}: {why}.{' You asked for this backend.' if named else ''}"
 
 
 def _circuit(features: Features, start: str = "Circuit") -> str:
@@ -161,6 +161,8 @@ def _comparison(other: Candidate, best: Estimate) -> str:
     own, chosen = (each.duration_p50.total_seconds() for each in (other.estimate, best))
     if own < chosen:
         return f"Could run it in {duration_text(own)} instead of {duration_text(chosen)}, but was not asked for."
+    if duration_text(own) == duration_text(chosen):
+        return "Just as exact and as fast; the order of the catalogue decides."
     return f"Just as exact, but needs {duration_text(own)} instead of {duration_text(chosen)}."
 
 

@@ -83,7 +83,7 @@ def test_a_policy_is_named_with_its_catalogue():
 def test_a_backend_asked_for_is_taken_though_another_is_faster():
     choice = choose(CATALOGUE, wish(features(24, clifford=True, gate_count=200), "sim.statevector"))
     assert choice.backend is STATEVECTOR
-    assert choice.reason.endswith(", as you asked.")
+    assert choice.reason.endswith(". You asked for this backend.")
     best = choice.alternatives[0]
     assert best.candidate.backend is STABILIZER
     assert best.reason.endswith(", but was not asked for.")
