@@ -27,7 +27,7 @@ _EPILOG = """\
 exit status:
   0  every check holds
   1  at least one does not
-  2  wrong usage, or a file that cannot be read
+  2  wrong usage, or a file that cannot be read: no JSON, or keys that are none
 
 examples:
   qmumma verify result.json --jwks jwks.json --log-key log.vkey     offline, with keys you trust

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from qmumma.exact import Json, UnreadableError, canonical, parse_object
+from qmumma.exact import Json, UnkeptNumberError, UnreadableError, canonical, parse_object
 from qmumma.note import Checkpoint, decode_base64, parse_checkpoint
 
 RESULT_TYPE = "qmumma.result/v1"
@@ -66,7 +66,14 @@ def read_evidence(data: bytes, name: str) -> Evidence:
     Raises MalformedError naming the first member that is missing or not in its form, UnreadableError when the file
     is not a JSON object.
     """
-    members = parse_object(data, name)
+    try:
+        members = parse_object(data, name)
+    except UnkeptNumberError as fault:
+        message = f"{fault.literal} is no number that a signed record can hold, so it was changed"
+        raise MalformedError(message, fault.place) from None
+    if "proof" not in members:
+        message = "missing: this is not the answer of GET /v1/jobs/{id}?include=proof of a completed job"
+        raise MalformedError(message, "proof")
     _take(members, "type", _result_type)
     signature = _take(members, "pqc_signature", _signature)
     key_id = _take(members, "key_id", _text)

@@ -1,13 +1,14 @@
 """JSON in which every reader sees the same value.
 
-Refused: a member named twice, NaN and Infinity, text that is no Unicode, and any number whose written value would
-change on its way through an IEEE 754 double, such as 9007199254740993 or 1e400. Whole numbers come back as int
-however they were written, so 1.0 and 1 are one value, as they are in RFC 8785.
+Refused: a member named twice, NaN and Infinity, text that is no Unicode, and, with its place, any number whose written
+value would change on its way through an IEEE 754 double, such as 9007199254740993 or 1e400. Whole numbers come back as
+int however they were written, so 1.0 and 1 are one value, as they are in RFC 8785.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, Union
 
@@ -17,10 +18,33 @@ Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 
 _SAFE_INTEGER = 2**53 - 1
 _DIGITS_MAX = 1100  # a double written out in full has at most 1,075 digits
+_SHOWN_DIGITS_MAX = 40
 
 
 class UnreadableError(ValueError):
     """A file is not what it should be, so nothing in it can be checked; the message names file and place."""
+
+
+class UnkeptNumberError(UnreadableError):
+    """A number that a double does not keep; `place` is its path, such as `result.energies[3]`."""
+
+    def __init__(self, name: str, place: str, literal: str) -> None:
+        self.place = place
+        self.literal = literal
+        super().__init__(f"{name}: {place or 'it'}: the number {literal} cannot be kept exactly")
+
+
+class _Unkept(float):
+    """Stands for a number until it is known where it is."""
+
+    literal: str
+
+    @classmethod
+    def of(cls, literal: str) -> _Unkept:
+        """Remember how the number is written."""
+        unkept = cls()
+        unkept.literal = literal
+        return unkept
 
 
 def parse(data: bytes, name: str) -> Json:
@@ -34,6 +58,7 @@ def parse(data: bytes, name: str) -> Json:
             object_pairs_hook=_members,
         )
         canonical(value)
+        unkept = next(_unkept(value, ""), None)
     except UnicodeDecodeError as error:
         message = f"{name}: byte {error.start} is not UTF-8"
         raise UnreadableError(message) from None
@@ -46,6 +71,8 @@ def parse(data: bytes, name: str) -> Json:
     except ValueError as error:
         message = f"{name}: {error}"
         raise UnreadableError(message) from None
+    if unkept is not None:
+        raise UnkeptNumberError(name, *unkept)
     return value
 
 
@@ -64,19 +91,29 @@ def canonical(value: Json) -> bytes:
 
 
 def _number(literal: str) -> int | float:
-    """Return the value of a JSON number if a double keeps all of it."""
+    """Return the value of a JSON number, an _Unkept where a double does not keep all of it."""
     if len(literal) > _DIGITS_MAX:
-        message = f"the number {literal[:40]}… is too long"
-        raise ValueError(message)
+        return _Unkept.of(literal[:_SHOWN_DIGITS_MAX] + "…")
     value = float(literal)
     try:
         kept = Decimal(literal) == Decimal(repr(value))
     except InvalidOperation:
         kept = False
     if not kept:
-        message = f"the number {literal} cannot be kept exactly"
-        raise ValueError(message)
+        return _Unkept.of(literal)
     return int(value) if value.is_integer() and abs(value) <= _SAFE_INTEGER else value
+
+
+def _unkept(value: Json, place: str) -> Iterator[tuple[str, str]]:
+    """The place and the text of every number that a double does not keep."""
+    if isinstance(value, _Unkept):
+        yield place, value.literal
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from _unkept(member, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _unkept(item, f"{place}[{number}]")
 
 
 def _refuse_constant(literal: str) -> NoReturn:

@@ -19,19 +19,25 @@ from services.signing.proofs import prove_inclusion
 from services.signing.records import RESULT_TYPE, Record, sign_record
 from services.signing.tree import Frontier, hash_leaf
 
-ORIGIN = "localhost/vajra"
+ORIGIN = "qmumma.local/log"
 SIZE, INDEX = 21, 13
 FIELDS: dict[str, Any] = {
     "job_id": "qm_job_0192f0c1d2e37abc8def0123456789ab",
     "status": "completed",
     "algorithm_id": "vqe.molecular.v2",
-    "hardware": "simulator.aer",
+    "parameters_hash": "sha256:3f0f76beaa5bd7c4bfb4409a88799072bbfad40dcad287db538e7846d42eefca",
+    "hardware": "sim.statevector",
+    "priority": "standard",
     "shots": 4096,
-    "cost_usd": "0.45",
-    "result": {"energy": -1.1373060357, "molecule": "H₂", "counts": {"00": 2071, "11": 2025}, "converged": True},
+    "cost_usd": 50,
+    "result": {"energy": -1.1397651036759782, "molecule": "H₂", "counts": {"00": 2071, "11": 2025}, "converged": True},
     "fidelity": "99.24%",
+    "fidelity_method": "ideal_comparison",
     "qubits": None,
-    "execution": {"engine": "aer", "simulated": True, "seed": 7, "duration_ms": 312.5},
+    "qubits_used": 4,
+    "created_at": "2026-11-21T16:53:22.114367Z",
+    "executed_at": "2026-11-21T16:53:22.678530Z",
+    "execution": {"engine": "qiskit-aer", "simulated": True, "seed": "7732371278", "duration_ms": 312.5},
 }
 
 

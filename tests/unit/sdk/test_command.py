@@ -51,6 +51,16 @@ def test_an_altered_result_exits_1_and_names_the_place(
     assert printed.splitlines()[-1] == "3 of 11 checks do not hold"
 
 
+def test_a_digit_too_many_for_a_double_exits_1_and_names_the_path(
+    bundle: Any, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "result.json").write_bytes(bundle.result.replace(b"-1.1397651036759782", b"-1.1397651036759783"))
+    assert main(arguments(files)) == 1
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "✗ result.energy: -1.1397651036759783 is no number that a signed record can hold, so it was changed"
+    )
+
+
 def test_the_report_is_json_when_asked(bundle: Any, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(files, "--json")) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
@@ -182,7 +192,7 @@ def test_a_terminal_that_has_no_tick_still_gets_the_report(files: Path) -> None:
         check=False,
     )
     assert run.returncode == 0
-    assert run.stdout.splitlines()[0].startswith(rb"\u2713 fields: all 11")
+    assert run.stdout.splitlines()[0].startswith(rb"\u2713 fields: all 17")
 
 
 def test_the_readme_shows_what_is_printed(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
