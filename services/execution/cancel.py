@@ -45,7 +45,7 @@ class Cancellations:
 
     async def _end(self, job: Job) -> Job | None:
         """End a job that waits; None where a worker was faster."""
-        ended = await self._store.end(job.job_id, None, State.CANCELLED, now=self._clock())
+        ended = await self._store.end(job, None, State.CANCELLED, now=self._clock())
         if ended is not None:
             with suppress(Unavailable, DeadlineExceeded):  # then the sweeper gives the money back
                 await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job.job_id)))

@@ -49,15 +49,12 @@ def work_of(job_id: JobId, pool: str, priority: Priority) -> Message:
     return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, priority.word), payload)
 
 
-def event_of(
-    job_id: JobId, team_id: str, state: State, version: int, moment: dt.datetime, word: str | None = None
-) -> Message:
+def event_of(job_id: JobId, team_id: str, state: State, moment: dt.datetime, word: str | None = None) -> Message:
     """The message that tells of a change of state; `word` names it in the subject where the state does not."""
     event = events_pb2.JobEvent(
         job_id=str(job_id),
         team_id=team_id,
         state=execution_pb2.JobState.ValueType(state),
-        version=version,
     )
     event.create_time.FromDatetime(moment)
     subject = event_subject(word or state.word, team_id)

@@ -205,7 +205,7 @@ class Runner:
         error: tuple[str, str] | None = None,
     ) -> None:
         ended = await patiently(
-            lambda: self._store.end(job.job_id, self._worker, state, now=self._clock(), seal=seal, error=error)
+            lambda: self._store.end(job, self._worker, state, now=self._clock(), seal=seal, error=error)
         )
         if ended is None:
             raise LeaseLost

@@ -57,11 +57,17 @@ WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time
 RETURNING *
 """
 
+# One statement, and so one round trip: the end, and the event that tells of it.
 _END = """
+WITH ended AS (
 UPDATE jobs SET state = $3, version = version + 1, update_time = $4, end_time = $4, seal = $5,
                 error_type = $6, error_message = $7, worker = NULL, lease_end_time = NULL
 WHERE job_id = $1 AND state IN (1, 2) AND worker IS NOT DISTINCT FROM $2
 RETURNING *
+), told AS (
+INSERT INTO outbox (id, subject, payload, headers) SELECT $8, $9, $10, '{}' FROM ended
+)
+SELECT * FROM ended
 """
 
 _STALLED = """
@@ -184,7 +190,7 @@ class Store:
             if row is None:
                 return None
             job = job_of(row)
-            rerouted = event_of(job_id, job.requester.team_id, job.state, job.version, now, word="rerouted")
+            rerouted = event_of(job_id, job.requester.team_id, job.state, now, word="rerouted")
             messages = [rerouted, work_of(job_id, backend.pool, job.priority)]
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
@@ -192,7 +198,7 @@ class Store:
 
     async def end(
         self,
-        job_id: JobId,
+        job: Job,
         worker: str | None,
         state: State,
         *,
@@ -205,14 +211,15 @@ class Store:
         `worker` None ends a job that no worker has. `error` is a type and a message.
         """
         sealed = seal.SerializeToString() if seal is not None else None
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_END, job_id, worker, state, now, sealed, *(error or (None, None)))
-            if row is None:
-                return None
-            job = job_of(row)
-            messages = await self._tell(connection, job)
-        self._outbox.publish(messages)
-        return job
+        event = event_of(job.job_id, job.requester.team_id, state, now)
+        told = (event.id, event.subject, event.payload)
+        row = await self._database.fetchrow(
+            _END, job.job_id, worker, state, now, sealed, *(error or (None, None)), *told
+        )
+        if row is None:
+            return None
+        self._outbox.publish([event])
+        return job_of(row)
 
     async def request_cancel(self, job_id: JobId, team_id: str) -> Job | None:
         """Ask the worker of a running job to let go; None where it is not running."""
@@ -250,6 +257,6 @@ class Store:
         return [row[0] for row in await self._database.fetch(_RECENT, backend_id)]
 
     async def _tell(self, connection: Connection, job: Job) -> list[Message]:
-        messages = [event_of(job.job_id, job.requester.team_id, job.state, job.version, job.update_time)]
+        messages = [event_of(job.job_id, job.requester.team_id, job.state, job.update_time)]
         await outbox.insert(connection, messages)
         return messages

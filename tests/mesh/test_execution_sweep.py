@@ -66,7 +66,7 @@ async def test_every_hold_is_brought_to_where_its_job_is(parts: Parts, sweeper: 
     waiting, running, completed, failed, cancelled = [await parts.accepted() for _ in range(5)]
     await parts.store.claim(running.job_id, "worker", lease=LEASE, now=parts.clock())
     for job, state in ((completed, State.COMPLETED), (failed, State.FAILED), (cancelled, State.CANCELLED)):
-        assert await parts.store.end(job.job_id, None, state, now=parts.clock())
+        assert await parts.store.end(job, None, state, now=parts.clock())
     never_stored = str(uuid.uuid4())
     parts.billing.holds[never_stored] = "open"
     for _ in range(2):  # a second round finds nothing to do

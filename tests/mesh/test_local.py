@@ -93,14 +93,23 @@ def test_any_text_survives_as_toml(values: dict[str, str]) -> None:
 def test_busy_ports_are_named_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(StartError, match=rf"port {port} \(edge\).*--port"):
+        with pytest.raises(StartError, match=rf"port {port} \(edge\).*make up PORT=.*--port"):
             require_free({"edge": port, "billing": free_ports(1)[0]})
+
+
+def test_a_number_that_is_no_port_is_refused_in_words() -> None:
+    for option, number in (("--port", "99999"), ("--base-port", "65536"), ("--port", "-1"), ("--port", "http")):
+        up = _run("up", f"{option}={number}")
+        assert up.returncode == 2
+        assert f"argument {option}: {number} is not a port, 0 to 65535" in up.stderr
+    with pytest.raises(StartError, match=r"no port 65546 \(billing\).*BASE_PORT"):
+        require_free({"billing": 65546})
 
 
 def test_a_second_supervisor_is_told_who_runs(tmp_path: Path) -> None:
     lock = FolderLock.take(tmp_path)
     assert holder(tmp_path) == os.getpid()
-    with pytest.raises(StartError, match=rf"process {os.getpid()}.*--state"):
+    with pytest.raises(StartError, match=rf"process {os.getpid()}.*make down.*--state"):
         FolderLock.take(tmp_path)
     lock.release()
     assert holder(tmp_path) is None

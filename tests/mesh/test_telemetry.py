@@ -160,6 +160,15 @@ def own_logging() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_logging")
+def test_a_closed_tls_connection_is_no_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("billing", "info")
+    logging.getLogger("asyncio").warning("returning true from eof_received() has no effect when using ssl")
+    logging.getLogger("asyncio").warning("a real one")
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert line["event"] == "a real one"
+
+
+@pytest.mark.usefixtures("own_logging")
 def test_every_line_of_the_log_is_json_with_service_request_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("billing", "info")
     log = structlog.get_logger()

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from qm.execution.v1 import execution_pb2 as qm_dot_execution_dot_v1_dot_execution__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqm/execution/v1/events.proto\x12\x0fqm.execution.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqm/execution/v1/execution.proto\"\x97\x01\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x19\n\x07JobWork\x12\x0e\n\x06job_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqm/execution/v1/events.proto\x12\x0fqm.execution.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqm/execution/v1/execution.proto\"\x86\x01\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x19\n\x07JobWork\x12\x0e\n\x06job_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qm.execution.v1.events_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBEVENT']._serialized_start=116
-  _globals['_JOBEVENT']._serialized_end=267
-  _globals['_JOBWORK']._serialized_start=269
-  _globals['_JOBWORK']._serialized_end=294
+  _globals['_JOBEVENT']._serialized_end=250
+  _globals['_JOBWORK']._serialized_start=252
+  _globals['_JOBWORK']._serialized_end=277
 # @@protoc_insertion_point(module_scope)

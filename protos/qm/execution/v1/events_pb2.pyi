@@ -27,7 +27,6 @@ class JobEvent(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
@@ -35,8 +34,6 @@ class JobEvent(_message.Message):
     """Identifies the team."""
     state: _execution_pb2.JobState.ValueType
     """Is the state it came to."""
-    version: _builtins.int
-    """Is the job's version after the change."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Says when."""
@@ -47,12 +44,11 @@ class JobEvent(_message.Message):
         job_id: _builtins.str = ...,
         team_id: _builtins.str = ...,
         state: _execution_pb2.JobState.ValueType = ...,
-        version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "state", b"state", "team_id", b"team_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
