@@ -1,11 +1,10 @@
 """How typed values come from JSON and query strings and go back: strictly in, exactly out.
 
-What msgspec finds wrong is turned into a Refusal that names the public path of the field.
+What msgspec finds wrong becomes a Refusal that names the public path of the field.
 """
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -14,11 +13,10 @@ import msgspec
 
 from edge.errors import Refusal
 from edge.money import Usd
+from edge.wording import refusal_of_fault
 
 T = TypeVar("T")
 _MAX_QUERY_FIELDS = 32
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key` in `)?\$\.?(?P<path>.*)`)?$", re.DOTALL)
-_QUOTED_FIELD = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
 
 
 def body_of(value: Any, kind: type[T]) -> T:  # noqa: ANN401 - any JSON value
@@ -26,7 +24,7 @@ def body_of(value: Any, kind: type[T]) -> T:  # noqa: ANN401 - any JSON value
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
+        raise refusal_of_fault(str(error), kind, spelled=False) from None
 
 
 def query_of(query_string: bytes, kind: type[T]) -> T:
@@ -40,7 +38,7 @@ def query_of(query_string: bytes, kind: type[T]) -> T:
     try:
         return msgspec.convert(fields, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
+        raise refusal_of_fault(str(error), kind, spelled=True) from None
 
 
 def encode(value: object) -> bytes:
@@ -80,18 +78,3 @@ def _encode(value: object) -> Decimal:
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_encode, decimal_format="number")
 _CANONICAL = msgspec.json.Encoder(decimal_format="number", order="deterministic")
-
-
-def _refusal(text: str) -> Refusal:
-    """Word one of msgspec's messages for the public: "Expected `int` <= 5 - at `$.a.b`" blames `a.b`."""
-    match = _AT.match(text)
-    what, path = (match["what"], match["path"] or "") if match else (text, "")
-    field = _QUOTED_FIELD.match(what)
-    if field is not None:
-        path = f"{path}.{field['name']}".lstrip(".")
-        what = "is not a known field" if field["what"] == "contains unknown" else "is required"
-    shown = path[:200] if path.isprintable() else "the body"
-    what = what[:300].replace("`", "")
-    what = what[0].lower() + what[1:] if what else what
-    message = f"{shown}: {what}" if path else f"The body: {what}"
-    return Refusal(400, message, param=shown if path else "", reason="INVALID_FIELD")

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bodies import parse_text
+from edge.dialects.qmumma.requests import ListJobs, SubmitJob
 from edge.dialects.qmumma.webhook_urls import check_webhook_url
 from edge.errors import STATUS_BY_CLASS, Refusal
 from edge.money import MAX_MICROS, Usd
+from edge.operations import Nothing
 from edge.paths import PathTable
-from edge.values import canonical, encode
+from edge.values import body_of, canonical, encode, query_of
 from mesh.errors import CLASSES
 
 
@@ -81,6 +83,48 @@ def test_http_is_taken_only_where_the_operator_allows_it() -> None:
     assert check_webhook_url("http://your.app/", allow_http=True) == "http://your.app/"
     with pytest.raises(Refusal):
         check_webhook_url("http://10.0.0.1/", allow_http=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("shots", 131073, "shots: must be at most 131072"),
+        ("shots", "4096", "shots: must be an integer, not a string"),
+        ("shots", Decimal("1.5"), "shots: must be an integer, not a fraction"),
+        ("shots", None, "shots: must be an integer, not null"),
+        ("hardware", "", "hardware: must have at least 1 character"),
+        ("hardware", "x" * 65, "hardware: must have at most 64 characters"),
+        ("priority", "urgent", "priority: must be one of priority, standard"),
+        ("parameters", [], "parameters: must be an object, not an array"),
+        ("max_cost_usd", "1", "max_cost_usd: must be a number"),
+    ],
+)
+def test_a_wrong_field_is_told_in_words_of_json(field: str, value: Any, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        body_of({"algorithm_id": "a", field: value}, SubmitJob)
+    assert (caught.value.message, caught.value.param) == (message, field)
+
+
+def test_an_unknown_field_is_told_the_known_ones() -> None:
+    with pytest.raises(Refusal, match=r"^algoritm_id: is not a known field; known are algorithm_id, hardware, shots, "):
+        body_of({"algoritm_id": "a"}, SubmitJob)
+    with pytest.raises(Refusal, match=r"^x: is not a known field; none are taken$"):
+        query_of(b"x=1", Nothing)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (b"limit=ten", "limit: must be an integer"),
+        (b"limit=0", "limit: must be at least 1"),
+        (b"status=done", "status: must be one of cancelled, completed, failed, queued, running"),
+        (b"before=7", "before: must match '^qm_job_[0-9a-f]{32}$'"),
+    ],
+)
+def test_a_wrong_query_parameter_is_told_what_it_must_be(query: bytes, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        query_of(query, ListJobs)
+    assert caught.value.message == message
 
 
 def test_every_class_of_error_of_the_mesh_has_a_status() -> None:
