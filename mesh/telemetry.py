@@ -45,6 +45,11 @@ def _add_call(_logger: object, _name: str, event: structlog.typing.EventDict) ->
     return event
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Drop what asyncio says of every TLS connection that its peer closes where a protocol keeps half-open ones."""
+    return not str(record.msg).startswith("returning true from eof_received()")
+
+
 def configure_logging(service: str, level: str) -> None:
     """Make every log line of this process a JSON object on standard error."""
     numeric = logging.getLevelNamesMapping()[level.upper()]
@@ -70,6 +75,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)
+    logging.getLogger("asyncio").addFilter(_is_worth_a_line)
 
 
 @functools.cache
