@@ -1,4 +1,4 @@
-# Q-MUMMA on one machine. `make help` lists the targets; everything lands in .venv and .local and nowhere else.
+# Q-MUMMA on one machine. `make help` lists the targets; everything lands in .venv, .tools and .local and nowhere else.
 
 SHELL := /bin/bash
 UV_VERSION := 0.13.9
@@ -7,18 +7,21 @@ UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 STATE ?= .local
 PORT ?= 8080
+BASE_PORT ?= 7100
 BENCHES := $(basename $(notdir $(filter-out bench/__init__.py,$(wildcard bench/*.py))))
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint generate bench clean
+.PHONY: help setup demo up down status test lint generate bench clean
 
 help: ## show this list
 	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nSettings: STATE=%s (data and keys), PORT=%s (REST edge)\n' '$(STATE)' '$(PORT)'
+	@printf '\nSettings, as they are now:\n\n'
+	@printf '  %-15s %s\n' 'STATE=$(STATE)' 'folder of data, keys and logs' 'PORT=$(PORT)' 'port of the REST API' \
+	    'BASE_PORT=$(BASE_PORT)' 'first port of everything else'
 
 setup: .venv/.ready ## install everything that the project needs (once; needs a package index)
 
@@ -33,10 +36,16 @@ $(UV):
 	@touch $@
 
 demo: setup ## start the mesh, run a molecule through it, check the proof offline, stop
-	@$(BIN)/python -m deploy.local demo --state $(STATE) --port $(PORT)
+	@$(BIN)/python -m deploy.local demo --state $(STATE) --port $(PORT) --base-port $(BASE_PORT)
 
-up: setup ## start the mesh on 127.0.0.1:$(PORT) and stay up until Ctrl-C
-	@$(BIN)/python -m deploy.local up --state $(STATE) --port $(PORT)
+up: setup ## start the mesh on this machine and stay up until Ctrl-C or `make down`
+	@$(BIN)/python -m deploy.local up --state $(STATE) --port $(PORT) --base-port $(BASE_PORT)
+
+down: setup ## stop the mesh that `make up` started elsewhere
+	@$(BIN)/python -m deploy.local down --state $(STATE)
+
+status: setup ## say whether a mesh runs with STATE
+	@$(BIN)/python -m deploy.local status --state $(STATE) || test $$? -eq 3
 
 test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
 	@$(BIN)/pytest tests

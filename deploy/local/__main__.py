@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deploy.local.console import Console
 from deploy.local.lock import holder
+from deploy.local.ports import PORT_MAX
 from deploy.local.problem import StartError
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start everything and stay until Ctrl-C")
     demo = commands.add_parser("demo", help="start everything, run a molecule through it, check the proof, stop")
     for command in (up, demo):
-        command.add_argument("--port", type=int, default=8080, help="port of the REST API (8080; 0: a free one)")
+        command.add_argument("--port", type=_port, default=8080, help="port of the REST API (8080; 0: a free one)")
         command.add_argument(
-            "--base-port", type=int, default=7100, help="first port of everything else (7100; 0: free ones)"
+            "--base-port", type=_port, default=7100, help="first port of everything else (7100; 0: free ones)"
         )
         command.add_argument("--workers", type=int, default=1, help="processes that run jobs (1)")
     down = commands.add_parser("down", help="stop a supervisor that runs elsewhere")
@@ -49,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (up, demo, down, status):
         command.add_argument("--state", type=Path, default=Path(".local"), help="folder of all data (default .local)")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= PORT_MAX):
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to {PORT_MAX}")
+    return int(text)
 
 
 def _up(arguments: argparse.Namespace, state: Path) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import sys
 import urllib.request
 import uuid
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from qmumma import verify
 from qmumma.report import render_text
 
 from deploy.local.console import Console
+from deploy.local.programs import POSTGRES_OFFSET
 from mesh.channel import MeshChannel
 from mesh.identity import Identity
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 REQUEST = {"algorithm_id": "vqe.molecular.v2", "parameters": {"molecule": "H2"}, "shots": 4096, "hardware": "auto"}
 PATIENCE_SECONDS = 120.0
+WAIT_SECONDS = 5
 _MICROS = 1_000_000
 _TERMINAL = ("completed", "failed", "cancelled")
 
@@ -82,13 +86,13 @@ def _run_job(client: Client, console: Console, folder: Path) -> dict[str, Any]:
         console.line(f"   {name:<13} {accepted[name]}")
     console.line(f"   {'why there':<13} {accepted['routing']['reason']}")
 
-    console.title("\n2. Follow it: GET /v1/jobs/{id}?wait=30")
+    console.title(f"\n2. Follow it: GET /v1/jobs/{{id}}?wait={WAIT_SECONDS}, which answers at the next change")
     job = _follow(client, console, accepted["job_id"])
     if job["status"] != "completed":
         error = job.get("error", {})
         raise DemoError(f"the job {job['status']}: {error.get('message', 'no reason was given')}")
 
-    console.title("\n3. Read the result")
+    console.title("\n3. Read the result: GET /v1/jobs/{id}?include=proof")
     body = client.get(f"/v1/jobs/{job['job_id']}?include=proof")
     (folder / "result.json").write_bytes(body)
     completed: dict[str, Any] = json.loads(body)
@@ -109,7 +113,7 @@ def _follow(client: Client, console: Console, job_id: str) -> dict[str, Any]:
             seen = words
         if job["status"] in _TERMINAL:
             return job
-        path = f"/v1/jobs/{job_id}?wait=5"
+        path = f"/v1/jobs/{job_id}?wait={WAIT_SECONDS}"
         waited += 0.5
     raise DemoError(f"the job {job_id} did not end within {PATIENCE_SECONDS:.0f} s")
 
@@ -119,7 +123,8 @@ def _show_result(console: Console, job: Mapping[str, Any]) -> None:
     reference = result["reference"]
     simulated = "simulated" if execution["simulated"] else "real hardware"
     rows = {
-        "energy": f"{result['energy_hartree']:.6f} ± {result['standard_error_hartree'] or 0:.6f} Ha",
+        "energy": f"{result['energy_hartree']:.6f} ± {result['standard_error_hartree'] or 0:.6f} Ha "
+        "(sampled; the error bar is one standard error)",
         "full CI": f"{reference['fci_hartree']:.6f} Ha (the exact answer in this basis, by classical means)",
         "fidelity": f"{job['fidelity']} ({job['fidelity_method']})",
         "ran on": f"{job['hardware']}: {execution['engine']} {execution['engine_version']}, {simulated}",
@@ -134,6 +139,9 @@ def _show_result(console: Console, job: Mapping[str, Any]) -> None:
 
 def _verify(client: Client, console: Console, folder: Path) -> None:
     console.title("\n4. Check it offline: qmumma verify result.json --jwks jwks.json --log-key log.vkey")
+    console.line(
+        "   jwks.json is GET /.well-known/jwks.json, log.vkey is GET /v1/log/keys: public keys, the same for all jobs"
+    )
     (folder / "jwks.json").write_bytes(client.get("/.well-known/jwks.json"))
     (folder / "log.vkey").write_bytes(client.get("/v1/log/keys"))
     report = verify(
@@ -166,13 +174,41 @@ async def _show_money(mesh: LocalMesh, console: Console, public_id: str) -> None
     state = billing_pb2.HoldState.Name(response.hold.state).removeprefix("HOLD_STATE_").lower()
     console.line(f"   the hold of {response.hold.amount.micros / _MICROS:.2f} USD is {state}")
     console.line(f"   all {laws.entry_count} entries of the ledger sum to {laws.sum.micros} micro-dollars")
+    console.line(f"   That is the list price of {REQUEST['algorithm_id']}; the simulators add nothing to it.")
+    console.line("   The demo team (plan enterprise, no budget) pays afterwards, so its `available` may go below zero.")
 
 
 def _show_next_steps(mesh: LocalMesh, console: Console, folder: Path, job_id: str) -> None:
+    """Commands that can be copied: they name the files and the port of this run."""
+    files = {name: _shown(folder / name) for name in ("result.json", "jwks.json", "log.vkey")}
+    program = f"import json; print(json.load(open({str(mesh.layout.credentials)!r}))['qmumma']['live'])"
+    steps = {
+        "Keep the mesh up, in another terminal; it is up when it says Ready": (_make_up(mesh),),
+        f"Read the API at {mesh.base_url}/docs, and this job again": (
+            f'KEY=$(python3 -c "{program}")',
+            f'curl -s -H "Authorization: Bearer $KEY" {mesh.base_url}/v1/jobs/{job_id}',
+        ),
+        "Change a byte of result.json and check it again, with no server; it names the field": (
+            f"{_shown(Path(sys.executable).with_name('qmumma'))} verify {files['result.json']} \\",
+            f"    --jwks {files['jwks.json']} --log-key {files['log.vkey']}",
+        ),
+    }
     console.title("\nWhere to go next")
-    console.line(f"   files of this run     {folder}")
-    console.line(f"   your keys             {mesh.layout.credentials}")
-    console.line("   keep the mesh up      make up")
-    console.line(f"   then read the API     {mesh.base_url}/docs")
-    console.line(f'   and this job again    curl -H "Authorization: Bearer $KEY" {mesh.base_url}/v1/jobs/{job_id}')
-    console.line("   change one byte of result.json, then: .venv/bin/qmumma verify …: it names the place")
+    for what, commands in steps.items():
+        console.line(f"   {what}:")
+        for command in commands:
+            console.line(f"      {command}")
+
+
+def _make_up(mesh: LocalMesh) -> str:
+    """The command that starts the mesh of this run: what differs from the Makefile's own settings is said."""
+    ports = mesh.layout.ports
+    said = {"STATE": _shown(mesh.layout.state), "PORT": ports["edge"], "BASE_PORT": ports["postgres"] - POSTGRES_OFFSET}
+    usual = {"STATE": ".local", "PORT": 8080, "BASE_PORT": 7100}
+    return " ".join(["make up", *(f"{name}={value}" for name, value in said.items() if value != usual[name])])
+
+
+def _shown(path: Path) -> str:
+    """A path as it is typed from here."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -28,7 +28,7 @@ class FolderLock:
             stream.close()
             raise StartError(
                 f"Another supervisor (process {holder(state)}) runs with the state in {state}. "
-                "Stop it with `python -m deploy.local down`, or choose another folder with --state."
+                "Stop it (`make down`), or choose another folder: `make up STATE=…` (--state)."
             ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()))

@@ -255,7 +255,7 @@ class LocalMesh:
         if free < LEAST_FREE_BYTES:
             raise StartError(
                 f"The disk of {state} is full: {free // 2**20} MiB are free, {LEAST_FREE_BYTES // 2**20} are needed. "
-                "Make room, or choose another folder with --state."
+                "Make room, or choose another folder: `make up STATE=…` (--state)."
             )
 
     def _crashed(self, name: str, status: int, pause: float) -> None:
