@@ -60,7 +60,7 @@ lint: setup ## check style, types, imports between packages, and the protos
 generate: setup ## write the Python of the protos anew
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
 
-bench: setup ## measure, side by side with rivals and limits (about 5 minutes)
+bench: setup ## measure, side by side with rivals and limits (takes minutes)
 	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 clean: ## stop nothing, remove what is made: state, environment, caches
