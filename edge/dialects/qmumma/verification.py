@@ -10,7 +10,8 @@ import asyncio
 import base64
 import binascii
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rfc8785
 from msgspec import UNSET
@@ -29,10 +30,15 @@ from edge.values import canonical, encode
 from mesh.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
+T = TypeVar("T")
 PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
 _MAX_INDEX = 2**53
+_MAX_INTEGER = 2**53 - 1
+_MOST_NAMED = 20
 _BUSY = "Another large result is being verified; try again in a moment, or verify it offline with `qmumma verify`."
 
 
@@ -58,6 +64,8 @@ class Verifier:
 
     async def _verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
         members: dict[str, Any] = request.parsed_body
+        if lost := await _in_thread_if_large(_lost_numbers, members):
+            return json_answer(Verification(valid=False, checks=lost))
         checks = await self._record_checks(request.body, members)
         if request.body.proof is not UNSET:
             checks += await self._proof_checks(members)
@@ -67,7 +75,7 @@ class Verifier:
         record = {name: value for name, value in members.items() if name not in PROOF_MEMBERS}
         leaf_hash = leaf_hash_of(body.blockchain_anchor) or b""
         message = pb.VerifyRecordRequest(
-            record=await _canonical_record(record),
+            record=await _in_thread_if_large(_rfc8785, record),
             seal=pb.Seal(
                 audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
                 signature=_signature(body.pqc_signature),
@@ -99,13 +107,30 @@ class Verifier:
         return [Check(check.name, check.ok, check.detail) for check in report.checks]
 
 
-async def _canonical_record(record: dict[str, Any]) -> bytes:
-    large = len(canonical(record)) > LARGE_BYTES
-    try:
-        return await asyncio.to_thread(_rfc8785, record) if large else _rfc8785(record)
-    except (rfc8785.CanonicalizationError, ValueError) as error:
-        message = f"The body holds a number that RFC 8785 does not carry exactly: {str(error)[:200]}"
-        raise Refusal(400, message, reason="INVALID_FIELD") from None
+async def _in_thread_if_large(work: Callable[[dict[str, Any]], T], members: dict[str, Any]) -> T:
+    large = len(canonical(members)) > LARGE_BYTES
+    return await asyncio.to_thread(work, members) if large else work(members)
+
+
+def _lost_numbers(members: dict[str, Any]) -> list[Check]:
+    """A failed check for each of the first numbers that RFC 8785 does not carry exactly."""
+    return [
+        Check(place[:200], ok=False, detail=f"{number[:40]} is no number that a signed record can hold")
+        for place, number in islice(_lost(members, ""), _MOST_NAMED)
+    ]
+
+
+def _lost(value: Any, place: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _lost(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _lost(inner, f"{place}[{index}]")
+    elif (isinstance(value, int) and abs(value) > _MAX_INTEGER) or (
+        isinstance(value, Decimal) and Decimal(repr(float(value))) != value
+    ):
+        yield place, str(value)
 
 
 def _rfc8785(record: dict[str, Any]) -> bytes:
@@ -113,12 +138,9 @@ def _rfc8785(record: dict[str, Any]) -> bytes:
 
 
 def _as_doubles(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them; ValueError where digits are lost."""
+    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them."""
     if isinstance(value, Decimal):
-        double = float(value)
-        if Decimal(repr(double)) != value:
-            raise ValueError(str(value))
-        return double
+        return float(value)
     if isinstance(value, dict):
         return {name: _as_doubles(inner) for name, inner in value.items()}
     if isinstance(value, list):
