@@ -16,7 +16,7 @@ from edge.authentication import Authentication
 from edge.config import EdgeConfig
 from edge.dialects import Dialect
 from edge.dialects.qmumma.routes import Settings, qmumma
-from edge.health import PROBE_SECONDS, Health, Probe, health_operations
+from edge.health import PROBE_SECONDS, Health, Probe
 from edge.limits import Rate
 from edge.plans import Plans
 from edge.server import HttpServer
@@ -59,13 +59,12 @@ async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
 def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig) -> Dialect:
     settings = Settings(
         public_url=config.public_url.rstrip("/"),
-        allow_http_webhooks=config.allow_http_webhooks,
         streams_per_team=config.streams_per_team,
     )
-    dialect = qmumma(ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"]), settings)
     probes: dict[str, Probe] = {name: _health_probe(channel) for name, channel in channels.items()}
     probes["plans"] = _plans_probe(plans)
-    return Dialect([*dialect.operations, *health_operations(Health(probes))], dialect.error_body)
+    execution, signing = ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"])
+    return qmumma(execution, signing, settings, Health(probes))
 
 
 async def _forget_revoked_keys(process: Process[EdgeConfig], authentication: Authentication) -> None:

@@ -21,8 +21,6 @@ class EdgeConfig(MeshConfig, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     public_url: str = "http://127.0.0.1:8080"
     """Where clients reach this edge: scheme and host, without a path. It stands in the document and in errors."""
-    allow_http_webhooks: bool = False
-    """Whether `webhook_url` may be http."""
     trusted_proxies: str = "127.0.0.1"
     """Addresses whose `X-Forwarded-For` is believed, separated by commas; "*" for all."""
     anonymous: AnonymousLimit = AnonymousLimit()

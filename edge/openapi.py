@@ -33,7 +33,7 @@ class Document:
     error_examples: Mapping[int, Mapping[str, Any]]
     """A body of each status of 400 and more."""
     common_errors: Mapping[int, str]
-    """What each status means that every operation has."""
+    """What each status means that every operation has; 429 and 503 only where requests are counted."""
     key_errors: Mapping[int, str]
     """What each status means that every operation with a key has."""
     body_errors: Mapping[int, str]
@@ -169,8 +169,10 @@ def _response(operation: Operation, outcome: Outcome, references: Mapping[type, 
 
 
 def _errors(operation: Operation, document: Document) -> dict[int, str]:
+    counted = operation.authenticated or operation.limited
+    common = {status: text for status, text in document.common_errors.items() if counted or status not in {429, 503}}
     return {
-        **document.common_errors,
+        **common,
         **(document.key_errors if operation.authenticated else {}),
         **(document.body_errors if operation.body is not None else {}),
         **operation.errors,

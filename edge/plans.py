@@ -44,7 +44,7 @@ class Plans:
             await self.refresh()
             rate = self._rates.get(plan)
         if rate is None:
-            message = f"There is no plan {plan!r}; tell us the request id."
+            message = f"There is no plan {plan!r}; tell your operator the request id."
             raise Unavailable(message, reason="UNKNOWN_PLAN")
         return rate
 

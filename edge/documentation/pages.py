@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from edge.dialects.qmumma.errors import KINDS
-from edge.exchange import Answer, Header, Request, etag_matches
-from edge.operations import Operation
+from edge.dialects.qmumma.errors import KINDS, statuses_text
+from edge.exchange import NO_STORE, Answer, Header, Request, etag_matches
+from edge.operations import Handler, Operation
 from edge.values import encode
 
 ASSETS: dict[str, bytes] = {
@@ -25,6 +26,7 @@ ASSETS: dict[str, bytes] = {
     "page/redoc.js": b"text/javascript; charset=utf-8",
     "page/errors.css": b"text/css; charset=utf-8",
 }
+_CODE = re.compile("`([^`]+)`")
 _HTML = b"text/html; charset=utf-8"
 _POLICY: Header = (
     b"content-security-policy",
@@ -67,7 +69,7 @@ class Page:
 
 
 def document_operations(document: dict[str, Any]) -> list[Operation]:
-    """The routes of the document, the pages and their assets."""
+    """The routes of the document, the pages and their assets; the bare address leads to them."""
     pages = {
         "/v1/openapi.json": _page(encode(document), b"application/json"),
         "/docs": _page(swagger_html(), _HTML, (_POLICY,)),
@@ -77,7 +79,7 @@ def document_operations(document: dict[str, Any]) -> list[Operation]:
     static = files("edge.documentation") / "static"
     for name, media_type in ASSETS.items():
         pages[f"/docs/assets/{name}"] = _page((static / name).read_bytes(), media_type)
-    return [_operation(path, page) for path, page in pages.items()]
+    return [_operation("/", _to_docs), *(_operation(path, page.answer) for path, page in pages.items())]
 
 
 def swagger_html() -> bytes:
@@ -100,12 +102,18 @@ def redoc_html() -> bytes:
 def errors_html() -> bytes:
     """The page that `doc_url` of an error leads to."""
     sections = "".join(
-        f'<section id="{kind.type}"><h2><code>{kind.type}</code></h2>\n'
-        f"<p>{html.escape(kind.meaning)}</p>\n<p>{html.escape(kind.advice)}</p></section>\n"
+        f'<section id="{kind.type}"><h2><code>{kind.type}</code></h2>\n<p>HTTP status {statuses_text(kind)}</p>\n'
+        f"<p>{_marked_up(kind.meaning)}</p>\n<p>{_marked_up(kind.advice)}</p></section>\n"
         for kind in KINDS
     )
     head = '<link rel="stylesheet" href="/docs/assets/page/errors.css">\n'
-    return _PAGE.format(title="Q-MUMMA errors", head=head, body=f"<h1>Errors</h1>\n{sections}").encode()
+    back = '<p><a href="/docs">The API</a> · <a href="/redoc">its reference</a></p>\n'
+    return _PAGE.format(title="Q-MUMMA errors", head=head, body=f"{back}<h1>Errors</h1>\n{sections}").encode()
+
+
+def _marked_up(text: str) -> str:
+    """The text as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", html.escape(text))
 
 
 def _page(body: bytes, media_type: bytes, headers: tuple[Header, ...] = ()) -> Page:
@@ -113,12 +121,17 @@ def _page(body: bytes, media_type: bytes, headers: tuple[Header, ...] = ()) -> P
     return Page(body, media_type, tag, headers)
 
 
-def _operation(path: str, page: Page) -> Operation:
+async def _to_docs(_request: Request[Any, Any]) -> Answer:
+    """Lead whoever opens the bare address to the document."""
+    return Answer(302, headers=[(b"location", b"/docs"), NO_STORE])
+
+
+def _operation(path: str, handler: Handler) -> Operation:
     return Operation(
         id="getDocument",
         method="GET",
         path=path,
-        handler=page.answer,
+        handler=handler,
         authenticated=False,
         limited=False,
         documented=False,

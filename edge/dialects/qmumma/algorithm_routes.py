@@ -53,8 +53,7 @@ def _get(algorithms: Algorithms) -> Operation:
         handler=algorithms.get,
         tag="Marketplace",
         summary="Algorithm detail and parameter schema",
-        description="The JSON Schemas of `parameters` and `result`, which hardware can run it and how busy that is, "
-        "and a request to try.",
+        description="The JSON Schemas of `parameters` and `result`, how busy each backend is, and a request to try.",
         path_fields=(_ALGORITHM_ID,),
         outcomes=(
             Outcome(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
 
 
+_EVERY_BACKEND = "Every backend, whatever the algorithm: routing decides for each job which can run it."
+
+
 class AlgorithmSummary(msgspec.Struct, kw_only=True):
     """An algorithm of the marketplace."""
 
@@ -27,9 +30,9 @@ class AlgorithmSummary(msgspec.Struct, kw_only=True):
     category: Annotated[str, Meta(description="Its field.", examples=["drug_discovery"])]
     version: Annotated[str, Meta(description="Its version.", examples=["2.0.0"])]
     description: Annotated[str, Meta(description="What it does.")]
-    max_qubits: Annotated[int, Meta(description="Qubits of its largest instance.", ge=0, examples=[156])]
+    max_qubits: Annotated[int, Meta(description="Qubits of its largest instance.", ge=0, examples=[8])]
     cost_usd: Annotated[Usd, Meta(description="List price of one job.", examples=[50.0])]
-    hardware: Annotated[list[str], Meta(description="Backends that can run it.", examples=[["sim.statevector"]])]
+    hardware: Annotated[list[str], Meta(description=_EVERY_BACKEND, examples=[["sim.statevector"]])]
     required_parameters: Annotated[
         list[str], Meta(description="Parameters that must be given.", examples=[["molecule"]])
     ]
@@ -42,7 +45,7 @@ class AlgorithmList(msgspec.Struct):
 
 
 class Availability(msgspec.Struct, kw_only=True):
-    """How one backend stands for an algorithm."""
+    """How busy one backend is."""
 
     hardware: Annotated[str, Meta(description="The backend.", examples=["sim.statevector"])]
     status: Annotated[Literal["online", "offline"], Meta(description="Whether it takes jobs.")]
@@ -53,7 +56,7 @@ class Availability(msgspec.Struct, kw_only=True):
 class AlgorithmExample(msgspec.Struct):
     """A request to try, and what it gave."""
 
-    request: Annotated[dict[str, Any], Meta(description="A body for `POST /v1/jobs/submit`.")]
+    request: Annotated[dict[str, Any], Meta(description="A body for `POST /v1/jobs/submit`, as it is.")]
     result: Annotated[dict[str, Any], Meta(description="The `result` it gave.")]
 
 
@@ -62,8 +65,8 @@ class AlgorithmDetail(AlgorithmSummary, kw_only=True):
 
     parameters: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `parameters` in a submission.")]
     result: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `result` in a completed job.")]
-    availability: Annotated[list[Availability], Meta(description="The state of each backend that can run it.")]
-    queue_depth: Annotated[int, Meta(description="Jobs that wait on these backends together.", ge=0, examples=[0])]
+    availability: Annotated[list[Availability], Meta(description=f"How busy it is. {_EVERY_BACKEND}")]
+    queue_depth: Annotated[int, Meta(description="Jobs that wait on all backends together.", ge=0, examples=[0])]
     example: Annotated[AlgorithmExample, Meta(description="A request to try, and what it gave.")]
 
 
@@ -98,7 +101,7 @@ class Algorithms:
                 result=plain(algorithm.result_schema),
                 availability=availability,
                 queue_depth=sum(state.queue_depth for state in availability),
-                example=AlgorithmExample(plain(algorithm.example_request), plain(algorithm.example_result)),
+                example=_example(algorithm),
             )
         )
 
@@ -140,6 +143,12 @@ def _members(algorithm: pb.Algorithm, hardware: list[str]) -> dict[str, Any]:
         "hardware": hardware,
         "required_parameters": list(algorithm.required_parameters),
     }
+
+
+def _example(algorithm: pb.Algorithm) -> AlgorithmExample:
+    """The example as a body to submit: the catalogue keeps the parameters alone."""
+    request = {"algorithm_id": algorithm.algorithm_id, "parameters": plain(algorithm.example_request)}
+    return AlgorithmExample(request, plain(algorithm.example_result))
 
 
 def _matches(algorithm: pb.Algorithm, query: ListAlgorithms) -> bool:

@@ -27,7 +27,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 class Alternative(msgspec.Struct, kw_only=True):
     """A backend that was not chosen."""
 
-    backend: Annotated[str, Meta(description="Its id.", examples=["ibm_marrakesh"])]
+    backend: Annotated[str, Meta(description="Its id.", examples=["sim.mps"])]
     eligible: Annotated[bool, Meta(description="Whether it could have run the job.")]
     reason: Annotated[str, Meta(description="Why it was not chosen.")]
     estimated_ms: (
@@ -98,15 +98,15 @@ class Execution(msgspec.Struct, kw_only=True):
 
     engine: Annotated[str, Meta(description="The engine.", examples=["aer"])]
     engine_version: Annotated[str, Meta(description="Its version.", examples=["0.18.2"])]
-    simulated: Annotated[bool, Meta(description="Whether a simulator made it; a device twin is one too.")]
+    simulated: Annotated[bool, Meta(description="Whether a simulator made it.")]
     method: Annotated[str, Meta(description="The engine's method.", examples=["statevector"])]
     seed: Annotated[
         str | None,
-        Meta(description="What repeats it bit for bit, in decimal, since it may pass 2^53; null on hardware."),
+        Meta(description="What repeats it bit for bit, in decimal, since it may pass 2^53; null where nothing does."),
     ] = None
-    calibration_id: Annotated[
-        str | None, Meta(description="The calibration snapshot behind a twin; null without noise.")
-    ] = None
+    calibration_id: Annotated[str | None, Meta(description="The calibration behind the noise; null without noise.")] = (
+        None
+    )
     duration_ms: Annotated[float, Meta(description="How long the engine ran.", ge=0, examples=[41])]
 
 
@@ -140,7 +140,7 @@ class Job(JobSummary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    qubits: Annotated[int, Meta(description="Qubits of the device.", examples=[156])] | UnsetType = UNSET
+    qubits: Annotated[int, Meta(description="Qubits of the backend.", examples=[27])] | UnsetType = UNSET
     qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
     parameters_hash: Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")] | UnsetType = UNSET
     result: Annotated[dict[str, Any], Meta(description="By the algorithm's result schema.")] | UnsetType = UNSET

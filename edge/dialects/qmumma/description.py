@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge.dialects.qmumma.errors import KIND_BY_STATUS, KINDS, ErrorBody
+from edge.dialects.qmumma.errors import KIND_BY_STATUS, KINDS, ErrorBody, statuses_text
 from edge.openapi import Document
 
 _INTRODUCTION = """\
-Run quantum algorithms on simulators and device twins; get results that anyone can verify.
+Run quantum algorithms on simulators; get results that anyone can verify.
 
 ## Keys
-Send `Authorization: Bearer <key>` with every request. `qm_live_` keys are billed, `qm_test_` keys run the same \
+Jobs and the marketplace need a key: send `Authorization: Bearer <key>`. Proof, health and this document need none. \
+`qm_live_` keys are billed, `qm_test_` keys run the same \
 pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own.
 
-## Jobs
+## A job's life
 `POST /v1/jobs/submit` answers at once; the job then goes `queued` → `running` → `completed`, `failed` or `cancelled`. \
 Failed hardware jobs are never billed. Results tell what made them: engine, version, seed, whether it was simulated.
 
-## Proof
+## What is proven
 A completed job is signed with ML-DSA-65 over its RFC 8785 form, and its hash is an entry of an append-only log. Keep \
 the answer of `GET /v1/jobs/{job_id}?include=proof`: `qmumma verify` checks it offline.
 
@@ -35,24 +36,23 @@ qubit 0 on the right.
 ## Errors
 Every error has a `type` to branch on, a message for people, and the request id.
 
-| type | meaning | what to do |
-|---|---|---|
 """
 
 
 def document(public_url: str, version: str) -> Document:
     """The document of an edge that clients reach at `public_url`."""
-    rows = "".join(f"| `{kind.type}` | {kind.meaning} | {kind.advice} |\n" for kind in KINDS)
+    kinds = "".join(f"- **{kind.type}** ({statuses_text(kind)}): {kind.meaning} {kind.advice}\n" for kind in KINDS)
     meanings = {status: kind.meaning for status, kind in KIND_BY_STATUS.items()}
     return Document(
         title="Q-MUMMA",
         version=version,
-        description=_INTRODUCTION + rows,
+        description=_INTRODUCTION + kinds,
         servers=[{"url": public_url, "description": "This server"}],
         tags=[
             {"name": "Jobs", "description": "Submit, follow, read and cancel jobs."},
             {"name": "Marketplace", "description": "What can be run, on what, for how much."},
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
+            {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},
         ],
         error=ErrorBody,
         error_examples=_error_examples(public_url),
@@ -80,7 +80,6 @@ def document(public_url: str, version: str) -> Document:
 
 
 def _error_examples(public_url: str) -> dict[int, dict[str, Any]]:
-    kinds = {**KIND_BY_STATUS, 408: KIND_BY_STATUS[400], 503: KIND_BY_STATUS[500]}
     return {
         status: {
             "error": {
@@ -90,5 +89,5 @@ def _error_examples(public_url: str) -> dict[int, dict[str, Any]]:
                 "doc_url": f"{public_url}/docs/errors#{kind.type}",
             }
         }
-        for status, kind in kinds.items()
+        for status, kind in KIND_BY_STATUS.items()
     }

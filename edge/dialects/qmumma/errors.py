@@ -16,65 +16,79 @@ class Kind(msgspec.Struct, frozen=True):
     """One value of `type`, and what it means."""
 
     type: str
+    statuses: tuple[int, ...]
     meaning: str
     advice: str
 
 
-KIND_BY_STATUS: dict[int, Kind] = {
-    400: Kind(
-        "bad_request",
-        "The request is malformed, or a field is missing, unknown or out of range; `param` names it.",
-        "Correct the request. Nothing was stored or billed.",
-    ),
-    401: Kind(
-        "unauthorized",
-        "The API key is missing, malformed, unknown, expired or revoked.",
-        "Send `Authorization: Bearer <key>` with a key that holds.",
-    ),
-    402: Kind(
-        "payment_required",
-        "The team's budget does not cover the job.",
-        "Raise the budget, or ask for less.",
-    ),
-    403: Kind(
-        "forbidden",
-        "The plan does not include this, or its jobs of the month are used up.",
-        "Change the plan.",
-    ),
-    404: Kind(
-        "not_found",
-        "The path, job, algorithm or log entry does not exist, or it belongs to another team.",
-        "Check the id and the key.",
-    ),
-    405: Kind(
-        "method_not_allowed",
-        "The path does not take this method; `Allow` lists those that it takes.",
-        "Use another method.",
-    ),
-    409: Kind(
-        "conflict",
-        "The job's state, or an earlier request with the same `Idempotency-Key` and another body, is in the way.",
-        "Read the job, or choose another key.",
-    ),
-    413: Kind("too_large", "The body is larger than 4 MiB.", "Send less."),
-    415: Kind("unsupported_media_type", "The body is not plain `application/json`.", "Set `Content-Type`."),
-    429: Kind(
-        "rate_limited",
-        "More requests than the plan allows, or too many open streams.",
-        "Wait for `Retry-After` seconds, then go on more slowly.",
-    ),
-    500: Kind(
-        "server_error",
-        "Something went wrong on our side, or (with status 503) a part of the service does not answer.",
-        "Try again with exponential back-off, with the same `Idempotency-Key`; if it stays, tell us the request id.",
-    ),
-}
 HARDWARE_UNAVAILABLE = Kind(
     "hardware_unavailable",
+    (503,),
     "The requested hardware is offline.",
     'Ask for `"auto"`, which fails over, or try again after `Retry-After` seconds.',
 )
-KINDS: tuple[Kind, ...] = (*KIND_BY_STATUS.values(), HARDWARE_UNAVAILABLE)
+_SERVER_ERROR = Kind(
+    "server_error",
+    (500, 503),
+    "Something went wrong on our side, or (with status 503) a part of the service does not answer.",
+    "Try again with exponential back-off, with the same `Idempotency-Key`; if it stays, tell your operator the "
+    "request id.",
+)
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "bad_request",
+        (400, 408),
+        "The request is malformed, or a field is missing, unknown or out of range; `param` names it.",
+        "Correct the request. Nothing was stored or billed.",
+    ),
+    Kind(
+        "unauthorized",
+        (401,),
+        "The API key is missing, malformed, unknown, expired or revoked.",
+        "Send `Authorization: Bearer <key>` with a key that holds.",
+    ),
+    Kind(
+        "payment_required",
+        (402,),
+        "The team's budget does not cover the job.",
+        "Ask for less, or ask your operator for a larger budget.",
+    ),
+    Kind(
+        "forbidden",
+        (403,),
+        "The plan does not include this, or its jobs of the month are used up.",
+        "Do without, or ask your operator for another plan.",
+    ),
+    Kind(
+        "not_found",
+        (404,),
+        "The path, job, algorithm or log entry does not exist, or it belongs to another team.",
+        "Check the id and the key.",
+    ),
+    Kind(
+        "method_not_allowed",
+        (405,),
+        "The path does not take this method; `Allow` lists those that it takes.",
+        "Use another method.",
+    ),
+    Kind(
+        "conflict",
+        (409,),
+        "The job's state, or an earlier request with the same `Idempotency-Key` and another body, is in the way.",
+        "Read the job, or choose another key.",
+    ),
+    Kind("too_large", (413,), "The body is larger than 4 MiB.", "Send less."),
+    Kind("unsupported_media_type", (415,), "The body is not plain `application/json`.", "Set `Content-Type`."),
+    Kind(
+        "rate_limited",
+        (429,),
+        "More requests than the plan allows, or too many open streams.",
+        "Wait for `Retry-After` seconds, then go on more slowly.",
+    ),
+    _SERVER_ERROR,
+    HARDWARE_UNAVAILABLE,
+)
+KIND_BY_STATUS = {status: kind for kind in KINDS if kind is not HARDWARE_UNAVAILABLE for status in kind.statuses}
 _PARAM_BY_PROTO_FIELD = {
     "shot_count": "shots",
     "max_cost": "max_cost_usd",
@@ -110,6 +124,11 @@ def kind_of(refusal: Refusal) -> Kind:
     if refusal.reason == "HARDWARE_UNAVAILABLE" and refusal.status == 503:  # noqa: PLR2004 - the status itself
         return HARDWARE_UNAVAILABLE
     return KIND_BY_STATUS.get(refusal.status) or KIND_BY_STATUS[500 if refusal.status >= 500 else 400]  # noqa: PLR2004
+
+
+def statuses_text(kind: Kind) -> str:
+    """The statuses that a `type` comes with, in words."""
+    return " or ".join(str(status) for status in kind.statuses)
 
 
 def error_bodies(public_url: str) -> Callable[[Refusal, str], bytes]:

@@ -37,7 +37,8 @@ SUBMITTED = {
         "backend": "sim.statevector",
         "reason": "It can run the program exactly and has the shortest predicted wait.",
         "alternatives": [
-            {"backend": "ibm_marrakesh", "eligible": True, "reason": "lower predicted fidelity", "estimated_ms": 21000}
+            {"backend": "sim.mps", "eligible": True, "reason": "Slower.", "estimated_ms": 21000},
+            {"backend": "sim.stabilizer", "eligible": False, "reason": "It runs Clifford circuits alone."},
         ],
     },
 }
@@ -67,7 +68,7 @@ COMPLETED = {
     "type": "qmumma.result/v1",
     "status": "completed",
     "cost_usd": 50.0,
-    "qubits": 29,
+    "qubits": 27,
     "qubits_used": 4,
     "parameters_hash": _HASH,
     "result": {"energy_hartree": -74.9705},
@@ -116,7 +117,7 @@ _ALGORITHM = {
     "description": "Ground-state energy of a small molecule by the variational quantum eigensolver.",
     "max_qubits": 8,
     "cost_usd": 50.0,
-    "hardware": ["sim.statevector"],
+    "hardware": ["sim.statevector", "sim.stabilizer", "sim.mps"],
     "required_parameters": ["molecule"],
 }
 ALGORITHMS = {"algorithms": [_ALGORITHM]}
@@ -128,7 +129,10 @@ ALGORITHM = {
         "required": ["molecule"],
     },
     "result": {"type": "object", "properties": {"energy_hartree": {"type": "number"}}},
-    "availability": [{"hardware": "sim.statevector", "status": "online", "queue_depth": 0, "estimated_wait_ms": 0}],
+    "availability": [
+        {"hardware": backend, "status": "online", "queue_depth": 0, "estimated_wait_ms": 0}
+        for backend in ("sim.statevector", "sim.stabilizer", "sim.mps")
+    ],
     "queue_depth": 0,
     "example": {"request": SUBMIT_VQE, "result": {"energy_hartree": -74.9705}},
 }

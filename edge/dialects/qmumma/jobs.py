@@ -26,7 +26,6 @@ from edge.dialects.qmumma.rendering import (
 )
 from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
 from edge.dialects.qmumma.watching import WatchEnded, watching
-from edge.dialects.qmumma.webhook_urls import check_webhook_url
 from edge.errors import Refusal
 from edge.exchange import JSON, REVALIDATE, Answer, Request, etag_matches, json_answer
 from edge.limits import OpenStreams
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
 SUBMIT_SECONDS = 20.0
 """How long a submission may take: longer than its program may be analysed, and wait for its turn."""
+_NO_WEBHOOKS = "webhook_url: webhooks are not delivered yet; poll with ?wait= or follow GET /v1/jobs/{id}/events"
 
 
 class Jobs:
@@ -52,13 +52,11 @@ class Jobs:
         signing: SigningServiceAsyncStub,
         *,
         streams: OpenStreams,
-        allow_http_webhooks: bool,
     ) -> None:
         """Call `execution` for jobs and `signing` for proofs."""
         self._execution = execution
         self._signing = signing
         self._streams = streams
-        self._allow_http = allow_http_webhooks
 
     async def submit(self, request: Request[SubmitJob, Nothing]) -> Answer:
         """Answer `POST /v1/jobs/submit`."""
@@ -138,9 +136,8 @@ class Jobs:
                     return job
 
     def _submission(self, body: SubmitJob) -> pb.SubmitJobRequest:
-        webhook_url = ""
         if body.webhook_url is not UNSET:
-            webhook_url = check_webhook_url(body.webhook_url, allow_http=self._allow_http)
+            raise Refusal(400, _NO_WEBHOOKS, param="webhook_url", reason="INVALID_FIELD")
         max_cost = None
         if body.max_cost_usd is not UNSET:
             max_cost = Money(currency_code="USD", micros=body.max_cost_usd.micros)
@@ -150,7 +147,6 @@ class Jobs:
             shot_count=body.shots,
             parameters=parameters_of(body.parameters),
             priority=PRIORITY_BY_WORD[body.priority],
-            webhook_url=webhook_url,
             seed=None if body.seed is UNSET else body.seed,
             max_cost=max_cost,
         )

@@ -57,11 +57,8 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description="Where to POST the job's end: https, a public host; private, loopback, link-local targets "
-                "are refused.",
-                examples=["https://your.app/hook"],
-                max_length=2048,
-                extra_json_schema={"format": "uri"},
+                description="Refused (400): webhooks are not delivered yet. Poll with `?wait=`, or follow "
+                "`GET /v1/jobs/{job_id}/events`.",
             ),
         ]
         | UnsetType
@@ -70,8 +67,8 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[
             int,
             Meta(
-                description="Makes simulators and twins repeat the result bit for bit: 0 to 2^63-1. Default: derived "
-                "from the job id.",
+                description="Makes simulators repeat the result bit for bit: 0 to 2^63-1. Default: derived from the "
+                "job id.",
                 examples=[7],
                 ge=0,
                 le=MAX_SEED,
@@ -98,8 +95,9 @@ class ReadJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     wait: Annotated[
         int,
         Meta(
-            description="Hold the answer for up to this many seconds until the job changes: from what `If-None-Match` "
-            "names, else from what it is now. A job that has ended is answered at once.",
+            description="Hold the answer for up to this many seconds until the job changes, which need not be its end: "
+            "`queued` to `running` is a change, and so is progress. It changes from what `If-None-Match` names, else "
+            "from what it is now. A job that has ended is answered at once; for another, read again.",
             ge=0,
             le=30,
             examples=[20],

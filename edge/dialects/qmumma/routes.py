@@ -17,6 +17,7 @@ from edge.dialects.qmumma.proof import Proofs
 from edge.dialects.qmumma.proof_routes import proof_operations
 from edge.dialects.qmumma.verification import Verifier
 from edge.documentation.pages import document_operations
+from edge.health import Health, health_operations
 from edge.limits import OpenStreams
 from edge.openapi import openapi
 
@@ -33,21 +34,23 @@ class Settings:
 
     public_url: str = "https://api.qmumma.com"
     """Where clients reach this edge, without a path."""
-    allow_http_webhooks: bool = False
     streams_per_team: int = 100
     """Event streams and waiting reads that a team may hold open at this process."""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
 
-def qmumma(execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings) -> Dialect:
+def qmumma(
+    execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings, health: Health
+) -> Dialect:
     """The dialect over these services, with its document and the pages that show it."""
     streams = OpenStreams(settings.streams_per_team)
-    jobs = Jobs(execution, signing, streams=streams, allow_http_webhooks=settings.allow_http_webhooks)
+    jobs = Jobs(execution, signing, streams=streams)
     events = JobEvents(jobs, streams=streams, heartbeat_seconds=settings.heartbeat_seconds)
     operations = [
         *job_operations(jobs, events),
         *algorithm_operations(Algorithms(execution)),
         *proof_operations(Proofs(signing), Verifier(signing)),
+        *health_operations(health),
     ]
     text = openapi(document(settings.public_url, VERSION), operations)
     return Dialect([*operations, *document_operations(text)], error_bodies(settings.public_url))

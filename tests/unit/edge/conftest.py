@@ -22,10 +22,9 @@ from qm.type.v1.money_pb2 import Money
 
 from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
-from edge.dialects import Dialect
 from edge.dialects.qmumma.ids import shown_job_id
 from edge.dialects.qmumma.routes import Settings, qmumma
-from edge.health import Health, health_operations
+from edge.health import Health
 from edge.limits import Rate
 from edge.plans import Plans
 from mesh.errors import Conflict, MeshError, NotFound, Unauthenticated
@@ -101,7 +100,7 @@ DECISION = routing_pb2.Decision(
     backend=routing_pb2.Backend(backend_id="sim.statevector"),
     reason="exact and fast",
     alternatives=[
-        routing_pb2.Alternative(backend_id="ibm_marrakesh", eligible=False, reason="offline"),
+        routing_pb2.Alternative(backend_id="sim.stabilizer", eligible=False, reason="no Clifford circuit"),
         routing_pb2.Alternative(backend_id="sim.mps", eligible=True, reason="slower"),
     ],
 )
@@ -237,6 +236,8 @@ ALGORITHMS = [
         max_qubit_count=8,
         price=Money(currency_code="USD", micros=50_000_000),
         required_parameters=["molecule"],
+        example_request={"molecule": "H2"},
+        example_result={"energy_hartree": -1.5},
         parameters_schema={"type": "object", "maxProperties": 3, "properties": {"distance": {"minimum": 0.1}}},
     ),
     pb.Algorithm(
@@ -342,11 +343,10 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         if "slow" in failing:
             await asyncio.Event().wait()
 
-    dialect = qmumma(execution, signing, settings or Settings(public_url=URL))  # type: ignore[arg-type]
-    operations = [*dialect.operations, *health_operations(Health({"execution": probe}))]
+    dialect = qmumma(execution, signing, settings or Settings(public_url=URL), Health({"execution": probe}))  # type: ignore[arg-type]
     authentication = Authentication(accounts)  # type: ignore[arg-type]
     edge = Edge(
-        Dialect(operations, dialect.error_body),
+        dialect,
         authentication=authentication,
         plans=Plans(FakeBilling()),  # type: ignore[arg-type]
         telemetry=Telemetry(),

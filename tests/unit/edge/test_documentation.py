@@ -44,9 +44,18 @@ async def test_a_document_that_the_client_has_is_304(client: httpx.AsyncClient, 
     assert again.headers["etag"] == first.headers["etag"]
 
 
+async def test_the_bare_address_leads_to_the_document(world: Any) -> None:
+    async with world.client(None) as anyone:
+        answer = await anyone.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+
+
 async def test_doc_url_of_every_error_leads_to_its_section(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs/errors")
     for kind in KINDS:
         assert f'<section id="{kind.type}">' in page.text
+        assert all(str(status) in page.text for status in kind.statuses)
+    assert "`" not in page.text
+    assert 'href="/docs"' in page.text
     url = (await client.get("/nowhere")).json()["error"]["doc_url"]
     assert url == "http://edge.test/docs/errors#not_found"

@@ -52,7 +52,7 @@ async def test_submit_answers_202_with_the_job_its_place_and_the_routing(world: 
             "backend": "sim.statevector",
             "reason": "exact and fast",
             "alternatives": [
-                {"backend": "ibm_marrakesh", "eligible": False, "reason": "offline"},
+                {"backend": "sim.stabilizer", "eligible": False, "reason": "no Clifford circuit"},
                 {"backend": "sim.mps", "eligible": True, "reason": "slower", "estimated_ms": 9000},
             ],
         },
@@ -69,14 +69,13 @@ async def test_submit_answers_202_with_the_job_its_place_and_the_routing(world: 
 async def test_submit_carries_every_field_exactly(world: Any, client: httpx.AsyncClient) -> None:
     text = (
         '{"algorithm_id":"a","hardware":"sim.mps","shots":2048.0,"priority":"priority","seed":9223372036854775807,'
-        '"max_cost_usd":0.100001,"webhook_url":"https://your.app/hook?x=1","parameters":{"a":[1,2.5,null,true,{"b":"c"}]}}'
+        '"max_cost_usd":0.100001,"parameters":{"a":[1,2.5,null,true,{"b":"c"}]}}'
     )
     answer = await client.post(SUBMIT, content=text, headers={"content-type": "application/json; charset=UTF-8"})
     assert answer.status_code == 202
     sent = world.execution.submissions[0]
     assert (sent.shot_count, sent.seed, sent.max_cost.micros) == (2048, 2**63 - 1, 100_001)
     assert (sent.priority, sent.hardware) == (pb.PRIORITY_PRIORITY, "sim.mps")
-    assert sent.webhook_url == "https://your.app/hook?x=1"
     assert list(sent.parameters["a"])[:4] == [1, 2.5, None, True]
 
 
@@ -103,7 +102,7 @@ async def test_submit_carries_every_field_exactly(world: Any, client: httpx.Asyn
         ({"algorithm_id": ""}, "algorithm_id"),
         ({"algorithm_id": "x" * 129}, "algorithm_id"),
         ({"hardware": ""}, "hardware"),
-        ({"webhook_url": "http://your.app/hook"}, "webhook_url"),
+        ({"webhook_url": "https://your.app/hook"}, "webhook_url"),
         ({"quote_id": "q"}, "quote_id"),
         ({"Shots": 4096}, "Shots"),
     ],
@@ -117,6 +116,13 @@ async def test_submit_refuses_what_is_wrong_and_names_the_field(
     assert error["message"].startswith(param)
     assert error["request_id"] == answer.headers["x-request-id"]
     assert error["doc_url"] == "http://edge.test/docs/errors#bad_request"
+    assert world.execution.submissions == []
+
+
+async def test_a_webhook_is_refused_with_what_to_do_instead(world: Any, client: httpx.AsyncClient) -> None:
+    error = (await client.post(SUBMIT, json={**BODY, "webhook_url": "https://your.app/hook"})).json()["error"]
+    expected = "webhook_url: webhooks are not delivered yet; poll with ?wait= or follow GET /v1/jobs/{id}/events"
+    assert error["message"] == expected
     assert world.execution.submissions == []
 
 
