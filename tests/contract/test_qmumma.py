@@ -135,6 +135,7 @@ async def test_a_job_can_be_polled_waited_for_and_followed(api: Api) -> None:
         ({"parameters": {"qasm": "OPENQASM 2.0; h q[0];"}}, (400, "bad_request", "parameters.qasm")),
         ({"parameters": {"qasm": 1}}, (400, "bad_request", "parameters.qasm")),
         ({"parameters": {"qasm": 'OPENQASM 3.0; include "/etc/passwd";'}}, (400, "bad_request", "parameters.qasm")),
+        ({"webhook_url": "https://your.app/hook"}, (400, "bad_request", "webhook_url")),
         ({"unknown": 1}, (400, "bad_request", "unknown")),
     ],
 )
@@ -164,8 +165,9 @@ async def test_the_marketplace_is_as_the_document_says(api: Api) -> None:
     for algorithm_id in ids:
         detail = await api.get(f"/v1/marketplace/algorithms/{algorithm_id}")
         assert_is(detail, AlgorithmDetail)
-        example = detail.json()["example"]["request"]
-        assert set(detail.json()["required_parameters"]) <= set(example.get("parameters", example))
+        job = await api.run(detail.json()["example"]["request"])
+        assert (job["status"], job["algorithm_id"]) == ("completed", algorithm_id)
+        assert set(job["result"]) == set(detail.json()["example"]["result"])
     assert error_of(await api.get("/v1/algorithms/nothing")) == (404, "not_found", "algorithm_id")
 
 
