@@ -70,6 +70,18 @@ async def test_one_altered_member_is_named_with_or_without_the_proof(api: Api, a
     assert "shots" in [check["name"] for check in report["checks"] if not check["ok"]]
 
 
+async def test_a_number_that_no_record_can_hold_is_named_online_as_offline(api: Api, anyone: Api) -> None:
+    job = await api.run()
+    held = await api.get(f"/v1/jobs/{job['job_id']}?include=proof")
+    altered = held.content.replace(b'"shots":1024', b'"shots":1024.00000000000000000001', 1)
+    assert altered != held.content
+    jwks, log_keys = await anyone.get("/.well-known/jwks.json"), await anyone.get("/v1/log/keys")
+    offline = [(check.name, check.ok) for check in verify(altered, jwks.content, log_keys.text).checks]
+    answer = await anyone.http.post("/v1/verify", content=altered, headers={"Content-Type": "application/json"})
+    assert [(check["name"], check["ok"]) for check in answer.json()["checks"]] == offline
+    assert offline == [("result.shots", False)]
+
+
 async def test_a_repeat_with_the_same_key_makes_no_second_job(api: Api) -> None:
     key = uuid.uuid4().hex
     first = await api.submit(**{"Idempotency-Key": key})

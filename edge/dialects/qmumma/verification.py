@@ -115,7 +115,9 @@ async def _in_thread_if_large(work: Callable[[dict[str, Any]], T], members: dict
 def _lost_numbers(members: dict[str, Any]) -> list[Check]:
     """A failed check for each of the first numbers that RFC 8785 does not carry exactly."""
     return [
-        Check(place[:200], ok=False, detail=f"{number[:40]} is no number that a signed record can hold")
+        Check(
+            place[:200], ok=False, detail=f"{number[:40]} is no number that a signed record can hold, so it was changed"
+        )
         for place, number in islice(_lost(members, ""), _MOST_NAMED)
     ]
 
@@ -127,9 +129,7 @@ def _lost(value: Any, place: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _lost(inner, f"{place}[{index}]")
-    elif (isinstance(value, int) and abs(value) > _MAX_INTEGER) or (
-        isinstance(value, Decimal) and Decimal(repr(float(value))) != value
-    ):
+    elif isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(repr(float(value))) != value:
         yield place, str(value)
 
 
@@ -138,8 +138,8 @@ def _rfc8785(record: dict[str, Any]) -> bytes:
 
 
 def _as_doubles(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value with IEEE doubles for what is no integer, as RFC 8785 wants them."""
-    if isinstance(value, Decimal):
+    """The value with IEEE doubles for what is no safe integer, as RFC 8785 wants them."""
+    if isinstance(value, Decimal) or (isinstance(value, int) and abs(value) > _MAX_INTEGER):
         return float(value)
     if isinstance(value, dict):
         return {name: _as_doubles(inner) for name, inner in value.items()}

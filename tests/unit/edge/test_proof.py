@@ -209,6 +209,16 @@ async def test_numbers_that_no_record_can_hold_are_named_by_their_place(world: A
     assert len(report["checks"]) == 20
 
 
+async def test_a_large_integer_that_a_double_keeps_is_checked_like_any_other(
+    world: Any, client: httpx.AsyncClient
+) -> None:
+    await world.execution.complete(world.execution.make())
+    body = (await client.get(f"/v1/jobs/{ID}")).json()
+    answer = await client.post("/v1/verify", json={**body, "shots": 10**18})
+    assert [check["name"] for check in answer.json()["checks"]] == ["signature"]
+    assert b'"shots":1000000000000000000' in world.signing.verified[0].record
+
+
 async def test_large_results_are_verified_one_at_a_time(world: Any, client: httpx.AsyncClient) -> None:
     await world.execution.complete(world.execution.make())
     small = (await client.get(f"/v1/jobs/{ID}")).json()
