@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.algorithm import ParameterError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from services.execution.programs.program import Program
 
 _LIMITS = Limits()
+_SHORT_SOURCE = 16_384
+"""Characters of a source whose program is remembered: the same circuit is often run again, with other shots."""
+_KNOWN_PROGRAMS = 64
 
 
 class OpenQasmDescriber:
@@ -35,7 +39,13 @@ def parsed(parameters: Mapping[str, Any]) -> Program:
     Raises ParameterError.
     """
     try:
-        return parse_openqasm(parameters["qasm"], _LIMITS)
+        source = parameters["qasm"]
+        return _known(source) if len(source) <= _SHORT_SOURCE else parse_openqasm(source, _LIMITS)
     except ProgramError as error:
         path = f"parameters.{error.field}"
         raise ParameterError(path, error.message, error.reason, error.line, error.column) from error
+
+
+@lru_cache(_KNOWN_PROGRAMS)
+def _known(source: str) -> Program:
+    return parse_openqasm(source, _LIMITS)
