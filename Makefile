@@ -8,13 +8,13 @@ BIN := .venv/bin
 STATE ?= .local
 PORT ?= 8080
 BASE_PORT ?= 7100
-BENCHES := $(basename $(notdir $(filter-out bench/__init__.py,$(wildcard bench/*.py))))
+BENCHES := $(basename $(notdir $(filter-out bench/__init__.py bench/processes.py bench/naive.py,$(wildcard bench/*.py))))
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test lint generate bench clean
+.PHONY: help setup demo up down status test soak lint generate bench clean
 
 help: ## show this list
 	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
@@ -49,6 +49,9 @@ status: setup ## say whether a mesh runs with STATE
 
 test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
 	@$(BIN)/pytest tests
+
+soak: setup ## run the long stories: 200 jobs for each process that is killed
+	@$(BIN)/pytest tests -m soak
 
 lint: setup ## check style, types, imports between packages, and the protos
 	@$(BIN)/ruff format --check --quiet . && echo '· format: ok'

@@ -21,8 +21,8 @@ class EdgeConfig(MeshConfig, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     public_url: str = "http://127.0.0.1:8080"
     """Where clients reach this edge: scheme and host, without a path. It stands in the document and in errors."""
-    trusted_proxies: str = "127.0.0.1"
-    """Addresses whose `X-Forwarded-For` is believed, separated by commas; "*" for all."""
+    trusted_proxies: str = ""
+    """Addresses whose `X-Forwarded-For` is believed, separated by commas; "*" for all, empty for none."""
     anonymous: AnonymousLimit = AnonymousLimit()
     streams_per_team: int = 100
     """Event streams and waiting reads that a team may hold open at this process."""
