@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 import structlog
 
 from mesh.telemetry import _add_call as add_call
 
 if TYPE_CHECKING:
+    from mesh.identity import Authority
+    from tests.conftest import RunningNats, RunningPostgres
+    from tests.mesh.executing import Parts
     from tests.mesh.proving import Mesh
 
 
@@ -38,3 +42,20 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     for module in ("dispatch", "channel", "process"):
         monkeypatch.setattr(f"mesh.{module}.log", logger)
     return lines
+
+
+@pytest_asyncio.fixture(scope="module")
+async def make(
+    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
+) -> AsyncIterator[Callable[[], Parts]]:
+    """Makes the parts of an execution service, over one database for each module."""
+    from tests.mesh.executing import execution
+
+    async with execution(postgres, nats_server, authority) as make:
+        yield make
+
+
+@pytest.fixture
+def parts(make: Callable[[], Parts]) -> Parts:
+    """An execution service in parts, with peers that are played."""
+    return make()

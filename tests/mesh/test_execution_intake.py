@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,27 +15,12 @@ from google.protobuf.struct_pb2 import Struct
 from qm.type.v1 import requester_pb2
 
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, ResourceExhausted, Unavailable
-from mesh.identity import Authority
 from services.execution import task
 from services.execution.children import Children, EngineFault
 from services.execution.job import State
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import BELL_FEATURES, ENGINE_BYTES, Parts, execution, new_team, submission
+from tests.mesh.executing import BELL_FEATURES, ENGINE_BYTES, Parts, new_team, submission
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
-
-
-@pytest.fixture
-def parts(make: Callable[[], Parts]) -> Parts:
-    return make()
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -5,39 +5,23 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from mesh.errors import Conflict, NotFound, Unavailable
-from mesh.identity import Authority
 from mesh.streams import cancel_subject
 from services.execution.children import EngineFault
 from services.execution.job import Job, State
 from services.execution.lease import LEASE
 from services.execution.run import Runner, Verdict
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import FakeChildren, Parts, execution, new_team
+from tests.mesh.executing import FakeChildren, Parts, new_team
 
 OVER = LEASE + dt.timedelta(seconds=1)
 CRASH = EngineFault("the engine ended without an answer")
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
-
-
-@pytest.fixture
-def parts(make: Callable[[], Parts]) -> Parts:
-    return make()
 
 
 @pytest.fixture(autouse=True)

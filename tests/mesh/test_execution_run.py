@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,31 +12,16 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from mesh.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
-from mesh.identity import Authority
 from services.execution import run, task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, State
 from services.execution.run import MAX_ATTEMPTS, Verdict
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import ENGINE_BYTES, FakeChildren, Parts, execution
+from tests.mesh.executing import ENGINE_BYTES, FakeChildren, Parts
 
 CRASH = EngineFault("the engine ended without an answer")
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
 BUG = RuntimeError("a bug")
 FOUR_COINS = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[4]; creg c[4]; h q; measure q -> c;'
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
-
-
-@pytest.fixture
-def parts(make: Callable[[], Parts]) -> Parts:
-    return make()
 
 
 @pytest_asyncio.fixture(scope="module")

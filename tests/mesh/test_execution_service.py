@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
-import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
 from jsonschema import Draft202012Validator
 from qm.execution.v1 import execution_pb2 as pb
@@ -14,28 +12,13 @@ from qm.type.v1 import requester_pb2
 
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound
-from mesh.identity import Authority
 from services.execution.job import Job
 from services.execution.market import Market
 from services.execution.service import ExecutionService
 from services.execution.watch import Watchers
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import CIRCUIT, FakeChildren, Parts, execution, new_team, submission
+from tests.mesh.executing import CIRCUIT, FakeChildren, Parts, new_team, submission
 
 CALL = Call("edge")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
-
-
-@pytest.fixture
-def parts(make: Callable[[], Parts]) -> Parts:
-    return make()
 
 
 @pytest.fixture

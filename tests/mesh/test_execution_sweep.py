@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -13,24 +13,14 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from mesh.errors import Conflict, Unavailable
-from mesh.identity import Authority
 from services.execution.job import Job, State
 from services.execution.lease import LEASE
 from services.execution.run import Verdict
 from services.execution.sweep import Sweeper
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import FakeChildren, Parts, execution
+from tests.mesh.executing import FakeChildren, Parts
 
 STALLED = dt.timedelta(minutes=5)
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
 
 
 @pytest_asyncio.fixture

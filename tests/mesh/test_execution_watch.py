@@ -14,7 +14,6 @@ from qm.execution.v1 import execution_pb2 as pb
 from mesh.call import Call
 from mesh.errors import NotFound
 from mesh.events import Message
-from mesh.identity import Authority
 from mesh.streams import JOBS_EVENTS, event_subject
 from services.execution import watch
 from services.execution.job import Job, State
@@ -22,16 +21,7 @@ from services.execution.market import Market
 from services.execution.run import Verdict
 from services.execution.service import ExecutionService
 from services.execution.watch import Watchers
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import FakeChildren, Parts, execution, new_team
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
+from tests.mesh.executing import FakeChildren, Parts, new_team
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 
 from mesh.errors import Unavailable
 from mesh.events import Events, Message
-from mesh.identity import Authority
 from mesh.streams import DEAD_LETTERS, JOBS_WORK, cancel_subject, dead_subject, work_subject
 from services.execution import run, worker
 from services.execution.config import WorkerConfig
@@ -25,18 +24,10 @@ from services.execution.job import Job, Priority, State
 from services.execution.lease import LEASE
 from services.execution.run import MAX_ATTEMPTS
 from services.execution.worker import Worker
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.executing import FakeChildren, Parts, execution, until
+from tests.conftest import RunningNats
+from tests.mesh.executing import FakeChildren, Parts, until
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def make(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority
-) -> AsyncIterator[Callable[[], Parts]]:
-    async with execution(postgres, nats_server, authority) as make:
-        yield make
 
 
 @pytest_asyncio.fixture
