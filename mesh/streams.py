@@ -75,7 +75,7 @@ RIGHTS: dict[str, Rights] = {
     "accounts": Rights(publishes=KEYS.subjects, keeps=(KEYS,)),
     "billing": Rights(),
     "signing": Rights(),
-    "routing": Rights(),
+    "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(
         publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, cancel_subject("*")),
         listens=(*JOBS_EVENTS.subjects, cancel_subject("*")),
