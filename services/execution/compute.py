@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 from services.execution import task
 from services.execution.algorithms.algorithm import AlgorithmError, Describer, ParameterError, Runner
 from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
+from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from services.execution.engines.aer import AerEngine
     from services.execution.engines.engine import Method
 
 THREADS = 1
@@ -45,12 +47,21 @@ def _runner(algorithm_id: AlgorithmId) -> Runner:
     return _facts()[algorithm_id].load_runner()
 
 
+@functools.cache
+def _engine() -> AerEngine:
+    from services.execution.engines.aer import AerEngine  # noqa: PLC0415 - describing programs needs no engine
+
+    return AerEngine(threads=THREADS)
+
+
 def preload(*, engines: bool) -> None:
     """Import what describing programs takes, and `engines` too; in the zygote, where nothing may run yet."""
     for algorithm_id in _facts():
         _describer(algorithm_id)
         if engines:
             _runner(algorithm_id)
+    if engines:
+        import services.execution.engines.aer  # noqa: F401, PLC0415 - describing programs needs no engine
 
 
 def serve(connection: Connection, *, engines: bool) -> None:
@@ -86,12 +97,13 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
 def _run(
     runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
 ) -> task.Outcome:
+    device = Simulator(_engine(), cast("Method", request.method))
+    started = time.perf_counter()
     result = runner.run(
         parameters,
+        device=device,
         shots=request.shots,
         seed=request.seed,
-        method=cast("Method", request.method),
-        threads=THREADS,
         progress=progress,
     )
     return task.Outcome(
@@ -99,9 +111,9 @@ def _run(
         qubits_used=result.qubits_used,
         fidelity=min(1.0, result.fidelity),  # a sum of shares may pass 1 by a rounding
         fidelity_method=result.fidelity_method,
-        engine=result.engine,
-        engine_version=result.engine_version,
-        duration_ms=result.duration_ms,
+        engine=device.engine,
+        engine_version=device.engine_version,
+        duration_ms=(time.perf_counter() - started) * 1e3,
     )
 
 

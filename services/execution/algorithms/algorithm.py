@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from services.execution.engines.engine import FidelityMethod, Method
+    from services.execution.engines.device import Device
+    from services.execution.engines.engine import FidelityMethod
     from services.execution.programs.features import Features
 
     Progress = Callable[[float, str], None]
@@ -55,17 +56,12 @@ class AlgorithmError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmResult:
-    """What a run gave: `result` follows the algorithm's result schema, the rest says what made it."""
+    """What a run gave: `result` follows the algorithm's result schema; `fidelity` is 0 to 1."""
 
     result: Mapping[str, Any]
     fidelity: float
     fidelity_method: FidelityMethod
-    engine: str
-    engine_version: str
-    method: Method
-    seed: int
     qubits_used: int
-    duration_ms: float
 
 
 class Describer(Protocol):
@@ -86,13 +82,14 @@ class Runner(Protocol):
         self,
         parameters: Mapping[str, Any],
         *,
+        device: Device,
         shots: int,
         seed: int,
-        method: Method,
-        threads: int,
         progress: Progress,
     ) -> AlgorithmResult:
-        """Run validated parameters to the end.
+        """Run validated parameters to the end, every circuit on `device`.
+
+        The same device, shots and seed give the same result, bit for bit, where the device is a simulator.
 
         Raises ParameterError, AlgorithmError and EngineError.
         """

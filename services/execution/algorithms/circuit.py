@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult
 from services.execution.algorithms.openqasm import parsed
-from services.execution.engines.aer import AerEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.execution.algorithms.algorithm import Progress
-    from services.execution.engines.engine import Method, Outcome
+    from services.execution.engines.device import Device
+    from services.execution.engines.engine import Outcome
     from services.execution.programs.program import Program
 
 _LARGEST_COUNTS = 16 * 2**20
@@ -20,42 +20,30 @@ _LARGEST_COUNTS = 16 * 2**20
 
 
 class CircuitRunner:
-    """Runs circuits; keeps its engines warm, one for each number of threads."""
-
-    def __init__(self) -> None:
-        """Start without engines."""
-        self._engines: dict[int, AerEngine] = {}
+    """Runs circuits."""
 
     def run(  # a worker's whole order, each part one thing
         self,
         parameters: Mapping[str, Any],
         *,
+        device: Device,
         shots: int,
         seed: int,
-        method: Method,
-        threads: int,
         progress: Progress,
     ) -> AlgorithmResult:
         """Run the circuit; see `Runner.run`."""
         progress(0.0, "parsing")
         program = parsed(parameters)
         progress(0.1, "running")
-        if threads not in self._engines:
-            self._engines[threads] = AerEngine(threads=threads)
         wanted = bool(parameters.get("probabilities", False))
-        outcome = self._engines[threads].run(program, shots=shots, seed=seed, method=method, with_probabilities=wanted)
+        outcome = device.run(program, shots=shots, seed=seed, with_probabilities=wanted)
         _check_size(program, outcome)
         progress(1.0, "done")
         return AlgorithmResult(
             result=_result(program, outcome),
             fidelity=outcome.fidelity,
             fidelity_method=outcome.fidelity_method,
-            engine=outcome.engine,
-            engine_version=outcome.engine_version,
-            method=method,
-            seed=seed,
             qubits_used=program.features.active_qubits,
-            duration_ms=outcome.duration_ms,
         )
 
 

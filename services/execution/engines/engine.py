@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from qiskit.circuit import QuantumCircuit
+
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
@@ -94,6 +98,13 @@ class Engine(Protocol):
         """Run a program and sample it `shots` times.
 
         Raises EngineError.
+        """
+        ...
+
+    def statevector(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:
+        """Return the final state of a flat circuit without measurements, qubit 0 lowest.
+
+        Raises EngineError, where the method keeps no amplitudes too.
         """
         ...
 

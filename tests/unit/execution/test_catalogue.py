@@ -19,6 +19,7 @@ from services.execution.algorithms.listing import (
 )
 from services.execution.algorithms.openqasm import OpenQasmDescriber
 from services.execution.algorithms.schema import Schema
+from tests.unit.execution.devices import simulator
 
 VQE = AlgorithmId("vqe.molecular.v2")
 CIRCUIT = AlgorithmId("circuit.openqasm.v1")
@@ -194,13 +195,12 @@ def test_circuit_result_follows_its_schema_and_repeats_the_example(catalogue: Ca
         algorithm.checked(algorithm.example["request"]),
         shots=4096,
         seed=7,
-        method="statevector",
-        threads=1,
+        device=simulator("statevector"),
         progress=lambda part, _: steps.append(part),
     )
     algorithm.result.checked(done.result, "result")
     assert done.result == algorithm.example["result"]
-    assert (done.qubits_used, done.seed, done.fidelity_method) == (2, 7, "ideal_comparison")
+    assert (done.qubits_used, done.fidelity_method) == (2, "ideal_comparison")
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0.0, 1.0)
 
@@ -213,8 +213,7 @@ def test_circuit_gives_probabilities_where_asked(catalogue: Catalogue):
             {"qasm": 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; h q[0];', "probabilities": True},
             shots=1024,
             seed=1,
-            method="statevector",
-            threads=1,
+            device=simulator("statevector"),
             progress=lambda _part, _word: None,
         )
     )

@@ -19,6 +19,7 @@ from services.execution.algorithms.vqe.runner import Solution, VqeRunner, solve
 from services.execution.algorithms.vqe.sector import Sector
 from services.execution.engines.engine import EngineError
 from services.execution.programs.measure import features_of
+from tests.unit.execution.devices import simulator
 
 FCI = {"H2": -1.137306, "LiH": -7.882402, "H2O": -75.012759}
 HARTREE_FOCK = {"H2": -1.116999, "LiH": -7.862024, "H2O": -74.963120}
@@ -31,7 +32,7 @@ def quiet(_part: float, _word: str) -> None:
 
 @pytest.fixture(scope="module")
 def solutions() -> dict[str, Solution]:
-    return {name: solve(molecule, threads=1, progress=quiet) for name, molecule in REFERENCE.items()}
+    return {name: solve(molecule, progress=quiet) for name, molecule in REFERENCE.items()}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_table_of_features_is_that_of_the_circuits(solutions: dict[str, Solution
 def test_result_follows_its_schema(runner: VqeRunner, name: Name, estimator: str):
     algorithm = load_catalogue()[AlgorithmId("vqe.molecular.v2")]
     parameters = algorithm.checked({"molecule": name, "estimator": estimator})
-    done = runner.run(parameters, shots=4096, seed=3, method="statevector", threads=1, progress=quiet)
+    done = runner.run(parameters, shots=4096, seed=3, device=simulator("statevector"), progress=quiet)
     algorithm.result.checked(json.loads(json.dumps(done.result)), "result")
     assert done.qubits_used == 2 * REFERENCE[name].active_orbitals
     error = done.result["standard_error_hartree"]
@@ -173,7 +174,7 @@ def test_result_follows_its_schema(runner: VqeRunner, name: Name, estimator: str
 
 def test_result_repeats_for_a_seed_and_differs_for_another(runner: VqeRunner):
     first, again, other = (
-        runner.run({"molecule": "LiH"}, shots=1024, seed=seed, method="statevector", threads=1, progress=quiet).result
+        runner.run({"molecule": "LiH"}, shots=1024, seed=seed, device=simulator("statevector"), progress=quiet).result
         for seed in (3, 3, 4)
     )
     assert first == again
@@ -182,7 +183,7 @@ def test_result_repeats_for_a_seed_and_differs_for_another(runner: VqeRunner):
 
 def test_stretched_hydrogen_leaves_hartree_fock_behind(runner: VqeRunner):
     parameters = {"molecule": "H2", "geometry": {"bond_length_angstrom": 2.5}, "estimator": "exact"}
-    done = runner.run(parameters, shots=1024, seed=1, method="matrix_product_state", threads=1, progress=quiet)
+    done = runner.run(parameters, shots=1024, seed=1, device=simulator("matrix_product_state"), progress=quiet)
     reference = done.result["reference"]
     assert abs(reference["error_vs_fci_hartree"]) < 1e-6
     assert reference["hartree_fock_hartree"] - reference["fci_hartree"] > 0.1
@@ -190,13 +191,13 @@ def test_stretched_hydrogen_leaves_hartree_fock_behind(runner: VqeRunner):
 
 def test_stabilizer_method_is_refused(runner: VqeRunner):
     with pytest.raises(EngineError):
-        runner.run({"molecule": "H2"}, shots=1024, seed=1, method="stabilizer", threads=1, progress=quiet)
+        runner.run({"molecule": "H2"}, shots=1024, seed=1, device=simulator("stabilizer"), progress=quiet)
 
 
 def test_progress_tells_nothing_of_the_result(runner: VqeRunner):
     told = []
     done = runner.run(
-        {"molecule": "H2"}, shots=1024, seed=1, method="statevector", threads=1, progress=lambda _, m: told.append(m)
+        {"molecule": "H2"}, shots=1024, seed=1, device=simulator("statevector"), progress=lambda _, m: told.append(m)
     )
     digits = f"{abs(done.result['energy_hartree']):.2f}"
     assert any(message.startswith("iteration") for message in told)
@@ -206,7 +207,7 @@ def test_progress_tells_nothing_of_the_result(runner: VqeRunner):
 def test_progress_rises_from_nothing_to_all(runner: VqeRunner):
     steps: list[float] = []
     runner.run(
-        {"molecule": "H2"}, shots=1024, seed=1, method="statevector", threads=1, progress=lambda p, _: steps.append(p)
+        {"molecule": "H2"}, shots=1024, seed=1, device=simulator("statevector"), progress=lambda p, _: steps.append(p)
     )
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (0.0, 1.0)

@@ -40,12 +40,12 @@ class ActiveSpace:
         return len(self.irreps)
 
 
-def solve_mean_field(molecule: Molecule, *, threads: int) -> ActiveSpace:
+def solve_mean_field(molecule: Molecule) -> ActiveSpace:
     """Run restricted Hartree-Fock and FCI, and return the integrals of the active space.
 
     Raises AlgorithmError where Hartree-Fock does not converge.
     """
-    pyscf.lib.num_threads(threads)
+    pyscf.lib.num_threads(1)
     atoms = gto.M(atom=molecule.atoms, basis="sto-3g", unit="Angstrom", symmetry=molecule.point_group, verbose=0)
     mean_field = scf.RHF(atoms)
     mean_field.conv_tol = 1e-11

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from services.execution.algorithms.vqe.integrals import ActiveSpace, solve_mean_
 from services.execution.algorithms.vqe.molecules import Molecule, molecule_from
 from services.execution.algorithms.vqe.observable import observable_of
 from services.execution.algorithms.vqe.sector import Sector
-from services.execution.engines.aer import AerEngine
 from services.execution.programs.measure import features_of
 
 if TYPE_CHECKING:
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
     from services.execution.algorithms.algorithm import Progress
-    from services.execution.engines.engine import FidelityMethod, Method
+    from services.execution.engines.device import Device
+    from services.execution.engines.engine import FidelityMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +60,41 @@ class _Reading:
 
 
 class VqeRunner:
-    """Solves, optimises and measures; keeps its engines warm, one for each number of threads."""
-
-    def __init__(self) -> None:
-        """Start without engines."""
-        self._engines: dict[int, AerEngine] = {}
+    """Solves, optimises and measures."""
 
     def run(  # a worker's whole order, each part one thing
         self,
         parameters: Mapping[str, Any],
         *,
+        device: Device,
         shots: int,
         seed: int,
-        method: Method,
-        threads: int,
         progress: Progress,
     ) -> AlgorithmResult:
         """Find the ground state; see `Runner.run`."""
-        started = time.perf_counter()
-        if threads not in self._engines:
-            self._engines[threads] = AerEngine(threads=threads)
-        engine = self._engines[threads]
-        solution = solve(molecule_from(parameters), threads=threads, progress=progress)
+        solution = solve(molecule_from(parameters), progress=progress)
         progress(0.8, "measuring")
-        state = engine.statevector(solution.circuit, method)
+        state = device.statevector(solution.circuit)
         if parameters.get("estimator", "sampled") == "sampled":
             reading = _sampled(solution, state, shots=shots, seed=seed)
         else:
             reading = _Reading(solution.energy_of(state), None, 0, 0, 1.0, "exact")
         progress(1.0, "done")
-        capabilities = engine.capabilities
         return AlgorithmResult(
             result=_result(solution, reading),
             fidelity=reading.fidelity,
             fidelity_method=reading.fidelity_method,
-            engine=capabilities.engine,
-            engine_version=capabilities.engine_version,
-            method=method,
-            seed=seed,
             qubits_used=2 * solution.sector.orbitals,
-            duration_ms=(time.perf_counter() - started) * 1e3,
         )
 
 
-def solve(molecule: Molecule, *, threads: int, progress: Progress) -> Solution:
+def solve(molecule: Molecule, *, progress: Progress) -> Solution:
     """Optimise the ansatz of a molecule.
 
     Raises AlgorithmError where Hartree-Fock does not converge.
     """
     progress(0.0, "solving the mean field")
-    space = solve_mean_field(molecule, threads=threads)
+    space = solve_mean_field(molecule)
     sector = Sector.of(space.orbitals, space.pairs)
     excitations = excitations_of(space)
     matrix = sector.hamiltonian(space)

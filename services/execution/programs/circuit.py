@@ -1,0 +1,74 @@
+"""A circuit to a `Program`: flattened, measured, its output registers named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qiskit.circuit import ClassicalRegister, QuantumCircuit
+
+from services.execution.programs.errors import ProgramError
+from services.execution.programs.flatten import flatten
+from services.execution.programs.measure import features_of
+from services.execution.programs.program import Program
+
+if TYPE_CHECKING:
+    from services.execution.programs.limits import Limits
+    from services.execution.programs.program import Version
+
+_MEASURED_ALL = "the program measures nothing, so every qubit was measured at its end into register meas"
+
+
+def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3.0") -> Program:
+    """Flatten a circuit and measure it, within `limits`; `version` is that of the OpenQASM text it came from.
+
+    A circuit without any measurement gets one of every qubit into a register `meas`, and a note that says so.
+    Raises ProgramError.
+    """
+    try:
+        flat = flatten(circuit, operations=limits.operations, nesting=limits.nesting)
+    except RecursionError as error:
+        raise ProgramError("TOO_DEEP", "the program nests too deeply") from error
+    notes: tuple[str, ...] = ()
+    if not _measures(flat):
+        flat = _measure_all(flat)
+        notes = (_MEASURED_ALL,)
+    return Program(flat, features_of(flat), version, output_registers(flat), notes)
+
+
+def output_registers(circuit: QuantumCircuit) -> tuple[tuple[str, int], ...]:
+    """Group the circuit's bits, in their order, by the first register that holds each.
+
+    Later registers over the same bits (OpenQASM 3 aliases, conditions on slices) are left out, and a bit of no
+    register stands alone.
+    """
+    groups: list[tuple[str, int]] = []
+    for index, bit in enumerate(circuit.clbits):
+        homes = circuit.find_bit(bit).registers
+        name = homes[0][0].name if homes else f"bit{index}"
+        if groups and groups[-1][0] == name:
+            groups[-1] = (name, groups[-1][1] + 1)
+        else:
+            groups.append((name, 1))
+    return tuple(groups)
+
+
+def _measures(circuit: QuantumCircuit) -> bool:
+    return any(
+        item.name == "measure" or (item.is_control_flow() and any(_measures(block) for block in item.operation.blocks))
+        for item in circuit.data
+    )
+
+
+def _measure_all(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit with every qubit measured, and without classical bits that nothing uses."""
+    qubits = circuit.num_qubits
+    if circuit.clbits and not any(item.clbits for item in circuit.data):
+        bare = QuantumCircuit(circuit.qubits, *circuit.qregs)
+        for item in circuit.data:
+            bare.append(item, copy=False)
+        circuit = bare
+    name = "meas" if all(register.name != "meas" for register in circuit.cregs) else "meas_all"
+    register = ClassicalRegister(qubits, name)
+    circuit.add_register(register)
+    circuit.measure(range(qubits), register)
+    return circuit
