@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 from services.execution import task
 from services.execution.algorithms.algorithm import AlgorithmError, Describer, ParameterError, Runner
 from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
+from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from services.execution.engines.aer import AerEngine
     from services.execution.engines.engine import Method
 
 THREADS = 1
@@ -47,13 +47,6 @@ def _runner(algorithm_id: AlgorithmId) -> Runner:
     return _facts()[algorithm_id].load_runner()
 
 
-@functools.cache
-def _engine() -> AerEngine:
-    from services.execution.engines.aer import AerEngine  # noqa: PLC0415 - describing programs needs no engine
-
-    return AerEngine(threads=THREADS)
-
-
 def preload(*, engines: bool) -> None:
     """Import what describing programs takes, and `engines` too; in the zygote, where nothing may run yet."""
     for algorithm_id in _facts():
@@ -61,7 +54,7 @@ def preload(*, engines: bool) -> None:
         if engines:
             _runner(algorithm_id)
     if engines:
-        import services.execution.engines.aer  # noqa: F401, PLC0415 - describing programs needs no engine
+        registry.preload()
 
 
 def serve(connection: Connection, *, engines: bool) -> None:
@@ -97,7 +90,7 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
 def _run(
     runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
 ) -> task.Outcome:
-    device = Simulator(_engine(), cast("Method", request.method))
+    device = Simulator(registry.engine("aer", threads=THREADS), cast("Method", request.method))
     started = time.perf_counter()
     result = runner.run(
         parameters,

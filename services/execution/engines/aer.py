@@ -12,7 +12,6 @@ from qiskit_aer import AerError, AerSimulator
 
 from services.execution.engines.engine import (
     COMPARABLE_QUBITS,
-    METHODS,
     MOST_PROBABILITIES,
     Capabilities,
     EngineError,
@@ -22,8 +21,15 @@ from services.execution.engines.engine import (
     memory_bytes,
 )
 from services.execution.engines.memory import available_memory
-from services.execution.engines.readout import bit_string, readout_of
-from services.execution.engines.sampling import IMPOSSIBLE, generator, hellinger_fidelity, is_comparable, sample
+from services.execution.engines.readout import bit_string, check_memory, readout_of
+from services.execution.engines.sampling import (
+    IMPOSSIBLE,
+    generator,
+    hellinger_fidelity,
+    is_comparable,
+    sample,
+    shuffled,
+)
 from services.execution.engines.seeds import spread_seed
 from services.execution.programs.clifford import GENERATORS, clifford_form
 from services.execution.programs.flatten import DIRECTIVES
@@ -36,12 +42,18 @@ if TYPE_CHECKING:
     from services.execution.programs.program import Program
 
 ENGINE = "qiskit-aer"
-_WIDEST: Mapping[Method, int] = {"statevector": 29, "stabilizer": 256, "matrix_product_state": 100}
+_WIDEST: Mapping[Method, int] = {
+    "statevector": 29,
+    "stabilizer": 256,
+    "matrix_product_state": 100,
+    "density_matrix": 14,
+}
+_AMPLITUDE_BYTES = 16
 _NOT_REWRITTEN = GENERATORS | {"measure", "reset", "barrier", "delay", "break_loop", "continue_loop"}
 
 
 class AerEngine:
-    """Noise-free simulation by state vector, stabilizer tableau or matrix product state.
+    """Noise-free simulation by state vector, density matrix, stabilizer tableau or matrix product state.
 
     `threads` bounds the threads of a run. `memory_limit` bounds, in bytes, what a run may need (see `memory_bytes`); it
     is half of what this process may have unless given.
@@ -59,18 +71,27 @@ class AerEngine:
                 shot_branching_sampling_enable=True,
                 enable_truncation=False,  # it drops jump targets after the last measurement; `_compact` does its work
             )
-            for method in METHODS
+            for method in _WIDEST
         }
 
     @property
     def capabilities(self) -> Capabilities:
         """Return the widest circuits that fit the memory limit; a matrix product state also depends on the gates."""
         widest = dict(_WIDEST)
-        widest["statevector"] = min(widest["statevector"], (self._memory_limit // 17).bit_length() - 1)
-        return Capabilities(ENGINE, qiskit_aer.__version__, widest)
+        bits = (self._memory_limit // (_AMPLITUDE_BYTES + 1)).bit_length() - 1
+        widest["statevector"] = min(widest["statevector"], bits)
+        widest["density_matrix"] = min(widest["density_matrix"], bits // 2)
+        return Capabilities(ENGINE, qiskit_aer.__version__, widest, dynamic=frozenset(widest))
 
-    def run(
-        self, program: Program, *, shots: int, seed: int, method: Method, with_probabilities: bool = False
+    def run(  # what a caller may ask of a run, each part one thing
+        self,
+        program: Program,
+        *,
+        shots: int,
+        seed: int,
+        method: Method,
+        with_probabilities: bool = False,
+        with_memory: bool = False,
     ) -> Outcome:
         """Run a program and sample it; see `Engine.run`.
 
@@ -78,6 +99,8 @@ class AerEngine:
         distribution, which is then sampled here; everything else Aer samples. Raises EngineError.
         """
         self._check(program, method)
+        if with_memory:
+            check_memory(program, shots)
         started = time.perf_counter()
         features = program.features
         ideal: NDArray[np.float64] | None = None
@@ -94,8 +117,9 @@ class AerEngine:
         how: FidelityMethod = "exact"
         if ideal is not None and is_comparable(ideal, shots):
             fidelity, how = hellinger_fidelity(ideal, outcomes, counts), "ideal_comparison"
+        labelled = _labelled(program, keys, counts.tolist())
         return Outcome(
-            counts=_labelled(program, keys, counts.tolist()),
+            counts=labelled,
             probabilities=_probabilities(program, ideal) if with_probabilities and ideal is not None else None,
             shots=shots,
             seed=seed,
@@ -105,6 +129,7 @@ class AerEngine:
             duration_ms=(time.perf_counter() - started) * 1e3,
             fidelity=fidelity,
             fidelity_method=how,
+            memory=shuffled(labelled, generator(seed, "memory")) if with_memory else None,
         )
 
     def distribution(self, program: Program) -> NDArray[np.float64]:
@@ -122,10 +147,10 @@ class AerEngine:
     def statevector(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:
         """Return the final state of a flat circuit without measurements, qubit 0 lowest.
 
-        Raises EngineError, for the stabilizer method always: it keeps no amplitudes.
+        Raises EngineError, for the methods stabilizer and density_matrix always: they keep no amplitudes.
         """
-        if method == "stabilizer":
-            raise EngineError("NOT_CLIFFORD", "method stabilizer has no amplitudes")
+        if method in {"stabilizer", "density_matrix"}:
+            raise EngineError("UNSUPPORTED", f"method {method} has no amplitudes; use statevector")
         saved = circuit.copy()
         saved.save_statevector()
         data = self._execute(saved, method, shots=1, seed=0)
@@ -135,6 +160,8 @@ class AerEngine:
         features = program.features
         if method == "stabilizer" and not features.clifford:
             raise EngineError("NOT_CLIFFORD", "the circuit has gates outside the Clifford group")
+        if method not in _WIDEST:
+            raise EngineError("UNSUPPORTED", f"{ENGINE} has no method {method}; it has {', '.join(_WIDEST)}")
         widest = self.capabilities.max_qubits[method]
         if features.active_qubits > widest:
             message = f"{features.active_qubits} qubits are more than the {widest} of method {method} here"

@@ -35,7 +35,15 @@ class Device(Protocol):
         """The version of that package."""
         ...
 
-    def run(self, program: Program, *, shots: int, seed: int, with_probabilities: bool = False) -> Outcome:
+    def run(  # what a caller may ask of a run, each part one thing
+        self,
+        program: Program,
+        *,
+        shots: int,
+        seed: int,
+        with_probabilities: bool = False,
+        with_memory: bool = False,
+    ) -> Outcome:
         """Run a program and sample it `shots` times; `seed` repeats the counts of a simulator bit for bit.
 
         Raises EngineError.
@@ -62,10 +70,23 @@ class Simulator:
         self.engine = engine.capabilities.engine
         self.engine_version = engine.capabilities.engine_version
 
-    def run(self, program: Program, *, shots: int, seed: int, with_probabilities: bool = False) -> Outcome:
+    def run(  # what a caller may ask of a run, each part one thing
+        self,
+        program: Program,
+        *,
+        shots: int,
+        seed: int,
+        with_probabilities: bool = False,
+        with_memory: bool = False,
+    ) -> Outcome:
         """Run a program; see `Device.run`."""
         return self._engine.run(
-            program, shots=shots, seed=seed, method=self._method, with_probabilities=with_probabilities
+            program,
+            shots=shots,
+            seed=seed,
+            method=self._method,
+            with_probabilities=with_probabilities,
+            with_memory=with_memory,
         )
 
     def statevector(self, circuit: QuantumCircuit) -> NDArray[complex128]:

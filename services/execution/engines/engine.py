@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
-Method = Literal["statevector", "stabilizer", "matrix_product_state"]
-METHODS: tuple[Method, ...] = ("statevector", "stabilizer", "matrix_product_state")
+Method = Literal["statevector", "stabilizer", "matrix_product_state", "density_matrix", "decision_diagram"]
+METHODS: tuple[Method, ...] = get_args(Method)
+Precision = Literal["double", "single"]
+
+Refusal = Literal["NOT_CLIFFORD", "UNSUPPORTED", "OUT_OF_MEMORY"]
 
 FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact"]
 """How a fidelity was found.
@@ -30,8 +33,11 @@ are at least ten times its possible outcomes (with fewer the sampling itself low
 COMPARABLE_QUBITS = 20
 COMPARABLE_SHOTS_PER_OUTCOME = 10
 MOST_PROBABILITIES = 4_096
+LARGEST_MEMORY = 16 * 2**20
+"""Characters of the bit strings of single shots, all shots together."""
 
 _COMPLEX_BYTES = 16
+_NODE_BYTES = 256
 _MPS_COPIES = 3
 """An update holds the two tensors, their contraction and the factors of its decomposition."""
 
@@ -39,10 +45,11 @@ _MPS_COPIES = 3
 class EngineError(Exception):
     """A program that the method cannot run, or that failed while it ran.
 
-    `reason` is NOT_CLIFFORD, OUT_OF_MEMORY or ENGINE_FAULT; the first two are refusals made before anything runs.
+    NOT_CLIFFORD, UNSUPPORTED (the engine has no means for what the circuit or the caller asks) and OUT_OF_MEMORY are
+    refusals made before anything runs; ENGINE_FAULT is what a library raised.
     """
 
-    def __init__(self, reason: Literal["NOT_CLIFFORD", "OUT_OF_MEMORY", "ENGINE_FAULT"], message: str) -> None:
+    def __init__(self, reason: Refusal | Literal["ENGINE_FAULT"], message: str) -> None:
         """Keep the reason and the words."""
         self.reason = reason
         self.message = message
@@ -55,11 +62,19 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do on this machine: the widest circuit of each method, in active qubits."""
+    """What an engine can do on this machine.
+
+    `engine` is the name of its package. `max_qubits` has a key for every method of the engine: the widest circuit, in
+    active qubits. `dynamic` are those of its methods that take mid-circuit measurement, reset and control flow.
+    `precision` is that of an amplitude: counts of a single-precision engine follow a distribution within about 1e-5 of
+    the exact one.
+    """
 
     engine: str
     engine_version: str
     max_qubits: Mapping[Method, int]
+    dynamic: frozenset[Method] = frozenset()
+    precision: Precision = "double"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +83,9 @@ class Outcome:
 
     `counts` are bit strings in Qiskit's order: last register leftmost, registers apart by a space, highest bit of each
     leftmost. `probabilities`, over the same strings, only where they were asked for, the engine knows the distribution,
-    and at most 4,096 outcomes are possible. `seed` is the one that was given, and repeats the counts bit for bit on the
-    same engine version.
+    and at most 4,096 outcomes are possible. `memory`, only where it was asked for, has the bit string of every shot:
+    shots are exchangeable, so a seeded permutation of the counts is as good a record as the order of the draws. `seed`
+    is the one that was given, and repeats all of this bit for bit on the same engine version.
     """
 
     counts: Mapping[str, int]
@@ -82,6 +98,7 @@ class Outcome:
     duration_ms: float
     fidelity: float
     fidelity_method: FidelityMethod
+    memory: tuple[str, ...] | None = None
 
 
 class Engine(Protocol):
@@ -92,12 +109,19 @@ class Engine(Protocol):
         """Return what this engine can run here."""
         ...
 
-    def run(
-        self, program: Program, *, shots: int, seed: int, method: Method, with_probabilities: bool = False
+    def run(  # what a caller may ask of a run, each part one thing
+        self,
+        program: Program,
+        *,
+        shots: int,
+        seed: int,
+        method: Method,
+        with_probabilities: bool = False,
+        with_memory: bool = False,
     ) -> Outcome:
         """Run a program and sample it `shots` times.
 
-        Raises EngineError.
+        Raises EngineError; OUT_OF_MEMORY too where the memory asked for would be larger than LARGEST_MEMORY.
         """
         ...
 
@@ -113,6 +137,8 @@ def memory_bytes(features: Features, method: Method) -> int:
     """Return a bound on the memory, in bytes, that a method needs at its peak.
 
     Statevector: 16 B for each of 2^n amplitudes, and as much again for the distribution of at most 20 qubits.
+    Density matrix: 4^n amplitudes and the distribution. Decision diagram: a node for each level and each of the
+    sub-vectors that the gates over its cut allow.
     Stabilizer: a tableau of 2n rows of 2n bits and a sign. Matrix product state: n tensors of 2 chi^2 amplitudes, chi
     the bound that the gates over each cut allow.
     """
@@ -121,5 +147,9 @@ def memory_bytes(features: Features, method: Method) -> int:
         return _COMPLEX_BYTES * ((1 << n) + (1 << min(n, COMPARABLE_QUBITS)))
     if method == "stabilizer":
         return 2 * n * (2 * n + 1) // 8 + n
+    if method == "density_matrix":
+        return _COMPLEX_BYTES * ((1 << 2 * n) + (1 << n))
+    if method == "decision_diagram":
+        return _NODE_BYTES * n * (1 << min(features.cut_rank_bits, n))
     bond_bits = min(features.cut_rank_bits, n // 2)
     return _MPS_COPIES * _COMPLEX_BYTES * n * 2 * (1 << 2 * bond_bits)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from services.execution.engines.engine import LARGEST_MEMORY, EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,3 +71,13 @@ def bit_string(program: Program, key: int) -> str:
         parts.append(digits[end - size : end])
         end -= size
     return " ".join(reversed(parts))
+
+
+def check_memory(program: Program, shots: int) -> None:
+    """Refuse to write down every shot where that would be too long. Raises EngineError."""
+    size = shots * (program.features.num_clbits + len(program.registers) - 1)
+    if size > LARGEST_MEMORY:
+        message = (
+            f"the bit strings of {shots} shots are {size} characters; {LARGEST_MEMORY} are allowed: take fewer shots"
+        )
+        raise EngineError("OUT_OF_MEMORY", message)

@@ -10,6 +10,8 @@ from services.execution.engines.engine import COMPARABLE_SHOTS_PER_OUTCOME
 from services.execution.engines.seeds import spread_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 IMPOSSIBLE = 1e-12
@@ -30,6 +32,13 @@ def sample(
     last = int(np.flatnonzero(distribution > 0)[-1])
     outcomes, counts = np.unique(np.minimum(drawn, last), return_counts=True)
     return outcomes, counts
+
+
+def shuffled(counts: Mapping[str, int], random: np.random.Generator) -> tuple[str, ...]:
+    """Return every shot of the counts, in random order: shots are exchangeable, so any order is as likely."""
+    labels = list(counts)
+    places = random.permutation(np.repeat(np.arange(len(labels)), list(counts.values())))
+    return tuple(map(labels.__getitem__, places.tolist()))
 
 
 def hellinger_fidelity(

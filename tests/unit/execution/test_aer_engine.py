@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from qiskit.quantum_info import Statevector
 from scipy.stats import chisquare
 
 from services.execution.engines.aer import AerEngine
-from services.execution.engines.engine import METHODS, EngineError, Method, memory_bytes
+from services.execution.engines.engine import LARGEST_MEMORY, METHODS, EngineError, Method, memory_bytes
 from services.execution.engines.memory import available_memory
 from services.execution.engines.readout import Readout
 from services.execution.engines.sampling import generator, hellinger_fidelity, is_comparable, sample
@@ -20,6 +21,7 @@ from services.execution.programs.limits import Limits
 from services.execution.programs.openqasm import parse_openqasm
 from services.execution.programs.program import Program
 
+AER_METHODS: tuple[Method, ...] = tuple(method for method in METHODS if method != "decision_diagram")
 V2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
 V3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 BELL = V2 + "qreg q[2]; creg c[2]; h q[0]; cx q[0], q[1]; measure q -> c;"
@@ -43,7 +45,7 @@ def fits(counts: dict[str, int], expected: dict[str, float]) -> bool:
     return bool(chisquare(observed, [p * shots for p in expected.values()]).pvalue > 1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", AER_METHODS)
 def test_bell_pair_gives_its_distribution_by_every_method(engine: AerEngine, method: Method):
     outcome = engine.run(parse(BELL), shots=4096, seed=5, method=method)
     assert sum(outcome.counts.values()) == outcome.shots == 4096
@@ -83,11 +85,11 @@ def test_last_measurement_into_a_bit_counts(engine: AerEngine):
 def test_more_than_62_bits_are_written_whole(engine: AerEngine):
     source = "qreg q[1]; creg c[80]; x q[0]; measure q[0] -> c[70];"
     key = "0" * 9 + "1" + "0" * 70
-    for method in METHODS:
+    for method in AER_METHODS:
         assert engine.run(parse(V2 + source), shots=8, seed=1, method=method).counts == {key: 8}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", AER_METHODS)
 @pytest.mark.parametrize(
     "source", [BELL, V2 + "qreg q[2]; creg c[2]; h q[0]; measure q[0]->c[0]; h q[0]; measure q->c;"]
 )
@@ -101,7 +103,7 @@ def test_a_seed_repeats_bit_for_bit_and_another_differs(engine: AerEngine, metho
 def test_a_seed_repeats_on_more_threads_and_in_a_new_engine(engine: AerEngine):
     program = parse(V2 + "qreg q[3]; creg c[3]; h q; measure q[0]->c[0]; h q[0]; cx q[0],q[1]; measure q->c;")
     threaded = AerEngine(threads=2, memory_limit=2**28)
-    for method in METHODS:
+    for method in AER_METHODS:
         expected = engine.run(program, shots=3000, seed=9, method=method).counts
         assert threaded.run(program, shots=3000, seed=9, method=method).counts == expected
 
@@ -145,7 +147,7 @@ DYNAMIC = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", AER_METHODS)
 @pytest.mark.parametrize(("source", "expected"), DYNAMIC.values(), ids=DYNAMIC)
 def test_dynamic_circuit_gives_its_distribution(
     engine: AerEngine, source: str, expected: dict[str, float], method: Method
@@ -166,6 +168,33 @@ def test_stabilizer_runs_clifford_rotations_on_many_qubits(engine: AerEngine):
     )
     counts = engine.run(parse(V2 + source), shots=1000, seed=2, method="stabilizer").counts
     assert fits(counts, {"0" * 120: 0.5, "1" * 120: 0.5})
+
+
+@pytest.mark.parametrize("method", AER_METHODS)
+def test_memory_is_the_counts_shot_by_shot_in_an_order_of_the_seed(engine: AerEngine, method: Method):
+    program = parse(V2 + "qreg q[2]; creg c[2]; creg d[1]; h q; measure q->c;")
+    run, again, other = (
+        engine.run(program, shots=500, seed=seed, method=method, with_memory=True) for seed in (4, 4, 5)
+    )
+    assert Counter(run.memory) == run.counts
+    assert run.memory == again.memory != other.memory
+    assert run.memory is not None
+    assert {len(shot) for shot in run.memory} == {4}
+    assert list(run.memory) != sorted(run.memory)
+    assert engine.run(program, shots=5, seed=4, method=method).memory is None
+
+
+def test_memory_too_long_to_keep_is_refused(engine: AerEngine):
+    program = parse(V2 + "qreg q[2]; creg c[100]; measure q[0]->c[0];")
+    with pytest.raises(EngineError, match="fewer shots") as caught:
+        engine.run(program, shots=LARGEST_MEMORY // 100 + 1, seed=1, method="statevector", with_memory=True)
+    assert caught.value.reason == "OUT_OF_MEMORY"
+
+
+def test_a_method_of_another_engine_is_refused_by_name(engine: AerEngine):
+    with pytest.raises(EngineError, match="has no method decision_diagram; it has statevector") as caught:
+        engine.run(parse(BELL), shots=1, seed=1, method="decision_diagram")
+    assert caught.value.reason == "UNSUPPORTED"
 
 
 def test_stabilizer_refuses_a_t_gate(engine: AerEngine):

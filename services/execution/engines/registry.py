@@ -1,0 +1,35 @@
+"""The engines by name, each imported at its first use and kept warm."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from services.execution.engines.memory import available_memory
+
+if TYPE_CHECKING:
+    from services.execution.engines.engine import Engine
+
+_PLACES = {
+    "aer": "services.execution.engines.aer:AerEngine",
+}
+ENGINES = tuple(_PLACES)
+"""The names."""
+
+
+@functools.cache
+def engine(name: str, *, threads: int = 1) -> Engine:
+    """Return the engine of that name, made once for each number of threads; half of this process's memory is its limit.
+
+    Raises KeyError for a name that is not in ENGINES.
+    """
+    module, _, maker = _PLACES[name].partition(":")
+    made = getattr(importlib.import_module(module), maker)
+    return cast("Engine", made(threads=threads, memory_limit=available_memory() // 2))
+
+
+def preload() -> None:
+    """Import every engine, and run nothing: a process may still fork after this."""
+    for place in _PLACES.values():
+        importlib.import_module(place.partition(":")[0])
