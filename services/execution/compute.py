@@ -107,6 +107,7 @@ def _run(
         engine=device.engine,
         engine_version=device.engine_version,
         duration_ms=(time.perf_counter() - started) * 1e3,
+        calibration_id=device.calibration_id,
     )
 
 

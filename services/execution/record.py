@@ -54,7 +54,7 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
             "method": job.backend.method,
             "simulated": outcome.simulated,
             "seed": str(job.seed),
-            "calibration_id": None,
+            "calibration_id": outcome.calibration_id,
             "duration_ms": round(outcome.duration_ms, 3),
         },
     }

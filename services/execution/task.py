@@ -68,6 +68,8 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     duration_ms: Annotated[float, Meta(ge=0, le=1e12)]
     simulated: bool = True
     """What the engine says of itself, whatever the backend is called; every engine of this package simulates."""
+    calibration_id: Word | None = None
+    """The calibration that the device had, or that its twin simulates."""
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):

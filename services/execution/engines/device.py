@@ -35,6 +35,11 @@ class Device(Protocol):
         """The version of that package."""
         ...
 
+    @property
+    def calibration_id(self) -> str | None:
+        """The calibration that the machine had, or that its twin simulates; None for an ideal simulator."""
+        ...
+
     def run(  # what a caller may ask of a run, each part one thing
         self,
         program: Program,
@@ -62,6 +67,7 @@ class Simulator:
     """An ideal simulation by one method."""
 
     ideal = True
+    calibration_id = None
 
     def __init__(self, engine: Engine, method: Method) -> None:
         """Run everything with `method` of `engine`."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qiskit.circuit import QuantumCircuit
 
+    from services.execution.engines.transpiled import Transpiled
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
@@ -27,7 +28,7 @@ FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact"]
 distribution of the same circuit, computed where the circuit has at most 20 active qubits, is not dynamic, and the shots
 are at least ten times its possible outcomes (with fewer the sampling itself lowers the value, whatever the engine).
 `exact`: 1.0; the engine simulates without noise, and no such comparison was made.
-`calibration_estimate`: predicted from a device's calibration; no engine of this package uses it.
+`calibration_estimate`: predicted from a device's calibration.
 """
 
 COMPARABLE_QUBITS = 20
@@ -85,7 +86,8 @@ class Outcome:
     leftmost. `probabilities`, over the same strings, only where they were asked for, the engine knows the distribution,
     and at most 4,096 outcomes are possible. `memory`, only where it was asked for, has the bit string of every shot:
     shots are exchangeable, so a seeded permutation of the counts is as good a record as the order of the draws. `seed`
-    is the one that was given, and repeats all of this bit for bit on the same engine version.
+    is the one that was given, and repeats all of this bit for bit on the same engine version. `transpiled` is the
+    circuit that ran, where it was fitted to a device first; None for an ideal simulator.
     """
 
     counts: Mapping[str, int]
@@ -99,6 +101,7 @@ class Outcome:
     fidelity: float
     fidelity_method: FidelityMethod
     memory: tuple[str, ...] | None = None
+    transpiled: Transpiled | None = None
 
 
 class Engine(Protocol):
