@@ -75,6 +75,6 @@ def features_message(features: Features) -> routing_pb2.Features:
         clifford=features.clifford,
         dynamic=features.dynamic,
         entanglement_bound=features.cut_rank_bits,
-        circuit_count=1,
+        circuit_count=features.circuit_count,
         classical_duration=classical,
     )

@@ -10,6 +10,8 @@ Reason = Literal[
     "UNSUPPORTED_VERSION",
     "INCLUDE_REFUSED",
     "UNBOUND_INPUT",
+    "UNKNOWN_INPUT",
+    "WRONG_INPUT",
     "ENDLESS_LOOP",
     "NO_QUBITS",
     "SOURCE_TOO_LONG",

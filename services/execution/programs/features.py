@@ -32,3 +32,5 @@ class Features:
     gates: Mapping[str, int]
     classical_ms: float = 0.0
     """What the job takes besides running circuits, in milliseconds on one core: chemistry, optimisation."""
+    circuit_count: int = 1
+    """How many circuits like this one the job runs."""

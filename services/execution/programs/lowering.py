@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from openqasm3 import ast
 
 from services.execution.programs.conditions import normalise
+from services.execution.programs.errors import ProgramError
+from services.execution.programs.inputs import input_value
 from services.execution.programs.inspection import leaves_early, names_in, targets
 from services.execution.programs.modifiers import fold_modifiers
 from services.execution.programs.scope import Operand, Scope, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from services.execution.programs.errors import Reason
     from services.execution.programs.limits import Limits
@@ -29,9 +31,14 @@ _LARGEST_ANGLE = 256
 _ALLOWED_TYPES_OF_LOOP = (ast.IntType, ast.UintType)
 
 
-def lower(program: ast.Program, limits: Limits) -> list[ast.Statement]:
-    """Return the statements of an equivalent program for the importer. Raises ProgramError."""
-    return _Lowering(limits).block(program.statements, Scope())[0]
+def lower(program: ast.Program, limits: Limits, inputs: Mapping[str, float]) -> list[ast.Statement]:
+    """Return the statements of an equivalent program for the importer, its inputs bound. Raises ProgramError."""
+    lowering = _Lowering(limits, inputs)
+    lowered = lowering.block(program.statements, Scope())[0]
+    for name in inputs:
+        if name not in lowering.bound:
+            raise ProgramError("UNKNOWN_INPUT", f"the program declares no input {name[:60]!r}", field="inputs")
+    return lowered
 
 
 class _Gate(NamedTuple):
@@ -46,8 +53,10 @@ class _Gate(NamedTuple):
 class _Lowering:
     """One pass over the tree. It makes new nodes and changes none, so that a loop's body can be lowered repeatedly."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, inputs: Mapping[str, float]) -> None:
         self._limits = limits
+        self._inputs = inputs
+        self.bound: set[str] = set()
         self._spent = 0
         self._times = 1
         self._depth = 0
@@ -66,6 +75,9 @@ class _Lowering:
                 refuse(statement, "TOO_DEEP", f"blocks nest deeper than {self._limits.nesting}")
             if isinstance(statement, ast.ConstantDeclaration):
                 scope = self._constant(statement, scope)
+                continue
+            if isinstance(statement, ast.IODeclaration) and statement.io_identifier is ast.IOKeyword.input:
+                scope = self._input(statement, scope)
                 continue
             made = self._lower(statement, scope)
             for new in made:
@@ -87,6 +99,14 @@ class _Lowering:
         if isinstance(node.type, ast.FloatType | ast.AngleType):
             value = float(value)
         return scope.with_constant(node.identifier.name, value)
+
+    def _input(self, node: ast.IODeclaration, scope: Scope) -> Scope:
+        """Make an input the constant that was sent for it, and so bounded as every other constant is."""
+        name = node.identifier.name
+        if name not in self._inputs:
+            refuse(node, "UNBOUND_INPUT", f"input {name} has no value: send one with the program")
+        self.bound.add(name)
+        return scope.with_constant(name, input_value(node, self._inputs[name]))
 
     @singledispatchmethod
     def _lower(self, node: ast.Statement, _scope: Scope) -> list[ast.Statement]:
@@ -137,9 +157,6 @@ class _Lowering:
 
     @_lower.register
     def _io(self, node: ast.IODeclaration, scope: Scope) -> list[ast.Statement]:
-        if node.io_identifier is ast.IOKeyword.input:
-            message = f"input {node.identifier.name} has no value: bind it before submitting"
-            refuse(node, "UNBOUND_INPUT", message)
         return self._bits(ast.ClassicalDeclaration(node.type, node.identifier), scope)
 
     @_lower.register

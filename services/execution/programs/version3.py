@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import openqasm3
@@ -18,6 +19,8 @@ from services.execution.programs.faults import LIBRARY_FAULTS, fault_message
 from services.execution.programs.lowering import lower
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qiskit import QuantumCircuit
 
     from services.execution.programs.limits import Limits
@@ -27,9 +30,9 @@ _PARSER_PLACE = re.compile(r"^L(\d+):C(\d+): (.*)$", re.DOTALL)
 _IMPORTER_PLACE = re.compile(r"^(\d+),(\d+): (.*)$", re.DOTALL)
 
 
-def parse_version3(found: Scan, limits: Limits) -> QuantumCircuit:
-    """Parse a scanned OpenQASM 3 program. Raises ProgramError."""
-    statements = _Followed(lower(_parse(found.source), limits))
+def parse_version3(found: Scan, limits: Limits, inputs: Mapping[str, float]) -> QuantumCircuit:
+    """Parse a scanned OpenQASM 3 program, with values for its inputs. Raises ProgramError."""
+    statements = _Followed(lower(_parse(found.source), limits, inputs))
     try:
         return qiskit_qasm3_import.convert(ast.Program(statements=statements, version="3.0"))
     except qiskit_qasm3_import.ConversionError as error:
@@ -58,7 +61,9 @@ class _Followed(list["ast.Statement | ast.Pragma"]):
         return ProgramError("UNSUPPORTED", message, span.start_line, span.start_column + 1)
 
 
+@lru_cache(maxsize=1)
 def _parse(source: str) -> ast.Program:
+    """Parse a text; the last one is remembered, since it may come again with other inputs. Lowering changes no node."""
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             return openqasm3.parse(source)
