@@ -59,7 +59,14 @@ SERVICES = (
         events=True,
         peers=("billing", "routing", "signing"),
     ),
-    Program("accounts", "services.accounts", "accounts", 10, events=True, secret_files={"pepper_file": "pepper"}),
+    Program(
+        "accounts",
+        "services.accounts",
+        "accounts",
+        10,
+        events=True,
+        secret_files={"pepper_file": "pepper", "key_encryption_key_file": "accounts-key-encryption-key"},
+    ),
     Program("billing", "services.billing", "billing", 11),
     Program(
         "signing",

@@ -1,1 +1,1 @@
-"""Accounts: teams, users and their API keys."""
+"""Accounts: teams, users, their API keys, and their credentials at providers."""

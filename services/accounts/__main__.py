@@ -12,6 +12,7 @@ from services.accounts.config import AccountsConfig
 from services.accounts.secret import Pepper
 from services.accounts.service import AccountsService
 from services.accounts.store import AccountsStore
+from services.accounts.vault import Vault
 
 
 def utc_now() -> dt.datetime:
@@ -21,12 +22,12 @@ def utc_now() -> dt.datetime:
 
 async def wire(process: Process[AccountsConfig], config: AccountsConfig) -> None:
     """Put the service together."""
-    pepper = Pepper.read(config.pepper_file)
+    pepper, vault = Pepper.read(config.pepper_file), Vault.read(config.key_encryption_key_file)
     database = await process.database()
     outbox = Outbox(database, await process.events())
     outbox.start()
     process.on_close(outbox.close)
-    service = AccountsService(AccountsStore(database, outbox), pepper, clock=utc_now)
+    service = AccountsService(AccountsStore(database, outbox), pepper, vault, clock=utc_now)
     process.server.add(accounts_pb2.DESCRIPTOR.services_by_name["AccountsService"], service)
 
 

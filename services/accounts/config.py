@@ -12,3 +12,5 @@ class AccountsConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_field
 
     pepper_file: Path
     """Holds at least 32 random bytes; without the same file no key is known any more."""
+    key_encryption_key_file: Path
+    """Holds the base64 of the 32 bytes that seal credentials at providers, mode 0600; without it they are lost."""

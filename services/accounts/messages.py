@@ -13,6 +13,7 @@ from qm.type.v1 import requester_pb2
 from mesh.events import Message
 from mesh.streams import key_revoked_subject
 from services.accounts.key import Credential, Key, KeyId
+from services.accounts.provider import ProviderSecret, SecretEvent
 from services.accounts.team import Team, TeamId
 from services.accounts.user import User, UserId
 
@@ -82,6 +83,27 @@ def authentication_message(credential: Credential) -> pb.AuthenticateKeyResponse
     )
     expire_time = _timestamp(key.expire_time) if key.expire_time else None
     return pb.AuthenticateKeyResponse(requester=requester, expire_time=expire_time)
+
+
+def secret_message(secret: ProviderSecret) -> pb.ProviderSecret:
+    """What is told of credentials, on the wire."""
+    return pb.ProviderSecret(
+        provider=secret.provider,
+        set_time=_timestamp(secret.set_time),
+        set_by_user_id=secret.set_by,
+        last_use_time=_timestamp(secret.last_use_time) if secret.last_use_time else None,
+    )
+
+
+def secret_event_message(event: SecretEvent) -> pb.SecretEvent:
+    """A line of the audit, on the wire."""
+    return pb.SecretEvent(
+        provider=event.provider,
+        action=pb.SecretAction.ValueType(event.action),
+        user_id=event.user_id or "",
+        purpose=event.purpose,
+        create_time=_timestamp(event.create_time),
+    )
 
 
 def revocation(key_id: KeyId, time: dt.datetime) -> Message:

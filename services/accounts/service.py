@@ -13,22 +13,26 @@ from qm.accounts.v1 import accounts_pb2 as pb
 from uuid_utils import uuid7
 
 from mesh.call import Call
-from mesh.errors import InvalidArgument, NotFound, Unauthenticated
+from mesh.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from services.accounts.key import Environment, Key, KeyId
 from services.accounts.messages import (
     authentication_message,
     key_id_of,
     key_message,
+    secret_event_message,
+    secret_message,
     team_id_of,
     team_message,
     user_id_of,
     user_message,
 )
+from services.accounts.provider import MANAGERS, PLACE, ProviderName, SealedSecret
 from services.accounts.repetition import Repeatable
 from services.accounts.secret import Pepper, hint, is_well_formed, make_secret
 from services.accounts.store import AccountsStore
 from services.accounts.team import Team, TeamId
 from services.accounts.user import Role, User, UserId
+from services.accounts.vault import Vault
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -36,10 +40,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class AccountsService:
     """Answers qm.accounts.v1.AccountsService."""
 
-    def __init__(self, store: AccountsStore, pepper: Pepper, *, clock: Callable[[], dt.datetime]) -> None:
-        """Keep everything in `store`; `clock` tells the time in UTC."""
+    def __init__(self, store: AccountsStore, pepper: Pepper, vault: Vault, *, clock: Callable[[], dt.datetime]) -> None:
+        """Keep everything in `store`, credentials sealed by `vault`; `clock` tells the time in UTC."""
         self._store = store
         self._pepper = pepper
+        self._vault = vault
         self._clock = clock
 
     async def AuthenticateKey(self, request: pb.AuthenticateKeyRequest, _call: Call) -> pb.AuthenticateKeyResponse:
@@ -105,6 +110,54 @@ class AccountsService:
         if key is None:
             raise NotFound(f"There is no key {request.key_id}.", reason="KEY_NOT_FOUND", field="key_id")
         return pb.RevokeKeyResponse(key=key_message(key))
+
+    async def SetProviderSecret(
+        self, request: pb.SetProviderSecretRequest, _call: Call
+    ) -> pb.SetProviderSecretResponse:
+        """Keep credentials, encrypted. Raises PermissionDenied (ROLE_TOO_LOW)."""
+        team_id, user_id = await self._manager(request.team_id, request.user_id)
+        sealed = self._vault.seal(request.credentials.SerializeToString(), team_id, PLACE)
+        provider = ProviderName(request.credentials.WhichOneof("provider") or "")
+        secret = SealedSecret(sealed, self._vault.kid)
+        made = await self._store.set_secret(team_id, user_id, provider, secret, self._clock())
+        return pb.SetProviderSecretResponse(secret=secret_message(made))
+
+    async def ListProviderSecrets(
+        self, request: pb.ListProviderSecretsRequest, _call: Call
+    ) -> pb.ListProviderSecretsResponse:
+        """Tell of a team's credentials, and never them."""
+        team_id = team_id_of(request.team_id)
+        return pb.ListProviderSecretsResponse(
+            secrets=map(secret_message, await self._store.list_secrets(team_id)),
+            events=map(secret_event_message, await self._store.secret_events(team_id)),
+        )
+
+    async def DeleteProviderSecret(
+        self, request: pb.DeleteProviderSecretRequest, _call: Call
+    ) -> pb.DeleteProviderSecretResponse:
+        """Forget credentials. Raises PermissionDenied (ROLE_TOO_LOW)."""
+        team_id, user_id = await self._manager(request.team_id, request.user_id)
+        await self._store.delete_secret(team_id, user_id, ProviderName(request.provider), self._clock())
+        return pb.DeleteProviderSecretResponse()
+
+    async def GetProviderSecret(
+        self, request: pb.GetProviderSecretRequest, _call: Call
+    ) -> pb.GetProviderSecretResponse:
+        """Open credentials for execution. Raises NotFound (SECRET_NOT_FOUND)."""
+        team_id, provider = team_id_of(request.team_id), ProviderName(request.provider)
+        found = await self._store.use_secret(team_id, provider, request.purpose, self._clock())
+        if found is None:
+            message = f"The team has no credentials for {provider}."
+            raise NotFound(message, reason="SECRET_NOT_FOUND", field="provider")
+        opened = self._vault.open(found.sealed, team_id, PLACE, found.kid)
+        return pb.GetProviderSecretResponse(credentials=pb.ProviderCredentials.FromString(opened))
+
+    async def _manager(self, team: str, user: str) -> tuple[TeamId, UserId]:
+        team_id, user_id = team_id_of(team), user_id_of(user)
+        if await self._store.role(team_id, user_id) not in MANAGERS:
+            message = "Only an owner or an admin of the team manages its credentials."
+            raise PermissionDenied(message, reason="ROLE_TOO_LOW", field="user_id")
+        return team_id, user_id
 
 
 def _refused() -> Unauthenticated:

@@ -11,6 +11,14 @@ from mesh.errors import Conflict, NotFound
 from mesh.outbox import Outbox, insert
 from services.accounts.key import Credential, Environment, Key, KeyId
 from services.accounts.messages import revocation
+from services.accounts.provider import (
+    SHOWN_EVENTS,
+    ProviderName,
+    ProviderSecret,
+    SealedSecret,
+    SecretAction,
+    SecretEvent,
+)
 from services.accounts.repetition import Repeatable
 from services.accounts.team import Team, TeamId
 from services.accounts.user import Role, User, UserId
@@ -39,6 +47,26 @@ RETURNING {_KEY_COLUMNS}
 """  # noqa: S608
 _CREDENTIAL = """
 SELECT keys.*, teams.plan, teams.suspended FROM keys JOIN teams USING (team_id) WHERE digest = $1
+"""
+
+_SET = """
+INSERT INTO provider_secrets (team_id, provider, sealed, kid, set_time, set_by) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (team_id, provider) DO UPDATE SET sealed = $3, kid = $4, set_time = $5, set_by = $6
+RETURNING provider, set_time, set_by, last_use_time
+"""
+_LIST = """
+SELECT provider, set_time, set_by, last_use_time FROM provider_secrets WHERE team_id = $1 ORDER BY provider
+"""
+_USE = """
+UPDATE provider_secrets SET last_use_time = $3 WHERE team_id = $1 AND provider = $2 RETURNING sealed, kid
+"""
+_NOTE = """
+INSERT INTO provider_secret_events (team_id, provider, action, user_id, purpose, create_time)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+_AUDIT = """
+SELECT provider, action, user_id, purpose, create_time FROM provider_secret_events
+WHERE team_id = $1 ORDER BY event_id DESC LIMIT $2
 """
 
 
@@ -114,6 +142,50 @@ class AccountsStore:
         self._outbox.publish([message])
         return _key(revoked)
 
+    async def role(self, team_id: TeamId, user_id: UserId) -> Role | None:
+        """What a user may do in a team; None where the user is not of it."""
+        role = await self._database.fetchval(
+            "SELECT role FROM users WHERE team_id = $1 AND user_id = $2", team_id, user_id
+        )
+        return None if role is None else Role(role)
+
+    async def set_secret(
+        self, team_id: TeamId, user_id: UserId, provider: ProviderName, secret: SealedSecret, time: dt.datetime
+    ) -> ProviderSecret:
+        """Keep credentials in place of earlier ones, and note who did it in the same commit."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_SET, team_id, provider, secret.sealed, secret.kid, time, user_id)
+            await connection.execute(_NOTE, team_id, provider, SecretAction.SET, user_id, "", time)
+        return _secret(rows[0])
+
+    async def delete_secret(self, team_id: TeamId, user_id: UserId, provider: ProviderName, time: dt.datetime) -> None:
+        """Forget credentials, and note who did it in the same commit; nothing where there are none."""
+        async with self._database.transaction() as connection:
+            status = await connection.execute(
+                "DELETE FROM provider_secrets WHERE team_id = $1 AND provider = $2", team_id, provider
+            )
+            if status == "DELETE 1":
+                await connection.execute(_NOTE, team_id, provider, SecretAction.DELETED, user_id, "", time)
+
+    async def use_secret(
+        self, team_id: TeamId, provider: ProviderName, purpose: str, time: dt.datetime
+    ) -> SealedSecret | None:
+        """Credentials, and in the same commit a note of what they were needed for; None where there are none."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(_USE, team_id, provider, time)
+            if row is None:
+                return None
+            await connection.execute(_NOTE, team_id, provider, SecretAction.USED, None, purpose, time)
+        return SealedSecret(row["sealed"], row["kid"])
+
+    async def list_secrets(self, team_id: TeamId) -> list[ProviderSecret]:
+        """What is told of a team's credentials, by the provider's name."""
+        return [_secret(row) for row in await self._database.fetch(_LIST, team_id)]
+
+    async def secret_events(self, team_id: TeamId) -> list[SecretEvent]:
+        """The last lines of the audit of a team's credentials, newest first."""
+        return [_secret_event(row) for row in await self._database.fetch(_AUDIT, team_id, SHOWN_EVENTS)]
+
 
 async def _claim(connection: Connection, request: Repeatable, made_id: str, time: dt.datetime) -> str | None:
     """None where the request is new and now taken; else the id of what it made. Waits for a twin that is under way.
@@ -173,4 +245,21 @@ def _row(key: Key) -> tuple[object, ...]:
         key.create_time,
         key.expire_time,
         key.revoke_time,
+    )
+
+
+def _secret(row: asyncpg.Record) -> ProviderSecret:
+    return ProviderSecret(
+        ProviderName(row["provider"]), row["set_time"], UserId(str(row["set_by"])), row["last_use_time"]
+    )
+
+
+def _secret_event(row: asyncpg.Record) -> SecretEvent:
+    user_id = row["user_id"]
+    return SecretEvent(
+        ProviderName(row["provider"]),
+        SecretAction(row["action"]),
+        UserId(str(user_id)) if user_id else None,
+        row["purpose"],
+        row["create_time"],
     )

@@ -15,6 +15,7 @@ from mesh.telemetry import _add_call as add_call
 if TYPE_CHECKING:
     from mesh.identity import Authority
     from tests.conftest import RunningNats, RunningPostgres
+    from tests.mesh.accounting import Accounts
     from tests.mesh.executing import Parts
     from tests.mesh.proving import Mesh
 
@@ -59,3 +60,14 @@ async def make(
 def parts(make: Callable[[], Parts]) -> Parts:
     """An execution service in parts, with peers that are played."""
     return make()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def accounts(
+    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority, scratch: Path
+) -> AsyncIterator[Accounts]:
+    """The accounts service, over one database for each module."""
+    from tests.mesh.accounting import serving_accounts
+
+    async with serving_accounts(postgres, nats_server, authority, scratch) as accounts:
+        yield accounts

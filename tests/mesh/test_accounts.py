@@ -3,109 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import secrets
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
-from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.accounts.v1.events_pb2 import KeyRevoked
 from qm.type.v1.requester_pb2 import ENVIRONMENT_ENTERPRISE, ENVIRONMENT_LIVE, ENVIRONMENT_TEST, Environment
 
-from mesh.channel import MeshChannel
 from mesh.config import ConfigError, EventsConfig
 from mesh.database import retry_while_unavailable
 from mesh.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Unauthenticated, Unavailable
 from mesh.events import Events
-from mesh.identity import Authority
 from services.accounts.__main__ import wire
 from services.accounts.config import AccountsConfig
-from tests.conftest import RunningNats, RunningPostgres
-from tests.mesh.serving import Home
-
-if TYPE_CHECKING:
-    from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
-
-
-def stub(channel: MeshChannel) -> AccountsServiceAsyncStub:
-    made: AccountsServiceAsyncStub = AccountsServiceStub(channel)  # type: ignore[assignment]
-    return made
-
-
-def timestamp(**ahead: float) -> Timestamp:
-    time = Timestamp()
-    time.FromDatetime(dt.datetime.now(dt.UTC) + dt.timedelta(**ahead))
-    return time
-
-
-class Accounts:
-    """The service, as the operator and the edge see it."""
-
-    def __init__(self, home: Home, operator: AccountsServiceAsyncStub, edge: AccountsServiceAsyncStub) -> None:
-        self.home = home
-        self.operator = operator
-        self.edge = edge
-
-    async def team(self, plan: str = "student") -> pb.Team:
-        request = pb.CreateTeamRequest(request_id=str(uuid.uuid4()), name="Team", plan=plan)
-        return (await self.operator.CreateTeam(request)).team
-
-    async def user(self, team: pb.Team) -> pb.User:
-        return (await self.operator.CreateUser(user_request(team))).user
-
-    async def key(
-        self, user: pb.User, environment: Environment.ValueType = ENVIRONMENT_LIVE, **rest: object
-    ) -> pb.CreateKeyResponse:
-        return await self.operator.CreateKey(key_request(user, environment, **rest))
-
-    async def authenticate(self, secret: str) -> pb.AuthenticateKeyResponse:
-        return await self.edge.AuthenticateKey(pb.AuthenticateKeyRequest(secret=secret))
-
-    async def revoke(self, key: pb.Key) -> pb.Key:
-        return (await self.edge.RevokeKey(pb.RevokeKeyRequest(team_id=key.team_id, key_id=key.key_id))).key
-
-
-def user_request(team: pb.Team, **changes: object) -> pb.CreateUserRequest:
-    known = {
-        "request_id": str(uuid.uuid4()),
-        "team_id": team.team_id,
-        "email": f"{uuid.uuid4()}@example.org",
-        "name": "Ada",
-        "role": pb.ROLE_OWNER,
-    }
-    return pb.CreateUserRequest(**known | changes)  # type: ignore[arg-type]
-
-
-def key_request(
-    user: pb.User, environment: Environment.ValueType = ENVIRONMENT_LIVE, **changes: object
-) -> pb.CreateKeyRequest:
-    known = {
-        "request_id": str(uuid.uuid4()),
-        "team_id": user.team_id,
-        "user_id": user.user_id,
-        "name": "ci",
-        "environment": environment,
-    }
-    return pb.CreateKeyRequest(**known | changes)  # type: ignore[arg-type]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def accounts(
-    postgres: RunningPostgres, nats_server: RunningNats, authority: Authority, scratch: Path
-) -> AsyncIterator[Accounts]:
-    home = await Home.make("accounts", postgres, authority)
-    pepper = scratch / "pepper"
-    pepper.write_bytes(secrets.token_bytes(32))
-    config = home.config(AccountsConfig, pepper_file=pepper, events=EventsConfig(url=nats_server.url))
-    async with home.serve(config, wire) as way:
-        yield Accounts(home, stub(way("operator")), stub(way("edge")))
+from tests.conftest import RunningNats
+from tests.mesh.accounting import Accounts, key_file, key_request, stub, timestamp, user_request
 
 
 @pytest.mark.parametrize(
@@ -314,7 +229,10 @@ async def test_the_edge_may_not_make_teams(accounts: Accounts):
 
 async def test_a_pepper_that_is_missing_refuses_to_start(accounts: Accounts, nats_server: RunningNats, scratch: Path):
     config = accounts.home.config(
-        AccountsConfig, pepper_file=scratch / "nowhere", events=EventsConfig(url=nats_server.url)
+        AccountsConfig,
+        pepper_file=scratch / "nowhere",
+        key_encryption_key_file=key_file(scratch),
+        events=EventsConfig(url=nats_server.url),
     )
     with pytest.raises(ConfigError, match="nowhere"):
         async with accounts.home.serve(config, wire) as way:

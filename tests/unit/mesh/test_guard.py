@@ -16,7 +16,7 @@ from mesh.guard import Guard, caller_of, load_guard
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
     "edge": {"accounts", "billing", "execution", "signing"},
-    "execution": {"billing", "routing", "signing"},
+    "execution": {"accounts", "billing", "routing", "signing"},
 }
 """Who calls whom, from architecture.md. The operator may call everything, and nobody calls the operator or the edge."""
 STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "grpc.channelz.v1.Channelz"}

@@ -65,6 +65,26 @@ class AccountsServiceStub:
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.FromString,
                 _registered_method=True)
+        self.SetProviderSecret = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/SetProviderSecret',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretResponse.FromString,
+                _registered_method=True)
+        self.ListProviderSecrets = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/ListProviderSecrets',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsResponse.FromString,
+                _registered_method=True)
+        self.DeleteProviderSecret = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/DeleteProviderSecret',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretResponse.FromString,
+                _registered_method=True)
+        self.GetProviderSecret = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/GetProviderSecret',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.FromString,
+                _registered_method=True)
 
 
 class AccountsServiceServicer:
@@ -113,6 +133,34 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetProviderSecret(self, request, context):
+        """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProviderSecrets(self, request, context):
+        """Lists the providers at which a team has credentials, and who touched them; never the credentials.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProviderSecret(self, request, context):
+        """Forgets a team's credentials at a provider. PERMISSION_DENIED unless an owner or admin of the team asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProviderSecret(self, request, context):
+        """Tells a team's credentials to execution alone, which works with them. NOT_FOUND where there are none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +193,26 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.RevokeKey,
                     request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.FromString,
                     response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'SetProviderSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProviderSecret,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretResponse.SerializeToString,
+            ),
+            'ListProviderSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProviderSecrets,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsResponse.SerializeToString,
+            ),
+            'DeleteProviderSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProviderSecret,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretResponse.SerializeToString,
+            ),
+            'GetProviderSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProviderSecret,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +378,114 @@ class AccountsService:
             '/qm.accounts.v1.AccountsService/RevokeKey',
             qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.SerializeToString,
             qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProviderSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/SetProviderSecret',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProviderSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/ListProviderSecrets',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.ListProviderSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProviderSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/DeleteProviderSecret',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.DeleteProviderSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProviderSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/GetProviderSecret',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.FromString,
             options,
             channel_credentials,
             insecure,

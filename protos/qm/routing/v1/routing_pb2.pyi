@@ -75,6 +75,30 @@ BACKEND_STATUS_OFFLINE: BackendStatus.ValueType  # 2
 """Takes none for now."""
 Global___BackendStatus: _TypeAlias = BackendStatus  # noqa: Y015
 
+class _AccountOwner:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountOwnerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountOwner.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_OWNER_UNSPECIFIED: _AccountOwner.ValueType  # 0
+    """Is for what is simulated."""
+    ACCOUNT_OWNER_TEAM: _AccountOwner.ValueType  # 1
+    """Is the requester's team: the provider bills it, and we add nothing."""
+    ACCOUNT_OWNER_OPERATOR: _AccountOwner.ValueType  # 2
+    """Is the operator of this cloud: the team pays the catalogue's price."""
+
+class AccountOwner(_AccountOwner, metaclass=_AccountOwnerEnumTypeWrapper):
+    """AccountOwner says whose account at a provider is used, and so whom the provider bills."""
+
+ACCOUNT_OWNER_UNSPECIFIED: AccountOwner.ValueType  # 0
+"""Is for what is simulated."""
+ACCOUNT_OWNER_TEAM: AccountOwner.ValueType  # 1
+"""Is the requester's team: the provider bills it, and we add nothing."""
+ACCOUNT_OWNER_OPERATOR: AccountOwner.ValueType  # 2
+"""Is the operator of this cloud: the team pays the catalogue's price."""
+Global___AccountOwner: _TypeAlias = AccountOwner  # noqa: Y015
+
 @_typing.final
 class Backend(_message.Message):
     """Backend is something that runs circuits."""
@@ -91,6 +115,9 @@ class Backend(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    PROVIDER_DEVICE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_OWNER_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
     """Names it ("sim.statevector")."""
     display_name: _builtins.str
@@ -109,6 +136,12 @@ class Backend(_message.Message):
     """Says what it is, for people."""
     pool: _builtins.str
     """Names the queue whose workers can run it."""
+    provider: _builtins.str
+    """Names the provider of the machine ("ibm", "aws", "azure", "ionq"); empty for what only this cloud simulates."""
+    provider_device: _builtins.str
+    """Names the machine at its provider ("ibm_marrakesh")."""
+    account_owner: Global___AccountOwner.ValueType
+    """Says whose account a live machine is reached through; unspecified for what is simulated."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Is what a job pays to it on top of the algorithm's price."""
@@ -126,14 +159,43 @@ class Backend(_message.Message):
         price: _money_pb2.Money | None = ...,
         description: _builtins.str = ...,
         pool: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        provider_device: _builtins.str = ...,
+        account_owner: Global___AccountOwner.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "pool", b"pool", "price", b"price", "qubit_count", b"qubit_count", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner", b"account_owner", "backend_id", b"backend_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "pool", b"pool", "price", b"price", "provider", b"provider", "provider_device", b"provider_device", "qubit_count", b"qubit_count", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Backend: _TypeAlias = Backend  # noqa: Y015
+
+@_typing.final
+class ProviderAccount(_message.Message):
+    """ProviderAccount is a way to live machines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Names the provider."""
+    owner: Global___AccountOwner.ValueType
+    """Says whose account it is."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        owner: Global___AccountOwner.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderAccount: _TypeAlias = ProviderAccount  # noqa: Y015
 
 @_typing.final
 class Features(_message.Message):
@@ -296,12 +358,15 @@ class Decision(_message.Message):
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    TWIN_ALLOWED_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Identifies the decision (UUIDv7)."""
     reason: _builtins.str
     """Says why, for people."""
     policy_version: _builtins.str
     """Names the version of the policy that chose."""
+    twin_allowed: _builtins.bool
+    """Says that the caller let the twin of a live machine take its place."""
     @_builtins.property
     def backend(self) -> Global___Backend:
         """Is the chosen backend."""
@@ -328,10 +393,11 @@ class Decision(_message.Message):
         alternatives: _abc.Iterable[Global___Alternative] | None = ...,
         policy_version: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        twin_allowed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "create_time", b"create_time", "estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "backend", b"backend", "create_time", b"create_time", "decision_id", b"decision_id", "estimate", b"estimate", "policy_version", b"policy_version", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "backend", b"backend", "create_time", b"create_time", "decision_id", b"decision_id", "estimate", b"estimate", "policy_version", b"policy_version", "reason", b"reason", "twin_allowed", b"twin_allowed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -390,12 +456,16 @@ class ChooseBackendRequest(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     SHOT_COUNT_FIELD_NUMBER: _builtins.int
     EXCLUDED_BACKEND_IDS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    ALLOW_TWIN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job that it is for."""
     hardware: _builtins.str
     """Is "auto" or a backend's name."""
     shot_count: _builtins.int
     """Counts shots."""
+    allow_twin: _builtins.bool
+    """Lets the twin of a live machine be chosen where the machine takes no jobs."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -408,6 +478,10 @@ class ChooseBackendRequest(_message.Message):
     def excluded_backend_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names backends that failed this job already and are left out."""
 
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderAccount]:
+        """Are the accounts through which live machines can be reached; without one a machine is offered as its twin."""
+
     def __init__(
         self,
         *,
@@ -417,10 +491,12 @@ class ChooseBackendRequest(_message.Message):
         features: Global___Features | None = ...,
         shot_count: _builtins.int = ...,
         excluded_backend_ids: _abc.Iterable[_builtins.str] | None = ...,
+        accounts: _abc.Iterable[Global___ProviderAccount] | None = ...,
+        allow_twin: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "allow_twin", b"allow_twin", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
