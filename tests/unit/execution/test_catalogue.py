@@ -69,7 +69,7 @@ def fields(schema: dict, path: str = "") -> list[tuple[str, dict]]:
     return found
 
 
-@pytest.mark.parametrize("algorithm_id", [VQE, CIRCUIT])
+@pytest.mark.parametrize("algorithm_id", sorted(load_catalogue()))
 @pytest.mark.parametrize("kind", ["parameters", "result"])
 def test_schemas_are_strict_and_describe_every_field(catalogue: Catalogue, algorithm_id: AlgorithmId, kind: str):
     schema = getattr(catalogue[algorithm_id], kind).document

@@ -1,0 +1,86 @@
+"""The circuits of one job, run on its device: seeds far apart, and what all outcomes together say of the device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from services.execution.algorithms.algorithm import AlgorithmResult, ParameterError
+from services.execution.engines.seeds import spread_seed
+from services.execution.programs.circuit import program_of
+from services.execution.programs.errors import ProgramError
+from services.execution.programs.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qiskit import QuantumCircuit
+
+    from services.execution.engines.device import Device
+    from services.execution.engines.engine import FidelityMethod, Outcome
+    from services.execution.programs.features import Features
+    from services.execution.programs.program import Program
+
+_LIMITS = Limits()
+
+
+class Experiment:
+    """Runs circuits of one classical register each, every one with `shots` shots and its own seed.
+
+    The n-th circuit's seed depends on the job's seed, the purpose and n alone, so that a job which is run again asks
+    its device the same questions in the same order.
+    """
+
+    def __init__(self, device: Device, *, shots: int, seed: int, purpose: str) -> None:
+        """Run on `device`."""
+        self._device = device
+        self._shots = shots
+        self._seed = seed
+        self._purpose = purpose
+        self._outcomes: list[Outcome] = []
+        self._qubits = 0
+
+    def counts(self, circuits: Sequence[QuantumCircuit]) -> list[Mapping[str, int]]:
+        """Return the counts of each circuit, bit 0 rightmost.
+
+        Raises ParameterError, where one is too long, and EngineError.
+        """
+        return [self._count(program) for program in [program_from(circuit) for circuit in circuits]]
+
+    def _count(self, program: Program) -> Mapping[str, int]:
+        seed = spread_seed(self._seed, f"{self._purpose}:{len(self._outcomes)}")
+        outcome = self._device.run(program, shots=self._shots, seed=seed)
+        self._outcomes.append(outcome)
+        self._qubits = max(self._qubits, program.features.active_qubits)
+        return outcome.counts
+
+    def result(self, result: Mapping[str, Any]) -> AlgorithmResult:
+        """Return the job's result, with the mean fidelity of the circuits whose fidelity was measured or predicted."""
+        judged = [outcome for outcome in self._outcomes if outcome.fidelity_method != "exact"]
+        method: FidelityMethod = judged[0].fidelity_method if judged else "exact"
+        alike = [outcome.fidelity for outcome in judged if outcome.fidelity_method == method]
+        fidelity = sum(alike) / len(alike) if alike else 1.0
+        return AlgorithmResult(result, fidelity, method, self._qubits)
+
+
+def program_from(circuit: QuantumCircuit) -> Program:
+    """Return the program of a circuit that parameters led to. Raises ParameterError where it is too long."""
+    try:
+        return program_of(circuit, _LIMITS)
+    except ProgramError as error:
+        raise ParameterError("parameters", f"the circuit is too long: {error.message}", error.reason) from error
+
+
+def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
+    """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
+    return replace(program_from(circuit).features, classical_ms=classical_ms)
+
+
+def described(features: Features) -> dict[str, int]:
+    """Return the measures of a circuit as results tell them."""
+    return {
+        "qubits": features.active_qubits,
+        "depth": features.depth,
+        "gates": features.gate_count,
+        "two_qubit_gates": features.two_qubit_gate_count,
+    }
