@@ -73,7 +73,7 @@ def program_from(circuit: QuantumCircuit) -> Program:
 
 def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
     """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
-    return replace(program_from(circuit).features, classical_ms=classical_ms)
+    return replace(program_from(circuit).features, circuit_count=circuits, classical_ms=classical_ms)
 
 
 def described(features: Features) -> dict[str, int]:
