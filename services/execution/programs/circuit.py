@@ -10,6 +10,7 @@ from services.execution.programs.errors import ProgramError
 from services.execution.programs.flatten import flatten
 from services.execution.programs.measure import features_of
 from services.execution.programs.program import Program
+from services.execution.programs.tape import tape_of
 
 if TYPE_CHECKING:
     from services.execution.programs.limits import Limits
@@ -32,7 +33,7 @@ def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3
     if not _measures(flat):
         flat = _measure_all(flat)
         notes = (_MEASURED_ALL,)
-    return Program(flat, features_of(flat), version, output_registers(flat), notes)
+    return Program(flat, tape_of(flat), features_of(flat), version, output_registers(flat), notes)
 
 
 def output_registers(circuit: QuantumCircuit) -> tuple[tuple[str, int], ...]:

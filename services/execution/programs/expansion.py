@@ -28,7 +28,10 @@ def check_expansion(found: Scan, limits: Limits) -> frozenset[str]:
     total = 0
     for statement in _statements(found.tokens):
         head = statement[0]
-        if head.text == "gate":
+        if head.kind == "call":
+            if head.text != "barrier":
+                total += gates[head.text][0] if head.text in gates else 1
+        elif head.text == "gate":
             cost, depth = _definition(statement, gates)
             if depth > limits.nesting:
                 message = f"gate definitions use one another deeper than {limits.nesting}"
@@ -52,8 +55,9 @@ def _statements(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
             depth += 1
         closes = token.text == "}" and depth > 0
         depth -= closes
-        if depth == 0 and (closes or token.text == ";"):
-            end = index + 1 if closes else index
+        whole = closes or token.kind == "call"
+        if depth == 0 and (whole or token.text == ";"):
+            end = index + 1 if whole else index
             if end > start:
                 yield tokens[start:end]
             start = index + 1

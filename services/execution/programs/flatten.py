@@ -34,10 +34,10 @@ class _Flattening:
 
     def circuit(self, circuit: QuantumCircuit, depth: int) -> QuantumCircuit:
         """Return the circuit with the same bits and registers and nothing left to expand."""
-        if all(_is_flat(item) for item in circuit.data):
-            for item in circuit.data:
-                self._spend(item.name, item.params)
+        before = self.budget
+        if all(self._spent(item) for item in circuit.data):
             return circuit
+        self.budget = before
         flat = circuit.copy_empty_like()
         for item in circuit.data:
             self.emit(flat, item, item.qubits, item.clbits, depth)
@@ -87,6 +87,13 @@ class _Flattening:
                 depth + 1,
             )
 
+    def _spent(self, item: CircuitInstruction) -> bool:
+        """Spend what a flat operation costs; False where it is not flat."""
+        if not _is_flat(item):
+            return False
+        self._spend(item.name, item.params)
+        return True
+
     def _charge(self) -> None:
         self.budget -= 1
         if self.budget < 0:
@@ -97,7 +104,7 @@ class _Flattening:
         if name in DIRECTIVES:
             return
         self._charge()
-        if not all(math.isfinite(angle) for angle in angles):
+        if angles and not all(map(math.isfinite, angles)):
             raise ProgramError("UNSUPPORTED", f"an angle of gate {name} is not a finite number")
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 Version = Literal["2.0", "3.0"]
 
@@ -17,12 +18,14 @@ Version = Literal["2.0", "3.0"]
 class Program:
     """A circuit of standard gates, measurements, resets and control flow; nothing in it is left to expand.
 
+    `tape` is the circuit in plain tuples, for whatever reads every operation of it.
     `registers` are the classical registers (name, size) in the order of the circuit's bits, which is the order in
     which counts are written, last register leftmost as in Qiskit. A lone bit is a register of size 1.
     `notes` tell the owner what was added, for instance a missing measurement.
     """
 
     circuit: QuantumCircuit
+    tape: Tape
     features: Features
     version: Version
     registers: tuple[tuple[str, int], ...]
