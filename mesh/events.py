@@ -26,7 +26,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
-from nats.js.api import RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from mesh.errors import MeshError, Unavailable
 from mesh.identity import Identity
@@ -290,6 +290,8 @@ def _configuration(stream: Stream) -> StreamConfig:
         storage=StorageType.FILE,
         max_age=stream.max_age or None,
         duplicate_window=stream.duplicate_window,
+        discard=DiscardPolicy.NEW if stream.objects else DiscardPolicy.OLD,
+        allow_rollup_hdrs=stream.objects,
     )
 
 

@@ -23,13 +23,23 @@ class Stream:
     """Seconds that a message is kept; 0 for as long as it takes."""
     duplicate_window: float = 300.0
     """Seconds within which a second message of the same id is dropped."""
+    objects: bool = False
+    """Whether it is a JetStream object store (ADR-20): an object is chunks and one message that describes them."""
 
 
 JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
 JOBS_EVENTS = Stream("JOBS_EVENTS", ("jobs.event.>",), max_age=DAY)
 KEYS = Stream("KEYS", ("accounts.key.>",), max_age=3600.0)
 DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
-STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, DEAD_LETTERS)
+RESULTS_BUCKET = "results"
+RESULTS = Stream(
+    f"OBJ_{RESULTS_BUCKET}",
+    (f"$O.{RESULTS_BUCKET}.C.>", f"$O.{RESULTS_BUCKET}.M.>"),
+    max_age=90 * DAY,
+    objects=True,
+)
+"""Results too large for their signed records. What the records say of them, the digest, outlives them."""
+STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, DEAD_LETTERS, RESULTS)
 
 
 def work_subject(pool: str, priority: str) -> str:
@@ -66,7 +76,7 @@ class Rights:
     listens: tuple[str, ...] = ()
     """Subjects that it hears live, as a wake-up that may be missed."""
     keeps: tuple[Stream, ...] = ()
-    """Streams that it makes where they are missing."""
+    """Streams that it makes where they are missing; the objects of an object store it reads and drops too."""
     consumes: tuple[Stream, ...] = ()
     """Streams that it pulls from and acknowledges."""
 
@@ -77,9 +87,9 @@ RIGHTS: dict[str, Rights] = {
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(
-        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, cancel_subject("*")),
+        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, *RESULTS.subjects, cancel_subject("*")),
         listens=(*JOBS_EVENTS.subjects, cancel_subject("*")),
-        keeps=(JOBS_WORK, JOBS_EVENTS, DEAD_LETTERS),
+        keeps=(JOBS_WORK, JOBS_EVENTS, DEAD_LETTERS, RESULTS),
         consumes=(JOBS_WORK,),
     ),
     "edge": Rights(listens=KEYS.subjects),
@@ -97,6 +107,8 @@ def publish_subjects(rights: Rights) -> list[str]:
     subjects = [*rights.publishes]
     for stream in rights.keeps:
         subjects += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("CREATE", "UPDATE", "INFO")]
+        if stream.objects:
+            subjects += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in ("MSG.GET", "PURGE")]
     for stream in rights.consumes:
         subjects += [
             f"$JS.API.CONSUMER.{verb}.{stream.name}.>" for verb in ("CREATE", "DURABLE.CREATE", "INFO", "MSG.NEXT")

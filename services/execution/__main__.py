@@ -14,9 +14,11 @@ from services.execution.algorithms.listing import load_catalogue
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
 from services.execution.config import ExecutionConfig
+from services.execution.download import Downloads
 from services.execution.intake import Intake
 from services.execution.market import Market
 from services.execution.peers import Peers
+from services.execution.results.opening import open_results
 from services.execution.service import ExecutionService
 from services.execution.store import Store
 from services.execution.sweep import Sweeper
@@ -56,6 +58,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
             Market(catalogue, store, peers.routing),
             watchers,
             Cancellations(store, peers.billing, events, now),
+            Downloads(store, open_results(config.results, events)),
         ),
     )
 

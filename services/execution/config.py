@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
 from mesh.config import MeshConfig
 
 GIB = 1024**3
+
+
+class NatsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="nats", tag_field="store"):
+    """Large results in the object store of the NATS that carries the queue, for 90 days (mesh/streams)."""
+
+
+class S3Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="s3", tag_field="store"):
+    """Large results in a bucket of S3 or of what speaks its language; its lifecycle rule says how long."""
+
+    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """It has to be there."""
+    endpoint_url: Annotated[str, Meta(pattern=r"^https?://\S+$")] | None = None
+    """Where the service answers; AWS's own address unless given."""
+    region: str = "us-east-1"
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._/-]{0,200}$")] = ""
+    """Before the name of every object."""
+    access_key_file: Path | None = None
+    """Holds the access key's id; with none, the machine's own role or environment is used, as boto3 finds it."""
+    secret_file: Path | None = None
+    """Holds the access key's secret."""
+
+
+ResultsConfig = NatsConfig | S3Config
+"""Where results go that are too large for a signed record; the service and its workers must be told the same."""
 
 
 class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,6 +50,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """A job that has not moved for this long, and that no worker has, is queued again."""
     hold_seconds: float = 60.0
     """Age from which an open hold is compared with its job."""
+    results: ResultsConfig = NatsConfig()
+    """Where large results lie."""
 
 
 class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,3 +67,5 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     """The queue that it takes jobs from."""
     ack_wait_seconds: float = 10.0
     """After this long without a sign of life its jobs go to another worker."""
+    results: ResultsConfig = NatsConfig()
+    """Where large results go."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+import msgspec
 import rfc8785
+from msgspec import Meta
 
 from mesh.errors import ResourceExhausted
 from services.execution import task
@@ -18,20 +21,75 @@ from services.execution.job import Job, public_id
 
 RECORD_TYPE = "qmumma.result/v1"
 MICROS = 1_000_000
-LARGEST_RECORD = 16 * 2**20
-"""Bytes that signing takes."""
+LARGEST_RECORD = 2**20
+"""Bytes of a record with its result in it; where it would be longer, the record has the result's digest instead."""
+LARGEST_RESULT = 64 * 2**20
+"""Bytes of a result, as canonical JSON."""
+MEDIA_TYPE = "application/json"
 
 
 class RecordError(Exception):
     """A result that JSON cannot carry exactly (RFC 8785): a bug of its algorithm."""
 
 
-def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> bytes:
-    """The canonical record (RFC 8785) of what `outcome` says of `job`, run at `executed_at` (UTC).
+class ResultObject(msgspec.Struct, frozen=True):
+    """What a record says of a result that is stored apart."""
 
-    Raises RecordError, and ResourceExhausted (RESULT_TOO_LARGE) for one of more than LARGEST_RECORD bytes.
+    digest: Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+    """SHA-256 of its bytes."""
+    size_bytes: int
+    media_type: str
+
+    @property
+    def sha256(self) -> str:
+        """The digest's hexadecimal digits."""
+        return self.digest.removeprefix("sha256:")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is signed, and the result apart where it is too large to be in it; canonical JSON (RFC 8785) both."""
+
+    signed: bytes
+    apart: bytes | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the result that is stored apart, as hexadecimal digits."""
+        return hashlib.sha256(self.apart or b"").hexdigest()
+
+
+def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> Record:
+    """The record of what `outcome` says of `job`, run at `executed_at` (UTC).
+
+    Raises RecordError, and ResourceExhausted (RESULT_TOO_LARGE) for a result of more than LARGEST_RESULT bytes.
     """
-    record: dict[str, Any] = {
+    members = _members(job, outcome, executed_at)
+    signed = _canonical(job, {**members, "result": outcome.result})
+    if len(signed) <= LARGEST_RECORD:
+        return Record(signed)
+    apart = _canonical(job, outcome.result)
+    if len(apart) > LARGEST_RESULT:
+        message = (
+            f"the result has {len(apart)} bytes, more than the {LARGEST_RESULT} that are kept; "
+            "use fewer shots, or ask for less (memory, probabilities)"
+        )
+        raise ResourceExhausted(message, reason="RESULT_TOO_LARGE")
+    told = ResultObject(f"sha256:{hashlib.sha256(apart).hexdigest()}", len(apart), MEDIA_TYPE)
+    return Record(_canonical(job, {**members, "result_object": msgspec.to_builtins(told)}), apart)
+
+
+def read_result(record: bytes) -> bytes | ResultObject:
+    """The result in a record as canonical JSON, or what the record says of one that is stored apart."""
+    members = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    if "result_object" in members:
+        return msgspec.json.decode(members["result_object"], type=ResultObject)
+    return bytes(members["result"])
+
+
+def _members(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> dict[str, Any]:
+    """Everything that is signed, but for the result."""
+    return {
         "type": RECORD_TYPE,
         "job_id": public_id(job.job_id),
         "status": "completed",
@@ -45,7 +103,6 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
         "cost_usd": job.cost / MICROS,
         "qubits": job.backend.qubit_count,
         "qubits_used": outcome.qubits_used,
-        "result": outcome.result,
         "fidelity": f"{100 * outcome.fidelity:.2f}%",
         "fidelity_method": outcome.fidelity_method,
         "execution": {
@@ -58,15 +115,14 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> b
             "duration_ms": round(outcome.duration_ms, 3),
         },
     }
+
+
+def _canonical(job: Job, value: dict[str, Any]) -> bytes:
     try:
-        canonical = rfc8785.dumps(record)
+        return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError) as error:
         message = f"{job.algorithm_id} gave a result that cannot be sealed. You are not charged; tell us the job's id."
         raise RecordError(message) from error
-    if len(canonical) > LARGEST_RECORD:
-        message = f"the result of {len(canonical)} bytes is more than the {LARGEST_RECORD} of a record; use fewer shots"
-        raise ResourceExhausted(message, reason="RESULT_TOO_LARGE")
-    return canonical
 
 
 def rfc3339(moment: dt.datetime) -> str:

@@ -27,6 +27,7 @@ from services.execution.lease import JobCancelled, Lease, LeaseLost
 from services.execution.messages import features_message
 from services.execution.peers import Peers
 from services.execution.record import RECORD_TYPE, RecordError, build_record
+from services.execution.results.result_store import ResultKey, ResultStore
 from services.execution.store import Store
 
 PATIENCE_SECONDS = 60.0
@@ -48,20 +49,25 @@ class Verdict(Enum):
 class Runner:
     """Runs jobs for one worker process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker, wired once
         self,
         store: Store,
         children: Children,
         peers: Peers,
+        results: ResultStore,
         *,
         worker: str,
         run_seconds: float,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """Run in `children`, each run bounded by `run_seconds`; `worker` names the lease's holder."""
+        """Run in `children`, each run bounded by `run_seconds`; `worker` names the lease's holder.
+
+        Results that are too large for their records go to `results`.
+        """
         self._store = store
         self._children = children
         self._peers = peers
+        self._results = results
         self._worker = worker
         self._run_seconds = run_seconds
         self._clock = clock
@@ -121,7 +127,7 @@ class Runner:
         record = job.record
         if record is None:
             try:
-                record = build_record(job, await self._run_twice(job, lease), self._clock())
+                record = await self._record(job, await self._run_twice(job, lease))
             except JobCancelled:
                 return await self._end(job, State.CANCELLED, None)
             except EngineFault as fault:
@@ -140,6 +146,16 @@ class Runner:
         await patiently(lambda: self._peers.billing.SettleHold(settle))
         await self._close(job, State.COMPLETED, seal=signed.seal)
         return None
+
+    async def _record(self, job: Job, outcome: task.Outcome) -> bytes:
+        """What is to be signed of an outcome; a result that is too large for it is stored first."""
+        now = self._clock()
+        bulky = task.is_bulky(outcome)
+        record = await asyncio.to_thread(build_record, job, outcome, now) if bulky else build_record(job, outcome, now)
+        if (apart := record.apart) is not None:
+            key = ResultKey(job.job_id, record.sha256)
+            await patiently(lambda: self._results.put(key, apart))
+        return record.signed
 
     async def _run_twice(self, job: Job, lease: Lease) -> task.Outcome:
         """Run it; after a crash once more, since a child may have been killed for a neighbour's hunger."""

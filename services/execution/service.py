@@ -10,6 +10,7 @@ from qm.execution.v1 import execution_pb2 as pb
 from mesh.call import Call
 from mesh.errors import InvalidArgument
 from services.execution.cancel import Cancellations
+from services.execution.download import Downloads
 from services.execution.intake import Intake
 from services.execution.job import JobId, State, job_not_found
 from services.execution.market import Market
@@ -28,6 +29,7 @@ class ExecutionService:
         market: Market,
         watchers: Watchers,
         cancellations: Cancellations,
+        downloads: Downloads,
     ) -> None:
         """Serve what is in `store`."""
         self._store = store
@@ -35,6 +37,7 @@ class ExecutionService:
         self._market = market
         self._watchers = watchers
         self._cancellations = cancellations
+        self._downloads = downloads
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, _call: Call) -> pb.SubmitJobResponse:
         """Accept a job, once."""
@@ -74,6 +77,13 @@ class ExecutionService:
             yield pb.WatchJobResponse(job=job_message(job))
         if not found and await self._store.get(job_id, team_id) is None:
             raise job_not_found()
+
+    async def GetJobResult(
+        self, request: pb.GetJobResultRequest, _call: Call
+    ) -> AsyncIterator[pb.GetJobResultResponse]:
+        """Send the result of a completed job."""
+        async for part in self._downloads.send(_job_id(request.job_id), request.requester.team_id):
+            yield part
 
     async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest, _call: Call) -> pb.ListAlgorithmsResponse:
         """Return the marketplace."""

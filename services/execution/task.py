@@ -84,6 +84,8 @@ Request = Describe | Run
 Answer = Description | Outcome | Failure
 Message = Progress | Description | Outcome | Failure
 
+BULKY_BYTES = 64 * 1024
+
 _ENCODER = msgspec.msgpack.Encoder()
 _REQUESTS = msgspec.msgpack.Decoder(Request)
 _MESSAGES = msgspec.msgpack.Decoder(Message)
@@ -93,6 +95,11 @@ _READY = msgspec.msgpack.Decoder(Ready)
 def encode(message: Request | Message | Ready) -> bytes:
     """The bytes of a message, either way."""
     return _ENCODER.encode(message)
+
+
+def is_bulky(outcome: Outcome) -> bool:
+    """Whether writing the outcome as canonical JSON takes so long (10 ms and more) that no event loop should wait."""
+    return len(_ENCODER.encode(outcome)) > BULKY_BYTES
 
 
 def decode_request(payload: bytes) -> Request:

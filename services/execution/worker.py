@@ -26,6 +26,7 @@ from services.execution.children import Children
 from services.execution.config import WorkerConfig
 from services.execution.job import JobId, Priority
 from services.execution.peers import Peers
+from services.execution.results.opening import open_results
 from services.execution.run import Runner, Verdict
 from services.execution.store import Store
 
@@ -126,6 +127,7 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
         Store(database, outbox),
         children,
         Peers.of(process),
+        open_results(config.results, events),
         worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         run_seconds=config.run_seconds,
         clock=now,

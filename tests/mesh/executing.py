@@ -30,11 +30,13 @@ from services.execution import task
 from services.execution.algorithms.listing import load_catalogue
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
+from services.execution.download import Downloads
 from services.execution.intake import Intake
 from services.execution.job import Job, JobId
 from services.execution.messages import money
 from services.execution.peers import Peers
 from services.execution.programs.features import Features
+from services.execution.results.result_store import ResultKey, result_gone
 from services.execution.run import Runner
 from services.execution.store import Store
 from tests.conftest import RunningNats, RunningPostgres
@@ -202,6 +204,26 @@ class FakeChildren:
         return step
 
 
+class FakeResults:
+    """A store of results in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.failures: deque[Exception] = deque()
+
+    async def put(self, key: ResultKey, data: bytes) -> None:
+        if self.failures:
+            raise self.failures.popleft()
+        self.kept[str(key)] = data
+
+    async def get(self, key: ResultKey) -> AsyncIterator[bytes]:
+        if str(key) not in self.kept:
+            raise result_gone()
+        data = self.kept[str(key)]
+        for start in range(0, len(data), 100_000):
+            yield data[start : start + 100_000]
+
+
 class Clock:
     """The time, which a test may move ahead."""
 
@@ -223,6 +245,7 @@ class Parts:
         self.peers = Peers(cast("Any", self.routing), cast("Any", self.billing), cast("Any", self.signing))
         self.outbox = Outbox(database, events)
         self.store = Store(database, self.outbox)
+        self.results = FakeResults()
         self.catalogue = load_catalogue()
 
     def intake(self, children: object | None = None) -> Intake:
@@ -230,7 +253,12 @@ class Parts:
 
     def runner(self, name: str = "worker", children: object | None = None, run_seconds: float = 30) -> Runner:
         children = self._children(children)
-        return Runner(self.store, children, self.peers, worker=name, run_seconds=run_seconds, clock=self.clock)
+        return Runner(
+            self.store, children, self.peers, self.results, worker=name, run_seconds=run_seconds, clock=self.clock
+        )
+
+    def downloads(self) -> Downloads:
+        return Downloads(self.store, self.results)
 
     def cancellations(self) -> Cancellations:
         return Cancellations(self.store, cast("Any", self.billing), self.events, self.clock)

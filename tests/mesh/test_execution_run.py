@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from mesh.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Un
 from services.execution import run, task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, State
+from services.execution.record import LARGEST_RESULT
 from services.execution.run import MAX_ATTEMPTS, Verdict
 from tests.mesh.executing import ENGINE_BYTES, FakeChildren, Parts
 
@@ -224,7 +226,7 @@ async def test_a_job_that_fits_nowhere_else_fails_at_once(parts: Parts, refusal:
     [
         (InvalidArgument("parameters.qasm: too wide", reason="OUT_OF_MEMORY"), "bad_request"),
         (ResourceExhausted("it ran too long", reason="TIME_LIMIT"), "bad_request"),
-        (task.Outcome({"counts": {"0" * 16 * 2**20: 1}}, 1, 1.0, "exact", "fake", "1", 0.1), "bad_request"),
+        (task.Outcome({"counts": {"0" * LARGEST_RESULT: 1}}, 1, 1.0, "exact", "fake", "1", 0.1), "bad_request"),
         (task.Outcome({"energy": float("nan")}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
         (task.Outcome({"blob": b"bytes"}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
         (task.Outcome({"count": 2**60}, 1, 1.0, "exact", "fake", "1", 0.1), "server_error"),
@@ -240,14 +242,33 @@ async def test_what_can_never_work_fails_at_the_first_attempt(parts: Parts, step
     assert parts.signing.records == {}
 
 
-async def test_a_result_of_almost_the_largest_size_is_sealed(parts: Parts):
-    counts = {f"{number:0128b}": 1 for number in range(120_000)}
+LARGE = task.Outcome(
+    {"counts": {f"{number:0128b}": 1 for number in range(20_000)}}, 128, 1.0, "exact", "fake", "1", 0.1
+)
+
+
+async def test_a_large_result_is_stored_apart_before_its_record_is_kept(parts: Parts):
     job = await parts.accepted()
-    children = FakeChildren(task.Outcome({"counts": counts}, 128, 1.0, "exact", "fake", "1", 0.1))
-    assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
+    parts.results.failures.append(DOWN)
+    assert await parts.runner(children=FakeChildren(LARGE)).run_job(job.job_id) is Verdict.DONE
     ended = await parts.read(job.job_id)
-    assert ended.state is State.COMPLETED
-    assert 15 * 2**20 < len(ended.record or b"") < 16 * 2**20
+    assert (ended.state, len(ended.record or b"") < 2_000) == (State.COMPLETED, True)
+    told = json.loads(ended.record or b"")["result_object"]
+    (kept,) = parts.results.kept.items()
+    assert kept[0] == f"{job.job_id.hex}/{hashlib.sha256(kept[1]).hexdigest()}"
+    assert told["digest"] == f"sha256:{hashlib.sha256(kept[1]).hexdigest()}"
+    assert json.loads(kept[1]) == LARGE.result
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_large_result_that_cannot_be_stored_is_tried_again_later_and_nothing_is_kept(parts: Parts):
+    job = await parts.accepted()
+    parts.results.failures.append(DOWN)
+    assert await parts.runner(children=FakeChildren(LARGE)).run_job(job.job_id) is Verdict.LATER
+    between = await parts.read(job.job_id)
+    assert (between.record, parts.signing.records, await attempts(parts, job)) == (None, {}, 0)
+    assert await parts.runner(children=FakeChildren(LARGE)).run_job(job.job_id) is Verdict.DONE
+    assert len(parts.results.kept) == 1
 
 
 async def test_a_job_that_is_gone_needs_no_work(parts: Parts):

@@ -24,7 +24,7 @@ CALL = Call("edge")
 @pytest.fixture
 def service(parts: Parts) -> ExecutionService:
     market = Market(parts.catalogue, parts.store, cast("Any", parts.routing))
-    return ExecutionService(parts.store, parts.intake(), market, Watchers(), parts.cancellations())
+    return ExecutionService(parts.store, parts.intake(), market, Watchers(), parts.cancellations(), parts.downloads())
 
 
 async def several(parts: Parts, team: requester_pb2.Requester, count: int) -> list[Job]:

@@ -110,6 +110,14 @@ class Execution(msgspec.Struct, kw_only=True):
     duration_ms: Annotated[float, Meta(description="How long the engine ran.", ge=0, examples=[41])]
 
 
+class ResultObject(msgspec.Struct, kw_only=True):
+    """A result that is not in the job but beside it: `GET /v1/jobs/{job_id}/result` gives the bytes."""
+
+    digest: Annotated[Hash, Meta(description="SHA-256 of its bytes.")]
+    size_bytes: Annotated[int, Meta(description="How many they are.", ge=1, examples=[2097152])]
+    media_type: Annotated[str, Meta(description="Their form: canonical JSON.", examples=["application/json"])]
+
+
 class Proof(msgspec.Struct, kw_only=True):
     """The log's proof that the result was published: RFC 6962, C2SP tlog-checkpoint."""
 
@@ -144,6 +152,13 @@ class Job(JobSummary, kw_only=True):
     qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
     parameters_hash: Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")] | UnsetType = UNSET
     result: Annotated[dict[str, Any], Meta(description="By the algorithm's result schema.")] | UnsetType = UNSET
+    result_object: (
+        Annotated[
+            ResultObject,
+            Meta(description="Instead of `result`, where that would make the signed record longer than 1 MiB."),
+        ]
+        | UnsetType
+    ) = UNSET
     fidelity: Annotated[str, Meta(description="How close to the ideal it came.", examples=["99.24%"])] | UnsetType = (
         UNSET
     )

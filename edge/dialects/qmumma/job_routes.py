@@ -9,6 +9,7 @@ from edge.dialects.qmumma.ids import JOB_ID_PATTERN
 from edge.dialects.qmumma.job_events import JobEvents
 from edge.dialects.qmumma.jobs import Jobs
 from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
+from edge.dialects.qmumma.results import Results
 from edge.operations import Example, HeaderField, Nothing, Operation, Outcome, PathField
 
 _JOB_ID = PathField(
@@ -40,9 +41,9 @@ _LAST_EVENT_ID = HeaderField(
 )
 
 
-def job_operations(jobs: Jobs, events: JobEvents) -> list[Operation]:
+def job_operations(jobs: Jobs, events: JobEvents, results: Results) -> list[Operation]:
     """Everything under `/v1/jobs`."""
-    return [_submit(jobs), _get(jobs), _list(jobs), _cancel(jobs), _events(events)]
+    return [_submit(jobs), _get(jobs), _result(results), _list(jobs), _cancel(jobs), _events(events)]
 
 
 def _submit(jobs: Jobs) -> Operation:
@@ -114,6 +115,41 @@ def _get(jobs: Jobs) -> Operation:
             Outcome(status=304, description="Nothing has changed since the `ETag` that was sent."),
         ),
         errors={400: "A query parameter is wrong; `param` names it.", 404: _NO_JOB},
+    )
+
+
+def _result(results: Results) -> Operation:
+    return Operation(
+        id="getJobResult",
+        method="GET",
+        path="/v1/jobs/{job_id}/result",
+        handler=results.download,
+        tag="Jobs",
+        summary="Download a result",
+        description="The `result` of a completed job by itself, as canonical JSON (RFC 8785). Where the job has "
+        "`result_object` instead of `result`, because the signed record would be longer than 1 MiB, this is the only "
+        "way to it: check the SHA-256 of what you get against `result_object.digest`, which is signed. Such large "
+        "results, of at most 64 MiB, are kept for 90 days unless the operator says otherwise; the signed record is "
+        "kept with the job.",
+        path_fields=(_JOB_ID,),
+        header_fields=(_IF_NONE_MATCH,),
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The result, by the algorithm's result schema.",
+                headers={
+                    "ETag": "The SHA-256 of the body, in hexadecimal.",
+                    "Content-Length": "Its bytes; an answer that is shorter broke off.",
+                },
+                media_type="application/json",
+                examples=one("Counts of a Bell pair", '{"counts":{"00":507,"11":517}}'),
+            ),
+            Outcome(status=304, description="You have it: the result of a completed job never changes."),
+        ),
+        errors={
+            404: f"{_NO_JOB} Or its large result is no longer kept.",
+            409: "The job is not completed, and so has no result.",
+        },
     )
 
 

@@ -15,6 +15,7 @@ from edge.dialects.qmumma.job_routes import job_operations
 from edge.dialects.qmumma.jobs import Jobs
 from edge.dialects.qmumma.proof import Proofs
 from edge.dialects.qmumma.proof_routes import proof_operations
+from edge.dialects.qmumma.results import Results
 from edge.dialects.qmumma.verification import Verifier
 from edge.documentation.pages import document_operations
 from edge.health import Health, health_operations
@@ -47,7 +48,7 @@ def qmumma(
     jobs = Jobs(execution, signing, streams=streams)
     events = JobEvents(jobs, streams=streams, heartbeat_seconds=settings.heartbeat_seconds)
     operations = [
-        *job_operations(jobs, events),
+        *job_operations(jobs, events, Results(execution, streams=streams)),
         *algorithm_operations(Algorithms(execution)),
         *proof_operations(Proofs(signing), Verifier(signing)),
         *health_operations(health),

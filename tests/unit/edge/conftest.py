@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,6 +122,8 @@ class FakeExecution:
     watching: int = 0
     watched: asyncio.Event = field(default_factory=asyncio.Event)
     unwatched: asyncio.Event = field(default_factory=asyncio.Event)
+    pieces: int = 3
+    """Of a result, before it breaks off."""
 
     def _fail(self) -> None:
         if self.error is not None:
@@ -211,6 +214,25 @@ class FakeExecution:
             self.watching -= 1
             self.unwatched.set()
 
+    async def GetJobResult(  # noqa: N802
+        self, request: pb.GetJobResultRequest
+    ) -> AsyncIterator[pb.GetJobResultResponse]:
+        self._fail()
+        job = self._find(request.job_id, request.requester.team_id)
+        if job.state != pb.JOB_STATE_COMPLETED:
+            raise Conflict("the job is queued and has no result", reason="NO_RESULT", field="job_id")
+        self.watching += 1
+        try:
+            sha256 = hashlib.sha256(b"".join(RESULT)).digest()
+            size = sum(map(len, RESULT))
+            yield pb.GetJobResultResponse(
+                info=pb.ResultInfo(media_type="application/json", size_bytes=size, sha256=sha256)
+            )
+            for piece in RESULT[: self.pieces]:
+                yield pb.GetJobResultResponse(data=piece)
+        finally:
+            self.watching -= 1
+
     async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest) -> pb.ListAlgorithmsResponse:  # noqa: N802
         self._fail()
         backends = [routing_pb2.Backend(backend_id="sim.statevector")]
@@ -244,6 +266,7 @@ ALGORITHMS = [
         algorithm_id="circuit.openqasm.v1", display_name="OpenQASM", category="circuits", price=Money(micros=10_000)
     ),
 ]
+RESULT = (b'{"counts":', b'{"00":507,"11":', b"517}}")
 SEAL = signing_pb2.Seal(
     audit_hash=bytes(range(32)), signature=b"signature" * 20, key_id="vajra-2026-11", leaf_hash=b"\xab" * 32
 )

@@ -23,6 +23,7 @@ PATHS = {
     ("get", "/v1/jobs"),
     ("post", "/v1/jobs/{job_id}/cancel"),
     ("get", "/v1/jobs/{job_id}/events"),
+    ("get", "/v1/jobs/{job_id}/result"),
     ("get", "/v1/marketplace/algorithms"),
     ("get", "/v1/algorithms"),
     ("get", "/v1/marketplace/algorithms/{algorithm_id}"),

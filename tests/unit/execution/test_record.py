@@ -4,11 +4,20 @@ import hashlib
 import json
 
 import pytest
+import rfc8785
 from qm.routing.v1 import routing_pb2
 
 from mesh.errors import ResourceExhausted
 from services.execution.job import Priority
-from services.execution.record import LARGEST_RECORD, RecordError, build_record, rfc3339
+from services.execution.record import (
+    LARGEST_RECORD,
+    Record,
+    RecordError,
+    ResultObject,
+    build_record,
+    read_result,
+    rfc3339,
+)
 from services.execution.task import Outcome
 from tests.unit.execution.jobs import backend, job
 
@@ -32,7 +41,7 @@ def outcome(**changes: object) -> Outcome:
 
 
 def test_a_record_is_canonical_to_the_byte():
-    assert build_record(job(parameters=b"{}"), OUTCOME, EXECUTED).decode() == RECORD
+    assert build_record(job(parameters=b"{}"), OUTCOME, EXECUTED) == Record(RECORD.encode())
 
 
 def test_a_record_does_not_depend_on_the_order_of_a_result():
@@ -47,13 +56,13 @@ def test_whether_it_was_simulated_is_the_engines_word_not_the_catalogues(
     simulated: bool,  # noqa: FBT001
 ):
     ran = dataclasses.replace(job(), backend=backend(kind=kind))
-    record = build_record(ran, outcome(simulated=simulated), EXECUTED)
+    record = build_record(ran, outcome(simulated=simulated), EXECUTED).signed
     assert json.loads(record)["execution"]["simulated"] is simulated
 
 
 def test_a_record_tells_where_the_job_ran_in_the_end():
     moved = dataclasses.replace(job(priority=Priority.PRIORITY), backend=backend(backend_id="b", method="stabilizer"))
-    record = json.loads(build_record(moved, OUTCOME, EXECUTED))
+    record = json.loads(build_record(moved, OUTCOME, EXECUTED).signed)
     assert (record["hardware"], record["execution"]["method"], record["priority"]) == ("b", "stabilizer", "priority")
 
 
@@ -61,7 +70,7 @@ def test_a_record_tells_where_the_job_ran_in_the_end():
     ("micros", "shown"), [(0, "0"), (1, "0.000001"), (50_000_000, "50"), (12_345_678, "12.345678")]
 )
 def test_money_is_shown_to_the_micro_dollar(micros: int, shown: str):
-    assert f'"cost_usd":{shown},' in build_record(job(cost=micros), OUTCOME, EXECUTED).decode().replace(
+    assert f'"cost_usd":{shown},' in build_record(job(cost=micros), OUTCOME, EXECUTED).signed.decode().replace(
         "1e-6", "0.000001"
     )
 
@@ -80,12 +89,40 @@ def test_endless_depth_is_no_result():
         build_record(job(), outcome(result=deep), EXECUTED)
 
 
-def test_a_record_is_bounded_to_the_byte():
-    rest = len(build_record(job(), outcome(result={"blob": ""}), EXECUTED))
-    largest = outcome(result={"blob": "x" * (LARGEST_RECORD - rest)})
-    assert len(build_record(job(), largest, EXECUTED)) == LARGEST_RECORD
-    with pytest.raises(ResourceExhausted) as refusal:
-        build_record(job(), outcome(result={"blob": "x" * (LARGEST_RECORD - rest + 1)}), EXECUTED)
+def blob(size: int) -> Outcome:
+    return outcome(result={"blob": "x" * size})
+
+
+def test_a_result_is_in_the_record_up_to_a_size_to_the_byte_and_apart_from_there():
+    rest = len(build_record(job(), blob(0), EXECUTED).signed)
+    inside = build_record(job(), blob(LARGEST_RECORD - rest), EXECUTED)
+    assert (len(inside.signed), inside.apart) == (LARGEST_RECORD, None)
+    outside = build_record(job(), blob(LARGEST_RECORD - rest + 1), EXECUTED)
+    assert outside.apart == rfc8785.dumps(blob(LARGEST_RECORD - rest + 1).result)
+    told = json.loads(outside.signed)
+    assert "result" not in told
+    assert told["result_object"] == {
+        "digest": f"sha256:{hashlib.sha256(outside.apart).hexdigest()}",
+        "size_bytes": len(outside.apart),
+        "media_type": "application/json",
+    }
+
+
+def test_a_record_gives_its_result_or_names_it():
+    small = build_record(job(), OUTCOME, EXECUTED)
+    assert read_result(small.signed) == b'{"counts":{"00":524,"11":500}}'
+    large = build_record(job(), blob(LARGEST_RECORD), EXECUTED)
+    named = read_result(large.signed)
+    assert isinstance(named, ResultObject)
+    assert (named.sha256, named.size_bytes) == (large.sha256, len(large.apart or b""))
+
+
+def test_a_result_is_bounded_to_the_byte(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("services.execution.record.LARGEST_RESULT", 2 * LARGEST_RECORD)
+    rest = len(rfc8785.dumps({"blob": ""}))
+    assert len(build_record(job(), blob(2 * LARGEST_RECORD - rest), EXECUTED).apart or b"") == 2 * LARGEST_RECORD
+    with pytest.raises(ResourceExhausted, match="use fewer shots") as refusal:
+        build_record(job(), blob(2 * LARGEST_RECORD - rest + 1), EXECUTED)
     assert refusal.value.reason == "RESULT_TOO_LARGE"
 
 

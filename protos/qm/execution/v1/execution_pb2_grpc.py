@@ -60,6 +60,11 @@ class ExecutionServiceStub:
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.GetJobResult = channel.unary_stream(
+                '/qm.execution.v1.ExecutionService/GetJobResult',
+                request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultRequest.SerializeToString,
+                response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultResponse.FromString,
+                _registered_method=True)
         self.ListAlgorithms = channel.unary_unary(
                 '/qm.execution.v1.ExecutionService/ListAlgorithms',
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.ListAlgorithmsRequest.SerializeToString,
@@ -111,6 +116,13 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetJobResult(self, request, context):
+        """Sends the result of a completed job of the requester's team: what it is, then its bytes. ALREADY_EXISTS where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAlgorithms(self, request, context):
         """Lists the marketplace's algorithms.
         """
@@ -152,6 +164,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobRequest.FromString,
                     response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'GetJobResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetJobResult,
+                    request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultRequest.FromString,
+                    response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultResponse.SerializeToString,
             ),
             'ListAlgorithms': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlgorithms,
@@ -300,6 +317,33 @@ class ExecutionService:
             '/qm.execution.v1.ExecutionService/WatchJob',
             qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobRequest.SerializeToString,
             qm_dot_execution_dot_v1_dot_execution__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/qm.execution.v1.ExecutionService/GetJobResult',
+            qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultRequest.SerializeToString,
+            qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

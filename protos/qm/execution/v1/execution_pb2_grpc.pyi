@@ -43,6 +43,8 @@ class ExecutionServiceStub:
     """Ends a job that has not ended. ALREADY_EXISTS where it has."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_execution_pb2.WatchJobRequest, _execution_pb2.WatchJobResponse]
     """Sends the job as it is, then again on every change until it has ended."""
+    GetJobResult: _grpc.UnaryStreamMultiCallable[_execution_pb2.GetJobResultRequest, _execution_pb2.GetJobResultResponse]
+    """Sends the result of a completed job of the requester's team: what it is, then its bytes. ALREADY_EXISTS where there is none."""
     ListAlgorithms: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ListAlgorithmsRequest, _execution_pb2.ListAlgorithmsResponse]
     """Lists the marketplace's algorithms."""
     GetAlgorithm: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetAlgorithmRequest, _execution_pb2.GetAlgorithmResponse]
@@ -63,6 +65,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Ends a job that has not ended. ALREADY_EXISTS where it has."""
     WatchJob: _aio.UnaryStreamMultiCallable[_execution_pb2.WatchJobRequest, _execution_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Sends the job as it is, then again on every change until it has ended."""
+    GetJobResult: _aio.UnaryStreamMultiCallable[_execution_pb2.GetJobResultRequest, _execution_pb2.GetJobResultResponse]  # type: ignore[assignment]
+    """Sends the result of a completed job of the requester's team: what it is, then its bytes. ALREADY_EXISTS where there is none."""
     ListAlgorithms: _aio.UnaryUnaryMultiCallable[_execution_pb2.ListAlgorithmsRequest, _execution_pb2.ListAlgorithmsResponse]  # type: ignore[assignment]
     """Lists the marketplace's algorithms."""
     GetAlgorithm: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetAlgorithmRequest, _execution_pb2.GetAlgorithmResponse]  # type: ignore[assignment]
@@ -110,6 +114,14 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_execution_pb2.WatchJobResponse], _abc.AsyncIterator[_execution_pb2.WatchJobResponse]]:
         """Sends the job as it is, then again on every change until it has ended."""
+
+    @_abc_1.abstractmethod
+    def GetJobResult(
+        self,
+        request: _execution_pb2.GetJobResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_execution_pb2.GetJobResultResponse], _abc.AsyncIterator[_execution_pb2.GetJobResultResponse]]:
+        """Sends the result of a completed job of the requester's team: what it is, then its bytes. ALREADY_EXISTS where there is none."""
 
     @_abc_1.abstractmethod
     def ListAlgorithms(

@@ -1,0 +1,1 @@
+"""Results too large for a signed record: stored under their digest, which the record has."""
