@@ -16,6 +16,22 @@ CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
 BackendId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
 
 
+class Provider(StrEnum):
+    """Who has machines (services/execution/live)."""
+
+    IBM = "ibm"
+    AWS = "aws"
+    AZURE = "azure"
+    IONQ = "ionq"
+
+
+class Owner(StrEnum):
+    """Whose account at a provider is used."""
+
+    TEAM = "team"
+    OPERATOR = "operator"
+
+
 class Kind(StrEnum):
     """What really runs."""
 
@@ -24,8 +40,8 @@ class Kind(StrEnum):
     LIVE = "live"
 
 
-SERVED_KINDS = frozenset({Kind.SIMULATOR})
-"""The kinds that workers can run; a twin or a live machine needs an engine of its own first."""
+SERVED_KINDS = frozenset({Kind.SIMULATOR, Kind.LIVE})
+"""The kinds that workers can run; a twin needs an engine of its own first."""
 
 
 class EngineName(StrEnum):
@@ -38,6 +54,7 @@ class Pool(StrEnum):
     """The queues that workers take jobs from (`pool` in a worker's configuration)."""
 
     SIM = "sim"
+    LIVE = "live"
 
 
 class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +66,24 @@ class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The 90th percentile of measured / predicted duration."""
     seconds: Steps
     """Seconds that one step of each kind takes."""
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The machine behind a backend: where it stands, what its provider asks for, and how long a circuit takes there."""
+
+    provider: Provider
+    device: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    """Its name at the provider."""
+    task_price_micros: Annotated[int, msgspec.Meta(ge=0)]
+    """Micro-dollars for each circuit, where the operator's account pays."""
+    shot_price_micros: Annotated[int, msgspec.Meta(ge=0)]
+    """Micro-dollars for each shot, likewise."""
+    task_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    """Seconds for each circuit, without a queue."""
+    shot_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    """Seconds for each shot."""
+    source: str
+    """Where the prices and times are from."""
 
 
 class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,6 +109,28 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The most memory that a run may take."""
     duration_seconds: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
     """The longest run that it takes on, by the prediction."""
+    machine: Machine | None = None
+    """The machine itself: what a live backend is, and what a twin is the twin of."""
+    owner: Owner | None = None
+    """Whose account reaches the machine; set where a machine is offered, and never in the catalogue."""
+
+    def __post_init__(self) -> None:
+        """Refuse a live backend without its machine."""
+        if self.kind is Kind.LIVE and self.machine is None:
+            raise ValueError(f"{self.backend_id} is live and names no machine")
+
+    def live(self, owner: Owner) -> Backend:
+        """This backend as its machine, reached through an account of `owner`."""
+        return msgspec.structs.replace(self, kind=Kind.LIVE, pool=Pool.LIVE, owner=owner)
+
+    def price(self, circuit_count: int, shot_count: int) -> int:
+        """Micro-dollars on top of the algorithm's price; nothing where the provider bills the team itself."""
+        if self.kind is not Kind.LIVE or self.machine is None:
+            return self.price_micros
+        if self.owner is Owner.TEAM:
+            return 0
+        machine = self.machine
+        return circuit_count * (machine.task_price_micros + shot_count * machine.shot_price_micros)
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

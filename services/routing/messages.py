@@ -9,7 +9,7 @@ from qm.routing.v1 import routing_pb2 as pb
 from qm.type.v1 import requester_pb2
 from qm.type.v1.money_pb2 import Money
 
-from services.routing.catalogue import Backend, Kind
+from services.routing.catalogue import Backend, Kind, Owner
 from services.routing.policy import Alternative, Choice, Fit
 from services.routing.program import Environment, Estimate, Features, Wish
 
@@ -18,6 +18,8 @@ _KINDS = {
     Kind.TWIN: pb.BACKEND_KIND_TWIN,
     Kind.LIVE: pb.BACKEND_KIND_LIVE,
 }
+_OWNERS = {Owner.TEAM: pb.ACCOUNT_OWNER_TEAM, Owner.OPERATOR: pb.ACCOUNT_OWNER_OPERATOR}
+_OWNER_OF = {number: owner for owner, number in _OWNERS.items()}
 _ENVIRONMENTS = {
     requester_pb2.ENVIRONMENT_LIVE: Environment.LIVE,
     requester_pb2.ENVIRONMENT_TEST: Environment.TEST,
@@ -45,29 +47,34 @@ def wish_of(request: pb.ChooseBackendRequest) -> Wish:
         shot_count=request.shot_count,
         environment=_ENVIRONMENTS[request.requester.environment],
         excluded=frozenset(request.excluded_backend_ids),
+        accounts=tuple((account.provider, _OWNER_OF[account.owner]) for account in request.accounts),
     )
 
 
-def backend_message(backend: Backend) -> pb.Backend:
-    """A backend on the wire."""
+def backend_message(backend: Backend, price: int | None = None) -> pb.Backend:
+    """A backend on the wire; `price` is what a program pays, instead of the catalogue's."""
+    machine, live = backend.machine, backend.kind is Kind.LIVE
     return pb.Backend(
         backend_id=backend.backend_id,
         display_name=backend.display_name,
         kind=_KINDS[backend.kind],
         status=pb.BACKEND_STATUS_ONLINE if backend.online else pb.BACKEND_STATUS_OFFLINE,
         qubit_count=backend.qubit_count,
-        engine=backend.engine,
-        method=backend.method,
-        price=_money(backend.price_micros),
+        engine=machine.provider if live and machine else backend.engine,
+        method="" if live else backend.method,
+        price=_money(backend.price_micros if price is None else price),
         description=backend.description,
         pool=backend.pool,
+        provider=machine.provider if machine else "",
+        provider_device=machine.device if machine else "",
+        account_owner=_OWNERS[backend.owner] if backend.owner else pb.ACCOUNT_OWNER_UNSPECIFIED,
     )
 
 
 def choice_message(choice: Choice) -> pb.Decision:
     """A choice on the wire, which becomes a decision with an id and a time."""
     return pb.Decision(
-        backend=backend_message(choice.backend),
+        backend=backend_message(choice.backend, choice.estimate.price),
         reason=choice.reason,
         estimate=_estimate_message(choice.estimate),
         alternatives=map(_alternative_message, choice.alternatives),

@@ -32,6 +32,8 @@ def incapacity(backend: Backend, features: Features) -> Obstacle | None:
             return Obstacle(reason, lasting=True, excess_bits=float(features.qubit_count - backend.qubit_count))
         excess = math.log2(features.qubit_count / backend.qubit_count)
         return Obstacle(reason, lasting=True, excess_bits=excess)
+    if backend.kind is Kind.LIVE:
+        return _too_dynamic(features)
     if backend.method is Method.STABILIZER and not features.clifford:
         return Obstacle("the program has gates outside the Clifford group", lasting=True, excess_bits=math.inf)
     if backend.method is Method.MATRIX_PRODUCT_STATE and features.bond_bits > backend.bond_bits:
@@ -41,6 +43,13 @@ def incapacity(backend: Backend, features: Features) -> Obstacle | None:
         )
         return Obstacle(reason, lasting=True, excess_bits=float(features.bond_bits - backend.bond_bits))
     return None
+
+
+def _too_dynamic(features: Features) -> Obstacle | None:
+    if not features.dynamic:
+        return None
+    reason = "a machine takes circuits here that measure once, at the end; simulators take the others"
+    return Obstacle(reason, lasting=True, excess_bits=math.inf)
 
 
 def overload(backend: Backend, estimate: Estimate) -> Obstacle | None:
@@ -63,6 +72,11 @@ def absence(backend: Backend, wish: Wish) -> Obstacle | None:
         return Obstacle("it failed this job already", lasting=False)
     if backend.kind is Kind.LIVE and wish.environment is Environment.TEST:
         return Obstacle("test keys run on simulators and twins alone", lasting=False)
+    if backend.kind is Kind.LIVE and wish.hardware != backend.backend_id:
+        return Obstacle("a live machine runs what names it, and nothing else", lasting=False)
+    if backend.machine is not None and backend.kind is Kind.LIVE and backend.owner is None:
+        provider = backend.machine.provider
+        return Obstacle(f"neither the team nor the operator has set credentials for {provider}", lasting=False)
     if not backend.online:
         return Obstacle("it is offline", lasting=False)
     return None

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mesh.errors import InvalidArgument, MeshError, Unavailable
-from services.routing.catalogue import Backend, Catalogue
+from services.routing.catalogue import Backend, Catalogue, Kind
 from services.routing.method import Method
 from services.routing.obstacle import Obstacle, absence, incapacity, overload
+from services.routing.offer import offered
 from services.routing.predict import predict
 from services.routing.program import AUTO, Estimate, Features, Wish
 from services.routing.wording import count_text, duration_text
@@ -69,7 +70,7 @@ def choose(catalogue: Catalogue, wish: Wish) -> Choice:
     (PROGRAM_DOES_NOT_FIT), and where no backend can (NO_BACKEND_FITS), and Unavailable (HARDWARE_UNAVAILABLE) where
     those that could do not take jobs.
     """
-    ranked = sorted((judge(catalogue, backend, wish) for backend in catalogue.backends), key=_rank)
+    ranked = sorted((judge(catalogue, backend, wish) for backend in offered(catalogue, wish)), key=_rank)
     named = wish.hardware != AUTO
     best = _named(ranked, wish.hardware) if named else ranked[0]
     if isinstance(best, Misfit):
@@ -131,6 +132,9 @@ def _refusal(best: Misfit, ranked: list[Candidate], *, named: bool) -> MeshError
 
 def _praise(backend: Backend, estimate: Estimate, features: Features, *, named: bool) -> str:
     time = duration_text(estimate.duration_p50.total_seconds())
+    if backend.kind is Kind.LIVE and backend.machine is not None:
+        account = f"the account of the {backend.owner} at {backend.machine.provider}"
+        return f"{_circuit(features)}: the machine itself runs it for about {time} after its queue, through {account}."
     amplitudes = count_text(features.qubit_count)
     match backend.method:
         case Method.STATEVECTOR:

@@ -54,6 +54,8 @@ class Wish:
     environment: Environment = Environment.LIVE
     excluded: frozenset[str] = frozenset()
     """Backends that failed this job already."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """The accounts that reach live machines, as provider and owner; a team's own stands before the operator's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from mesh.config import load
 from mesh.errors import InvalidArgument, MeshError, Unavailable
-from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue, Kind
+from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue
 from services.routing.policy import Choice, Fit, Misfit, choose, judge
 from services.routing.predict import predict
-from services.routing.program import Environment, Features, Wish
+from services.routing.program import Features, Wish
 from tests.unit.routing.programs import features
 
 CATALOGUE = load(CATALOGUE_FILE, Catalogue)
@@ -139,12 +139,6 @@ def test_auto_is_unavailable_where_those_that_could_do_not_take_jobs():
     error = refusal(CATALOGUE, wish(features(24), excluded=frozenset({"sim.statevector"})))
     assert isinstance(error, Unavailable)
     assert error.reason == "HARDWARE_UNAVAILABLE"
-
-
-def test_test_keys_stay_away_from_live_backends():
-    catalogue = with_backend(STATEVECTOR, kind=Kind.LIVE)
-    assert choose(catalogue, wish(features(5))).backend.kind is Kind.LIVE
-    assert choose(catalogue, wish(features(5), environment=Environment.TEST)).backend is MPS
 
 
 def test_a_run_that_would_take_too_long_or_too_much_memory_is_refused_by_number():

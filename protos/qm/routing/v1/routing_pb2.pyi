@@ -366,7 +366,7 @@ class Decision(_message.Message):
     policy_version: _builtins.str
     """Names the version of the policy that chose."""
     twin_allowed: _builtins.bool
-    """Says that the caller let the twin of a live machine take its place."""
+    """Says that the caller lets the twin of a live machine take its place; set by execution, which asks the caller."""
     @_builtins.property
     def backend(self) -> Global___Backend:
         """Is the chosen backend."""
@@ -457,15 +457,12 @@ class ChooseBackendRequest(_message.Message):
     SHOT_COUNT_FIELD_NUMBER: _builtins.int
     EXCLUDED_BACKEND_IDS_FIELD_NUMBER: _builtins.int
     ACCOUNTS_FIELD_NUMBER: _builtins.int
-    ALLOW_TWIN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job that it is for."""
     hardware: _builtins.str
     """Is "auto" or a backend's name."""
     shot_count: _builtins.int
     """Counts shots."""
-    allow_twin: _builtins.bool
-    """Lets the twin of a live machine be chosen where the machine takes no jobs."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -492,11 +489,10 @@ class ChooseBackendRequest(_message.Message):
         shot_count: _builtins.int = ...,
         excluded_backend_ids: _abc.Iterable[_builtins.str] | None = ...,
         accounts: _abc.Iterable[Global___ProviderAccount] | None = ...,
-        allow_twin: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "allow_twin", b"allow_twin", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
