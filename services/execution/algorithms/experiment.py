@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.algorithm import AlgorithmResult, ParameterError
+from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
 from services.execution.engines.seeds import spread_seed
 from services.execution.programs.circuit import program_of
 from services.execution.programs.errors import ProgramError
@@ -38,7 +38,7 @@ class Experiment:
         self._seed = seed
         self._purpose = purpose
         self._outcomes: list[Outcome] = []
-        self._qubits = 0
+        self._largest: Features | None = None
 
     def counts(self, circuits: Sequence[QuantumCircuit]) -> list[Mapping[str, int]]:
         """Return the counts of each circuit, bit 0 rightmost.
@@ -51,8 +51,25 @@ class Experiment:
         seed = spread_seed(self._seed, f"{self._purpose}:{len(self._outcomes)}")
         outcome = self._device.run(program, shots=self._shots, seed=seed)
         self._outcomes.append(outcome)
-        self._qubits = max(self._qubits, program.features.active_qubits)
+        if self._largest is None or program.features.gate_count > self._largest.gate_count:
+            self._largest = program.features
         return outcome.counts
+
+    @property
+    def circuit(self) -> dict[str, int]:
+        """Return the measures of the largest circuit that was run, as results tell them."""
+        features = self._measures()
+        return {
+            "qubits": features.active_qubits,
+            "depth": features.depth,
+            "gates": features.gate_count,
+            "two_qubit_gates": features.two_qubit_gate_count,
+        }
+
+    def _measures(self) -> Features:
+        if self._largest is None:
+            raise AlgorithmError("no circuit was run")
+        return self._largest
 
     def result(self, result: Mapping[str, Any]) -> AlgorithmResult:
         """Return the job's result, with the mean fidelity of the circuits whose fidelity was measured or predicted."""
@@ -60,7 +77,7 @@ class Experiment:
         method: FidelityMethod = judged[0].fidelity_method if judged else "exact"
         alike = [outcome.fidelity for outcome in judged if outcome.fidelity_method == method]
         fidelity = sum(alike) / len(alike) if alike else 1.0
-        return AlgorithmResult(result, fidelity, method, self._qubits)
+        return AlgorithmResult(result, fidelity, method, self._measures().active_qubits)
 
 
 def program_from(circuit: QuantumCircuit) -> Program:
@@ -74,13 +91,3 @@ def program_from(circuit: QuantumCircuit) -> Program:
 def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
     """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
     return replace(program_from(circuit).features, circuit_count=circuits, classical_ms=classical_ms)
-
-
-def described(features: Features) -> dict[str, int]:
-    """Return the measures of a circuit as results tell them."""
-    return {
-        "qubits": features.active_qubits,
-        "depth": features.depth,
-        "gates": features.gate_count,
-        "two_qubit_gates": features.two_qubit_gate_count,
-    }

@@ -38,8 +38,8 @@ def test_success_is_that_of_theory(job: Job, marked: list[str], iterations: int,
 
 def test_classical_queries_are_the_mean_place_of_the_first_solution(job: Job):
     result = job.run({"marked": ["000", "110"]})
-    places = [min(np.random.default_rng(seed).permutation(8)[:2]) + 1 for seed in range(20_000)]
-    assert result["queries"]["best_classical"]["queries_expected"] == pytest.approx(np.mean(places), abs=0.05)
+    places = [min(np.random.default_rng(seed).permutation(8)[:2]) + 1 for seed in range(5_000)]
+    assert result["queries"]["best_classical"]["queries_expected"] == pytest.approx(np.mean(places), abs=0.1)
     assert job.run({"marked": ["1" * 8]})["queries"]["best_classical"]["queries_expected"] == 257 / 2
 
 
@@ -107,8 +107,8 @@ def test_features_are_those_of_the_circuit(job: Job):
         ({"formula": {"variables": 2, "clauses": [[0]]}}, "parameters.formula.clauses[0]"),
         ({"formula": {"variables": 2, "clauses": [[1, -1]]}}, "parameters.formula.clauses[0]"),
         ({"formula": {"variables": 9, "clauses": [[1]]}}, "parameters.formula.variables"),
-        ({}, "parameters"),
-        ({"marked": ["1"], "formula": FORMULA}, "parameters"),
+        ({}, "parameters.marked"),
+        ({"marked": ["1"], "formula": FORMULA}, "parameters.formula"),
     ],
 )
 def test_bad_parameters_name_the_path(job: Job, parameters: dict, path: str):

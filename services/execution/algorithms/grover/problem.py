@@ -64,9 +64,11 @@ class Problem:
 
 def problem_from(parameters: Mapping[str, Any]) -> Problem:
     """Return the problem. Raises ParameterError."""
-    if ("marked" in parameters) == ("formula" in parameters):
-        raise ParameterError("parameters.marked", 'give either "marked" or "formula"')
-    return _listed(parameters["marked"]) if "marked" in parameters else _satisfying(parameters["formula"])
+    if "marked" in parameters:
+        return _listed(parameters["marked"])
+    if "formula" not in parameters:
+        raise ParameterError("parameters.marked", 'is required, or else "formula"')
+    return _satisfying(parameters["formula"])
 
 
 def _listed(marked: Sequence[str]) -> Problem:

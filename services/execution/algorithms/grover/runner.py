@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms import picture
-from services.execution.algorithms.experiment import Experiment, described, program_from
+from services.execution.algorithms.experiment import Experiment
 from services.execution.algorithms.grover.circuit import search_circuit
 from services.execution.algorithms.grover.problem import Problem, iterations_from, problem_from
 
@@ -36,14 +36,12 @@ class GroverRunner:
         progress(0.0, "building the circuit")
         problem = problem_from(parameters)
         iterations = iterations_from(parameters, problem)
-        circuit = search_circuit(problem, iterations)
         progress(0.1, "searching")
         experiment = Experiment(device, shots=shots, seed=seed, purpose="grover")
-        (texts,) = experiment.counts([circuit])
+        (texts,) = experiment.counts([search_circuit(problem, iterations)])
         counts = {int(text, 2): count for text, count in texts.items()}
         progress(1.0, "done")
-        measures = described(program_from(circuit).features)
-        return experiment.result({**_result(problem, iterations, counts), "circuit": measures})
+        return experiment.result({**_result(problem, iterations, counts), "circuit": experiment.circuit})
 
 
 def _result(problem: Problem, iterations: int, counts: Mapping[int, int]) -> dict[str, Any]:
