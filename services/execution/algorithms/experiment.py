@@ -58,13 +58,7 @@ class Experiment:
     @property
     def circuit(self) -> dict[str, int]:
         """Return the measures of the largest circuit that was run, as results tell them."""
-        features = self._measures()
-        return {
-            "qubits": features.active_qubits,
-            "depth": features.depth,
-            "gates": features.gate_count,
-            "two_qubit_gates": features.two_qubit_gate_count,
-        }
+        return described(self._measures())
 
     def _measures(self) -> Features:
         if self._largest is None:
@@ -91,3 +85,13 @@ def program_from(circuit: QuantumCircuit) -> Program:
 def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
     """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
     return replace(program_from(circuit).features, circuit_count=circuits, classical_ms=classical_ms)
+
+
+def described(features: Features) -> dict[str, int]:
+    """Return the measures of a circuit as results tell them."""
+    return {
+        "qubits": features.active_qubits,
+        "depth": features.depth,
+        "gates": features.gate_count,
+        "two_qubit_gates": features.two_qubit_gate_count,
+    }
