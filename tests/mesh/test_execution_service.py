@@ -12,6 +12,7 @@ from qm.type.v1 import requester_pb2
 
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound
+from services.execution.algorithms.listing import load_catalogue
 from services.execution.job import Job
 from services.execution.market import Market
 from services.execution.service import ExecutionService
@@ -116,13 +117,14 @@ async def test_a_job_without_a_result_costs_nothing(parts: Parts, service: Execu
 
 async def test_the_marketplace_names_algorithms_and_backends(service: ExecutionService):
     market = await service.ListAlgorithms(pb.ListAlgorithmsRequest(), CALL)
-    assert [algorithm.algorithm_id for algorithm in market.algorithms] == [CIRCUIT, "vqe.molecular.v2"]
-    assert [algorithm.price.micros for algorithm in market.algorithms] == [100_000, 50_000_000]
-    assert [list(algorithm.required_parameters) for algorithm in market.algorithms] == [["qasm"], ["molecule"]]
+    told = {algorithm.algorithm_id: algorithm for algorithm in market.algorithms}
+    assert list(told) == sorted(load_catalogue())
+    assert (told[CIRCUIT].price.micros, told["vqe.molecular.v2"].price.micros) == (100_000, 50_000_000)
+    assert list(told["vqe.molecular.v2"].required_parameters) == ["molecule"]
     assert [backend.backend_id for backend in market.backends] == ["first", "second"]
 
 
-@pytest.mark.parametrize("algorithm_id", [CIRCUIT, "vqe.molecular.v2"])
+@pytest.mark.parametrize("algorithm_id", sorted(load_catalogue()))
 async def test_an_algorithm_tells_schemas_that_its_example_fits(service: ExecutionService, algorithm_id: str):
     told = (await service.GetAlgorithm(pb.GetAlgorithmRequest(algorithm_id=algorithm_id), CALL)).algorithm
     for schema, example in (
