@@ -31,7 +31,7 @@ from deploy.local.postgres import Postgres, ensure_database, ensure_schema, secr
 from deploy.local.process import Child
 from mesh.database import Database
 from mesh.migrate import migrations_folder, upgrade
-from services.signing.checkpoint import Checkpoint, Head
+from services.signing.checkpoint import Head
 from services.signing.custody import KeyEncryptionKey
 from services.signing.keyring import KeyRing, Locksmith
 from services.signing.keys import KeyId
@@ -116,7 +116,7 @@ def bare_signatures(keys: KeyRing, count: int, threads: int) -> Seconds:
         return time.perf_counter() - start
 
 
-async def fill(store: SigningStore, keys: KeyRing, leaves: int) -> None:
+async def fill(store: SigningStore, leaves: int) -> None:
     """Make a tree of `leaves` leaves in one batch; entries are short, which no proof can tell."""
     async with store.turn(()) as turn:
         seals = [
@@ -124,9 +124,7 @@ async def fill(store: SigningStore, keys: KeyRing, leaves: int) -> None:
             for index in range(leaves)
         ]
         growth = Frontier().append([seal.leaf_hash for seal in seals])
-        root = growth.frontier.root()
-        note = Checkpoint(ORIGIN, leaves, root).sign(keys.log).render()
-        await turn.write(seals, growth.rows, Head(leaves, root, note), clock())
+        await turn.write(seals, growth.rows, Head(leaves, growth.frontier.root()), clock())
 
 
 async def sealed(signer: RecordSigner, writer: LogWriter, numbers: range) -> Seconds:
@@ -182,15 +180,15 @@ async def report(database: Database, leaves: int, signatures: int) -> None:
     store = SigningStore(database)
     locksmith = Locksmith(OpenSsl(), KeyEncryptionKey(os.urandom(32)), ORIGIN)
     keys = locksmith.open(await store.settle_keys(lambda held: locksmith.missing(held, clock())), clock())
-    await fill(store, keys, leaves)
-    writer, signer = LogWriter(store, ORIGIN, keys.log, clock=clock), RecordSigner(keys, clock=clock)
+    await fill(store, leaves)
+    writer, signer = LogWriter(store, ORIGIN, clock=clock), RecordSigner(keys, clock=clock)
     await writer.begin()
     print(f"{'':<34} {'ours':>14} {'limit':>32} {'ratio':>7}")
     await records(database, keys, writer, signer, signatures)
     entries = [unsigned(number) for number in range(5_000)]
     logged, copy = len(entries) / await appended(writer, entries), len(entries) / await copied(database, len(entries))
     show("leaves logged", f"{logged:,.0f}/s", f"{copy:,.0f}/s bare COPY", logged / copy)
-    await proofs(database, store)
+    await proofs(database, store, keys)
     await writer.close()
     await signer.close()
 
@@ -208,9 +206,9 @@ async def records(database: Database, keys: KeyRing, writer: LogWriter, signer: 
     show("one lone record", f"{alone * 1e3:.2f} ms", f"{least * 1e3:.2f} ms 2 signatures + commit", alone / least)
 
 
-async def proofs(database: Database, store: SigningStore) -> None:
+async def proofs(database: Database, store: SigningStore, keys: KeyRing) -> None:
     """Measure inclusion and consistency proofs in the log as it is."""
-    reader, size = LogReader(store), (await store.head()).size
+    reader, size = LogReader(store, ORIGIN, keys.log), (await store.head()).size
     rows = await database.fetch("SELECT leaf_hash FROM seals ORDER BY random() LIMIT 300")
     hashes = iter([row["leaf_hash"] for row in rows])
     proof = await timed(lambda: reader.find_anchor(next(hashes)), 300)

@@ -4,7 +4,7 @@
 
 Three ways take turns in the same run, so that all meet the same machine:
 
-- the mesh, its worker stopped (SIGSTOP), so that only accepting is measured;
+- the mesh without a worker, so that only accepting is measured;
 - the naive way (bench/naive.py): a unary RPC for each hop, a transaction and an acknowledged publish for each job;
 - the limit: one process that decodes the same body and inserts one row for each request, in its own transaction.
 
@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
-import os
 import signal
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +33,7 @@ from bench.naive import naive_mesh
 from bench.processes import cpu_seconds, loads
 from deploy.local.mesh import LocalMesh
 from deploy.local.process import Child
+from deploy.local.programs import every_program
 from tests.live import BELL_JOB, Team
 
 TARGET_MICROS = 900
@@ -154,36 +153,26 @@ async def load(port: int, secret: str, jobs: int, clients: int) -> tuple[int, fl
     return accepted, time.perf_counter() - started
 
 
-@contextlib.asynccontextmanager
-async def stopped_worker(mesh: LocalMesh) -> AsyncIterator[None]:
-    """No job is run within the block."""
-    worker = mesh.pid("worker")
-    assert worker
-    os.killpg(os.getpgid(worker), signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(os.getpgid(worker), signal.SIGCONT)
-
-
 async def measure(state: Path, jobs: int, clients: int) -> tuple[Way, Way, Bare]:
     """The mesh, the naive way and the limit, in turn."""
-    async with naive_mesh(state / "naive") as rival, LocalMesh(state / "mesh", port=0, base_port=0) as mesh:
+    programs = every_program(workers=0)
+    async with (
+        naive_mesh(state / "naive") as rival,
+        LocalMesh(state / "mesh", port=0, base_port=0, programs=programs) as mesh,
+    ):
         team = await Team.create(mesh, "enterprise")
-        children = {name: child for name, child in mesh.children.items() if name != "worker"}
-        ours = Way(mesh.layout.ports["edge"], team.secrets["live"], children)
+        ours = Way(mesh.layout.ports["edge"], team.secrets["live"], mesh.children)
         naive = Way(rival.port, rival.secret, rival.children)
         connections = [await rival.postgres.connect() for _ in range(BARE_CONNECTIONS)]
         await connections[0].execute("CREATE TABLE bare (id uuid PRIMARY KEY, body bytea)")
         bare = Bare(rival.children["postgres"], connections)
-        async with stopped_worker(mesh):
-            for way in (ours, naive):
-                await load(way.port, way.secret, WARM_UP, clients)
-            await asyncio.sleep(SETTLE_SECONDS)
-            for _ in range(ROUNDS):
-                await ours.run(-(-jobs // ROUNDS), clients)
-                await naive.run(-(-jobs // ROUNDS), clients)
-                await bare.run(500)
+        for way in (ours, naive):
+            await load(way.port, way.secret, WARM_UP, clients)
+        await asyncio.sleep(SETTLE_SECONDS)
+        for _ in range(ROUNDS):
+            await ours.run(-(-jobs // ROUNDS), clients)
+            await naive.run(-(-jobs // ROUNDS), clients)
+            await bare.run(500)
         for connection in connections:
             await connection.close()
     return ours, naive, bare

@@ -22,7 +22,7 @@ from edge.plans import Plans
 from edge.server import HttpServer
 from mesh.channel import MeshChannel
 from mesh.errors import Unavailable
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from mesh.streams import KEYS
 
 PEERS = ("accounts", "billing", "signing", "execution")
@@ -102,5 +102,7 @@ def _plans_probe(plans: Plans) -> Callable[[], Awaitable[None]]:
     return probe
 
 
+PART = Part("edge", EdgeConfig, wire)
+
 if __name__ == "__main__":
-    run("edge", EdgeConfig, wire)
+    run(PART)

@@ -101,9 +101,13 @@ class OpenStreams:
         self._most = most
         self._open: Counter[str] = Counter()
 
+    def full(self, team_id: str) -> bool:
+        """Whether the team holds all that it may."""
+        return self._open[team_id] >= self._most
+
     def check(self, team_id: str) -> None:
         """Raise Refusal 429 where the team holds all that it may."""
-        if self._open[team_id] >= self._most:
+        if self.full(team_id):
             message = f"This team already holds {self._most} streams and waiting reads open; end one first."
             raise Refusal(429, message, reason="TOO_MANY_STREAMS", headers=((b"retry-after", b"1"),))
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
-from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, current
+from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, Call, current
 from mesh.errors import Cancelled, DeadlineExceeded, Unavailable, from_rpc_error, peer_unavailable
 from mesh.multiplex import StreamEnded
 
 if TYPE_CHECKING:
     from mesh.channel import MeshChannel
+    from mesh.dispatch import Dispatcher
 
 DEFAULT_TIMEOUT = 5.0
 FIRST_RETRY_SECONDS = 0.02
@@ -45,6 +46,9 @@ class UnaryCall:
             if remaining <= 0:
                 raise DeadlineExceeded(f"no time left to call {self._method}", reason="DEADLINE_EXCEEDED")
             try:
+                if (neighbour := self._channel.neighbour()) is not None:
+                    asked = Call(self._channel.caller, request_id, deadline, traceparent)
+                    return self._parse(await self._ask(neighbour, payload, asked))
                 client = self._channel.connection().client()
                 answer = await client.call(
                     self._method, payload, timeout=remaining, request_id=request_id, traceparent=traceparent
@@ -55,6 +59,15 @@ class UnaryCall:
                     raise peer_unavailable(self._channel.service) from ended
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             pause = min(LAST_RETRY_SECONDS, pause * 2)
+
+    async def _ask(self, neighbour: Dispatcher, payload: bytes, call: Call) -> bytes:
+        """The answer of a service of this process; raises MeshError."""
+        try:
+            async with asyncio.timeout(call.remaining()):
+                return await neighbour.unary(self._method, payload, call)
+        except TimeoutError:
+            message = f"{self._channel.service} did not answer {self._method} in time"
+            raise DeadlineExceeded(message, reason="DEADLINE_EXCEEDED") from None
 
 
 class _NativeCall:

@@ -3,16 +3,18 @@
     billing = BillingServiceStub(process.channel("billing"))
     response = await billing.HoldFunds(request)          # raises mesh.errors
 
-Unary calls ride on one multiplexed stream; streams are gRPC's own. Every unary call has a deadline: what the current
-call has left, at most `DEFAULT_TIMEOUT`. A peer that does not answer is tried again until then, because every unary RPC
-is keyed and safe to repeat. The certificate is renewed without a failed call: new connection first, then the old ends.
+Unary calls ride on one multiplexed stream; streams are gRPC's own. A service of the same process is called without
+either: the same bytes, through the same guard, under the same deadline. Every unary call has a deadline: what the
+current call has left, at most `DEFAULT_TIMEOUT`. A peer that does not answer is tried again until then, because every
+unary RPC is keyed and safe to repeat. The certificate is renewed without a failed call: new connection first, then the
+old ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +26,7 @@ from mesh.multiplex import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MULTIPLEX, Mul
 from mesh.telemetry import log
 
 if TYPE_CHECKING:
+    from mesh.dispatch import Dispatcher
     from mesh.identity import Identity
 
 RENEW_SECONDS = 5.0
@@ -78,15 +81,30 @@ class _Connection:
 class MeshChannel(grpc.aio.Channel):
     """A channel to one service, under our identity."""
 
-    def __init__(self, target: str, identity: Identity, service: str) -> None:
-        """Call `service` ("billing") at `target` ("127.0.0.1:7102"); nothing is opened before the first call."""
+    def __init__(
+        self, target: str, identity: Identity, service: str, neighbours: Mapping[str, Dispatcher] | None = None
+    ) -> None:
+        """Call `service` ("billing") at `target` ("127.0.0.1:7102"); nothing is opened before the first call.
+
+        Where it is among the `neighbours`, which share this process, unary calls need no connection.
+        """
         self.service = service
+        self._neighbours = {} if neighbours is None else neighbours
         self._target = target
         self._identity = identity
         self._connection: _Connection | None = None
         self._renewer: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    @property
+    def caller(self) -> str:
+        """Under whose name calls are made."""
+        return self._identity.name
+
+    def neighbour(self) -> Dispatcher | None:
+        """The service itself, where it runs in this process."""
+        return self._neighbours.get(self.service)
 
     def connection(self) -> _Connection:
         """The connection of the moment; raises Unavailable after `close`."""

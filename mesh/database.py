@@ -107,14 +107,22 @@ class Database:
                     await self._pool.release(connection)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, first: str = "") -> AsyncIterator[Connection]:
         """A connection in a READ COMMITTED transaction: committed at the end of the block, rolled back on an error.
 
-        When the connection is lost during the commit itself, whether it happened is unknown; only an idempotent
-        caller may try again.
+        `first` is a statement without arguments that begins it, such as one that takes a lock: it costs no round trip
+        of its own. When the connection is lost during the commit itself, whether it happened is unknown; only an
+        idempotent caller may try again.
         """
-        async with self.acquire() as connection, connection.transaction():
-            yield connection
+        async with self.acquire() as connection:
+            await connection.execute(f"BEGIN; {first}")
+            try:
+                yield connection
+            except BaseException:
+                with contextlib.suppress(asyncpg.InterfaceError, *_LOST):
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
 
     async def fetch(self, query: str, *arguments: object) -> Sequence[asyncpg.Record]:
         """All rows of one statement."""

@@ -37,6 +37,7 @@ CREATE INDEX outbox_create_time ON outbox (create_time);
 
 _BATCH = 500
 _RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the relay takes it
+_TIDY_PAUSE = 0.3  # seconds between two deletions of published rows; well below the relay's patience
 _RELAY_PAUSE = 1.0  # seconds between two looks of the relay
 _MOST_WAITING = 20_000  # messages held in memory; more than that stay rows alone, for the relay
 
@@ -76,12 +77,13 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._look = asyncio.Event()
         self._closing = False
+        self._stored: list[uuid.UUID] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin with what an earlier process left, and go on until `close`."""
         self._events.on_reconnect(self._look.set)
-        self._tasks = [asyncio.create_task(self._run(), name="outbox"), asyncio.create_task(self._relay())]
+        self._tasks = [asyncio.create_task(work) for work in (self._run(), self._relay(), self._tidy())]
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish committed messages in the background; what cannot be published now is left to the relay."""
@@ -95,9 +97,11 @@ class Outbox:
             return
         self._closing = True
         self._arrived.set()
-        publisher, relay = self._tasks
-        relay.cancel()
-        await asyncio.gather(publisher, relay, return_exceptions=True)
+        publisher, *others = self._tasks
+        for task in others:
+            task.cancel()
+        await asyncio.gather(publisher, *others, return_exceptions=True)
+        await self._delete_stored()
 
     async def _run(self) -> None:
         # Flush while busy: what arrives during one flush makes up the next.
@@ -112,15 +116,23 @@ class Outbox:
                 await log.aexception("outbox publish failed")
 
     async def _flush(self, batch: Sequence[Message]) -> None:
-        if not batch:
-            return
-        stored = await self._stored(batch)
+        if batch:
+            self._stored += await self._published(batch)
+
+    async def _tidy(self) -> None:
+        """Delete what is published, many rows at a time and off the path of any job."""
+        while True:
+            await asyncio.sleep(_TIDY_PAUSE)
+            await self._delete_stored()
+
+    async def _delete_stored(self) -> None:
+        stored, self._stored = self._stored, []
         if stored:
             # Where this fails the relay publishes the rows again, and the stream drops what it has.
             with contextlib.suppress(MeshError):
                 await self._database.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
 
-    async def _stored(self, batch: Sequence[Message]) -> list[uuid.UUID]:
+    async def _published(self, batch: Sequence[Message]) -> list[uuid.UUID]:
         outcomes = await self._events.publish_all(batch)
         failed = [error for error in outcomes if error is not None]
         if failed:
@@ -155,7 +167,7 @@ class Outbox:
                 _BATCH,
             )
             messages = [Message(str(row["id"]), row["subject"], row["payload"], row["headers"]) for row in rows]
-            stored = await self._stored(messages) if messages else []
+            stored = await self._published(messages) if messages else []
             if stored:
                 await connection.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
         return len(stored)

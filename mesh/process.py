@@ -4,8 +4,13 @@
         store = Store(await process.database())
         process.server.add(billing_pb2.DESCRIPTOR.services_by_name["BillingService"], BillingService(store))
 
+    PART = Part("billing", Config, wire)
+
     if __name__ == "__main__":
-        run("billing", Config, wire)
+        run(PART)
+
+One operating-system process may host several parts (`python -m mesh.host`): each keeps its identity, its configuration
+and its port, and unary calls between them go through the callee's guard without a socket.
 
 SIGTERM or SIGINT drains: no new calls, those in flight end, closers run in reverse, exit 0. Whoever starts the process
 sets GRPC_VERBOSITY=NONE: gRPC's core would write lines of its own to standard error, which is for JSON.
@@ -18,10 +23,11 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
@@ -35,6 +41,7 @@ from mesh.telemetry import Telemetry, configure_logging, log
 
 if TYPE_CHECKING:
     from mesh.database import Database
+    from mesh.dispatch import Dispatcher
     from mesh.events import Events
 
 GARBAGE_THRESHOLD = 20_000
@@ -44,11 +51,15 @@ C = TypeVar("C", bound=MeshConfig)
 
 
 class Process(Generic[C]):
-    """The parts that services share, opened when they are asked for and closed in reverse at the end."""
+    """What services share, opened when it is asked for and closed in reverse at the end."""
 
-    def __init__(self, name: str, config: C) -> None:
-        """Take a name ("billing"), which is the identity and the database schema too."""
+    def __init__(self, name: str, config: C, neighbours: dict[str, Dispatcher] | None = None) -> None:
+        """Take a name ("billing"), which is the identity and the database schema too.
+
+        `neighbours` has the parts of the same host that serve at the moment; this one joins them when it does.
+        """
         self.name = name
+        self._neighbours = {} if neighbours is None else neighbours
         self.config = config
         self.identity = Identity.at(config.identity_folder, name)
         self.telemetry = Telemetry.start(name, config.telemetry)
@@ -93,7 +104,7 @@ class Process(Generic[C]):
         if target is None:
             message = f"{self.name} needs the address of {service} under [peers] in its configuration"
             raise ConfigError(message)
-        channel = MeshChannel(target, self.identity, service)
+        channel = MeshChannel(target, self.identity, service, self._neighbours)
         self.on_close(channel.close)
         return channel
 
@@ -145,35 +156,66 @@ class Process(Generic[C]):
         gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
         if self._server is not None:
             await self._server.start()
+            if self._server.dispatcher.methods:  # a worker answers health checks alone
+                self._neighbours[self.name] = self._server.dispatcher
             log.info("ready", listen=self.config.listen)
         await self.stopping.wait()
         log.info("draining")
         if self._server is not None:
+            self._neighbours.pop(self.name, None)
             await self._server.drain(self.config.drain_seconds)
 
 
-def run(name: str, kind: type[C], wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
-    """Be the process `name` until a signal ends it.
+@dataclass(frozen=True)
+class Part(Generic[C]):
+    """A service, the edge or a worker, as its module offers it to whoever starts it."""
 
-    Exits 0 after a drain, 1 after a failure of background work, 2 for a configuration that cannot work.
-    """
-    parser = argparse.ArgumentParser(prog=f"q-mumma {name}", description=sys.modules["__main__"].__doc__)
+    name: str
+    """Its identity, and its schema where it has one."""
+    config: type[C]
+    wire: Callable[[Process[C], C], Awaitable[None]]
+
+
+def run(part: Part[Any]) -> None:
+    """Be one part until a signal ends it: `python -m services.billing --config FILE`."""
+    parser = argparse.ArgumentParser(prog=f"q-mumma {part.name}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file of this process")
-    path = parser.parse_args().config
+    host(part.name, [(part, parser.parse_args().config)])
+
+
+def host(name: str, parts: Sequence[tuple[Part[Any], Path]]) -> NoReturn:
+    """Be several parts, each with its configuration, until a signal ends them, or one of them.
+
+    A part comes after those it calls. Exits 0 after a drain, 1 after a failure of background work, 2 for a
+    configuration that cannot work.
+    """
     try:
-        config = load(path, kind)
-        configure_logging(name, config.telemetry.log_level)
-        failed = uvloop.run(_main(name, config, wire))
+        configured = [(part, load(path, part.config)) for part, path in parts]
+        configure_logging(name, configured[0][1].telemetry.log_level)
+        failed = uvloop.run(_host(configured))
     except (ConfigError, MeshError, OSError) as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(2)
     sys.exit(1 if failed else 0)
 
 
-async def _main(name: str, config: C, wire: Callable[[Process[C], C], Awaitable[None]]) -> bool:
-    process = Process(name, config)
+async def _host(parts: Sequence[tuple[Part[Any], Any]]) -> bool:
+    """Serve until a signal, or the end of any part; then end them all, callers before those they call."""
+    neighbours: dict[str, Dispatcher] = {}
+    over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, process.stopping.set)
-    await process.serve(wire)
-    return process.failed
+        loop.add_signal_handler(number, over.set)
+    hosted: list[tuple[Process[Any], asyncio.Task[None]]] = []
+    for part, config in parts:
+        process = Process(part.name, config, neighbours)
+        task = asyncio.create_task(process.serve(part.wire), name=part.name)
+        task.add_done_callback(lambda _: over.set())
+        hosted.append((process, task))
+    await over.wait()
+    for process, task in reversed(hosted):
+        process.stopping.set()
+        await asyncio.wait([task])
+    for _, task in hosted:
+        task.result()
+    return any(process.failed for process, _ in hosted)

@@ -66,8 +66,8 @@ class MeshServer:
 
     def __init__(self, listen: str, identity: Identity, guard: Guard, telemetry: Telemetry) -> None:
         """Make a server that will listen on `listen` ("127.0.0.1:7101"; port 0 takes a free one)."""
-        self._dispatcher = Dispatcher(guard, telemetry)
-        self._multiplex = MultiplexServer(self._dispatcher)
+        self.dispatcher = Dispatcher(guard, telemetry)
+        self._multiplex = MultiplexServer(self.dispatcher)
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=OPTIONS)
         self._services: list[str] = []
@@ -75,11 +75,11 @@ class MeshServer:
 
     def add(self, service: ServiceDescriptor, implementation: object) -> None:
         """Serve every method of `service` with the method of the same name of `implementation`."""
-        self._dispatcher.add(service, implementation)
+        self.dispatcher.add(service, implementation)
         self._services.append(service.full_name)
         handlers = {
             method.path.rpartition("/")[2]: self._handler(method)
-            for method in self._dispatcher.methods.values()
+            for method in self.dispatcher.methods.values()
             if method.path.startswith(f"/{service.full_name}/")
         }
         self._register(service.full_name, handlers)
@@ -136,7 +136,7 @@ class MeshServer:
 
         async def admitted(payload: Any, context: Any) -> Any:  # noqa: ANN401
             try:
-                self._dispatcher.admit(path, _call(context))
+                self.dispatcher.admit(path, _call(context))
                 return parse_each(payload) if kind == "stream_stream" else parse(payload)
             except MeshError as error:
                 return await _abort(context, error)
@@ -158,7 +158,7 @@ class MeshServer:
 
     def _handler(self, method: Method) -> grpc.RpcMethodHandler[Any, Any]:
         """Bind a method to gRPC; bytes in and out, so that the guard comes before any parsing."""
-        path, dispatcher = method.path, self._dispatcher
+        path, dispatcher = method.path, self.dispatcher
 
         async def one(payload: Any, context: Any) -> bytes:  # noqa: ANN401 - bytes, or an iterator of them
             serve = dispatcher.client_stream if method.client_streaming else dispatcher.unary
@@ -188,7 +188,7 @@ class MeshServer:
     async def _multiplexed(self, payloads: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
         try:
             call = _call(context)
-            self._dispatcher.admit(MULTIPLEX, call)
+            self.dispatcher.admit(MULTIPLEX, call)
             await self._multiplex.serve(payloads, context.write, call.caller)
         except MeshError as error:
             await _abort(context, error)

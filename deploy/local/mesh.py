@@ -29,7 +29,7 @@ from deploy.local.postgres import Postgres, ensure_database, ensure_schema, secr
 from deploy.local.problem import StartError
 from deploy.local.process import Child, ChildError, Command
 from deploy.local.programs import Program, every_program
-from deploy.local.readiness import probe
+from deploy.local.readiness import every, probe
 from deploy.local.spawning import Nursery
 from mesh.identity import Identity, ensure_authority, ensure_identity
 from mesh.migrate import is_current, migrations_folder, upgrade
@@ -109,9 +109,9 @@ class LocalMesh:
         if self._renewal is not None:
             self._renewal.cancel()
         tiers: dict[int, list[Child]] = {}
-        for program in self.programs:
-            if child := self.children.get(program.name):
-                tiers.setdefault(program.tier, []).append(child)
+        for name, programs in self._processes().items():
+            if child := self.children.get(name):
+                tiers.setdefault(min(program.tier for program in programs), []).append(child)
         for tier in sorted(tiers, reverse=True):
             await asyncio.gather(*(child.stop() for child in tiers[tier]))
         self._nursery.kill()
@@ -129,16 +129,28 @@ class LocalMesh:
             child.kill_group()
 
     def pid(self, name: str) -> int | None:
-        """The process id of `name` ("billing", "worker", "nats", "postgres"), or None while it is down."""
-        return self.children[name].pid
+        """The id of the process of `name` ("billing", "worker", "nats", "postgres"), or None while it is down."""
+        return self._child(name).pid
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to one process, as a fault would; it comes back by itself. Answers the old process id."""
-        return self.children[name].kill(number)
+        """Send a signal to the process of `name`, as a fault would; it comes back by itself. Answers the old id."""
+        return self._child(name).kill(number)
 
     async def ready(self, name: str, patience: float = PATIENCE) -> None:
-        """Return when the process runs and answers. Raises ChildError."""
-        await self.children[name].ready(patience)
+        """Return when the process of `name` runs and answers. Raises ChildError."""
+        await self._child(name).ready(patience)
+
+    def _child(self, name: str) -> Child:
+        """The process that a part runs in."""
+        hosts = {program.name: program.host for program in self.programs}
+        return self.children[hosts.get(name) or name]
+
+    def _processes(self) -> dict[str, list[Program]]:
+        """The parts of each process, in the order in which a host takes them."""
+        found: dict[str, list[Program]] = {}
+        for program in self.programs:
+            found.setdefault(program.host or program.name, []).append(program)
+        return found
 
     async def _start(self) -> None:
         layout = self.layout
@@ -161,16 +173,13 @@ class LocalMesh:
         for program in self.programs:
             told = settings(program, layout, postgres, nats.url)
             write_configuration(layout.configuration(program.name), told)
-            self._add(
-                Child(
-                    self._command(program),
-                    probe(program, layout, operator),
-                    on_crash=self._crashed,
-                    spawn=self._nursery.spawn,
-                )
-            )
-        await self._await(*(program.name for program in self.programs))
-        if "accounts" in self.children:
+        processes = self._processes()
+        for name, programs in processes.items():
+            probes = [probe(program, layout, operator) for program in programs]
+            command = self._command(name, programs)
+            self._add(Child(command, every(probes), on_crash=self._crashed, spawn=self._nursery.spawn))
+        await self._await(*processes)
+        if any(program.service == "accounts" for program in self.programs):
             await self._bootstrap(operator)
         self._renewal = asyncio.create_task(self._keep_identities(), name="renew identities")
 
@@ -227,14 +236,14 @@ class LocalMesh:
                 for service, folder in behind:
                     await upgrade(postgres.config(service), service, folder)
 
-    def _command(self, program: Program) -> Command:
-        file = self.layout.configuration(program.name)
-        return Command(
-            program.name,
-            (sys.executable, "-m", program.module, "--config", str(file)),
-            self.layout.log(program.name),
-            folder=self.layout.state,
-        )
+    def _command(self, name: str, programs: Sequence[Program]) -> Command:
+        files = [str(self.layout.configuration(program.name)) for program in programs]
+        if len(programs) == 1:
+            arguments = [programs[0].module, "--config", *files]
+        else:
+            parts = zip(programs, files, strict=True)
+            arguments = ["mesh.host", *(f"{program.module}={file}" for program, file in parts)]
+        return Command(name, (sys.executable, "-m", *arguments), self.layout.log(name), folder=self.layout.state)
 
     async def _bootstrap(self, operator: Identity) -> None:
         file = self.layout.credentials

@@ -1,4 +1,4 @@
-"""The processes of the mesh as data: what the supervisor starts, in which identity, and what each is told."""
+"""The parts of the mesh as data: what the supervisor starts, in which process and identity, and what each is told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution")
 
 @dataclass(frozen=True)
 class Program:
-    """One process."""
+    """One part of the mesh: a service, the edge or a worker."""
 
     name: str
     module: str
@@ -26,6 +26,8 @@ class Program:
     peers: tuple[str, ...] = ()
     secret_files: Mapping[str, str] = field(default_factory=dict)
     """Configuration key → name of a file with a random secret, made at the first start."""
+    host: str = ""
+    """The process that it shares with others of the same host; empty for one of its own."""
     is_http: bool = False
     """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
 
@@ -49,16 +51,9 @@ _WORKER = Program(
     peers=("billing", "routing", "signing"),
 )
 
+HOST = "services"
+"""The process of those that share one."""
 SERVICES = (
-    Program(
-        "execution",
-        "services.execution",
-        "execution",
-        14,
-        tier=1,
-        events=True,
-        peers=("billing", "routing", "signing"),
-    ),
     Program(
         "accounts",
         "services.accounts",
@@ -77,6 +72,15 @@ SERVICES = (
     ),
     Program("routing", "services.routing", "routing", 13),
     Program(
+        "execution",
+        "services.execution",
+        "execution",
+        14,
+        tier=1,
+        events=True,
+        peers=("billing", "routing", "signing"),
+    ),
+    Program(
         "edge",
         "edge",
         "edge",
@@ -89,10 +93,18 @@ SERVICES = (
 )
 
 
-def every_program(*, workers: int) -> tuple[Program, ...]:
-    """Every process, with as many workers as asked for; those that import engines are started first."""
+def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
+    """Every part, with as many workers as asked for; a part comes after those it calls.
+
+    The services and the first worker share a process, which saves most of what a call between them costs; the edge,
+    which speaks to strangers, has its own. `apart` gives each part its own, as in a cluster.
+    """
     made = tuple(
         replace(_WORKER, name=f"worker-{number}" if workers > 1 else "worker", offset=_WORKER_OFFSET + number)
         for number in range(workers)
     )
-    return (*made, *SERVICES)
+    *services, edge = SERVICES
+    if not apart:
+        services = [replace(program, host=HOST) for program in services]
+        made = (*(replace(worker, host=HOST) for worker in made[:1]), *made[1:])
+    return (*services, *made, edge)

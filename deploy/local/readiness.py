@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from deploy.local.layout import Layout
 from deploy.local.ports import HOST
@@ -20,6 +20,18 @@ def probe(program: Program, layout: Layout, operator: Identity) -> Callable[[], 
     if program.is_http:
         return lambda: answers_http(port, "/readyz")
     return HealthProbe(port, operator)
+
+
+def every(probes: Sequence[Callable[[], Awaitable[bool]]]) -> Callable[[], Awaitable[bool]]:
+    """The question to ask a process with several parts: whether all are ready; asked until the first that is not."""
+
+    async def ready() -> bool:
+        for asked in probes:
+            if not await asked():
+                return False
+        return True
+
+    return ready
 
 
 async def accepts(port: int) -> bool:

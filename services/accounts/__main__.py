@@ -7,7 +7,7 @@ import datetime as dt
 from qm.accounts.v1 import accounts_pb2
 
 from mesh.outbox import Outbox
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from services.accounts.config import AccountsConfig
 from services.accounts.secret import Pepper
 from services.accounts.service import AccountsService
@@ -31,5 +31,7 @@ async def wire(process: Process[AccountsConfig], config: AccountsConfig) -> None
     process.server.add(accounts_pb2.DESCRIPTOR.services_by_name["AccountsService"], service)
 
 
+PART = Part("accounts", AccountsConfig, wire)
+
 if __name__ == "__main__":
-    run("accounts", AccountsConfig, wire)
+    run(PART)

@@ -7,7 +7,7 @@ import datetime as dt
 from qm.billing.v1 import billing_pb2
 
 from mesh.config import load
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from services.billing.config import BillingConfig
 from services.billing.plan import Plans
 from services.billing.service import BillingService
@@ -30,5 +30,7 @@ async def wire(process: Process[BillingConfig], config: BillingConfig) -> None:
     process.server.add(billing_pb2.DESCRIPTOR.services_by_name["BillingService"], service)
 
 
+PART = Part("billing", BillingConfig, wire)
+
 if __name__ == "__main__":
-    run("billing", BillingConfig, wire)
+    run(PART)

@@ -114,8 +114,7 @@ class BillingStore:
     @asynccontextmanager
     async def open_book(self, plans: Plans, operations: Sequence[Operation], now: dt.datetime) -> AsyncIterator[Book]:
         """The book for a batch, alone with the ledger; what it collected is committed at the end of the block."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_LOCK)
+        async with self._database.transaction(first=_LOCK) as connection:
             holds = await _read_holds(connection, operations)
             asking = {each.team_id for each in operations if isinstance(each, HoldRequest)}
             teams = await _read_teams(connection, asking, now) if asking else {}

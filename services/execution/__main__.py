@@ -8,7 +8,7 @@ from qm.execution.v1 import execution_pb2
 
 from mesh.identity import now
 from mesh.outbox import Outbox
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from mesh.streams import JOBS_EVENTS
 from services.execution.algorithms.listing import load_catalogue
 from services.execution.cancel import Cancellations
@@ -63,5 +63,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     )
 
 
+PART = Part("execution", ExecutionConfig, wire)
+
 if __name__ == "__main__":
-    run("execution", ExecutionConfig, wire)
+    run(PART)

@@ -19,7 +19,7 @@ from mesh.errors import MeshError
 from mesh.events import Events
 from mesh.identity import now
 from mesh.outbox import Outbox
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from mesh.streams import JOBS_WORK, cancel_subject, work_subject
 from mesh.telemetry import log
 from services.execution.children import Children
@@ -140,5 +140,7 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
     process.server  # noqa: B018 - answers health checks
 
 
+PART = Part("execution", WorkerConfig, wire)
+
 if __name__ == "__main__":
-    run("execution", WorkerConfig, wire)
+    run(PART)

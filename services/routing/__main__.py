@@ -7,7 +7,7 @@ import datetime as dt
 from qm.routing.v1 import routing_pb2
 
 from mesh.config import load
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from services.routing.catalogue import Catalogue
 from services.routing.config import RoutingConfig
 from services.routing.recorder import Recorder
@@ -30,5 +30,7 @@ async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
     process.server.add(routing_pb2.DESCRIPTOR.services_by_name["RoutingService"], service)
 
 
+PART = Part("routing", RoutingConfig, wire)
+
 if __name__ == "__main__":
-    run("routing", RoutingConfig, wire)
+    run(PART)

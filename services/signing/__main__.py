@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from qm.signing.v1 import signing_pb2
 
 from mesh.config import ConfigError
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from services.signing.config import KEY_ENVIRONMENT, SigningConfig
 from services.signing.custody import CustodyError, KeyEncryptionKey
 from services.signing.keyring import Locksmith
 from services.signing.mldsa import ProviderMissingError
 from services.signing.note import BadNoteError
 from services.signing.providers import choose_provider
+from services.signing.reader import LogReader
 from services.signing.service import SigningService
 from services.signing.signer import RecordSigner
 from services.signing.store import SigningStore
@@ -48,14 +49,18 @@ async def _wire(process: Process[SigningConfig], config: SigningConfig) -> None:
     store = SigningStore(await process.database())
     held = await store.settle_keys(lambda held: locksmith.missing(held, utc_now()))
     keys = locksmith.open(held, utc_now())
-    writer = LogWriter(store, config.origin, keys.log, clock=utc_now)
+    writer = LogWriter(store, config.origin, clock=utc_now)
     await writer.begin()
+    reader = LogReader(store, config.origin, keys.log)
+    await reader.head()  # signed from the first start on: the name in it is for ever
     process.on_close(writer.close)
     signer = RecordSigner(keys, clock=utc_now)
     process.on_close(signer.close)
-    service = SigningService(store, writer, signer, provider=provider, log_keys=keys.log_keys())
+    service = SigningService(store, writer, signer, reader=reader, provider=provider, log_keys=keys.log_keys())
     process.server.add(signing_pb2.DESCRIPTOR.services_by_name["SigningService"], service)
 
 
+PART = Part("signing", SigningConfig, wire)
+
 if __name__ == "__main__":
-    run("signing", SigningConfig, wire)
+    run(PART)

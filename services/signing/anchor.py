@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.signing.checkpoint import Head
+from services.signing.checkpoint import SignedHead
 from services.signing.proofs import Proof, includes
 from services.signing.tree import hash_leaf
 
@@ -16,7 +16,7 @@ class Anchor:
     leaf: bytes
     leaf_index: int
     inclusion: Proof
-    head: Head
+    head: SignedHead
 
     @property
     def leaf_hash(self) -> bytes:

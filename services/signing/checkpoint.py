@@ -38,7 +38,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A signed checkpoint as it is kept: the tree's size and root, and the note that says so."""
+    """A tree that was committed: its size and root; `note` is its checkpoint, None until somebody asks for it."""
+
+    size: int
+    root: bytes
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A head whose checkpoint is signed."""
 
     size: int
     root: bytes

@@ -1,10 +1,18 @@
-"""What the log answers: anchors with their inclusion proofs, consistency proofs, the newest checkpoint."""
+"""What the log answers: anchors with their inclusion proofs, consistency proofs, the newest checkpoint.
+
+A checkpoint is signed when somebody first asks for it, so that a batch of records does not wait for its signature. The
+first note that is kept for a size stands for ever; only committed trees are signed.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from mesh.errors import InvalidArgument
 from services.signing.anchor import Anchor
-from services.signing.checkpoint import Head
+from services.signing.checkpoint import Checkpoint, Head, SignedHead
+from services.signing.note import NoteSigner
 from services.signing.proofs import Proof, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion
 from services.signing.store import SigningStore
 
@@ -12,13 +20,15 @@ from services.signing.store import SigningStore
 class LogReader:
     """Reads the log."""
 
-    def __init__(self, store: SigningStore) -> None:
-        """Read what `store` keeps."""
+    def __init__(self, store: SigningStore, origin: str, signers: Sequence[NoteSigner]) -> None:
+        """Read the log called `origin` in `store`; `signers` sign its checkpoints."""
         self._store = store
+        self._origin = origin
+        self._signers = signers
 
-    async def head(self) -> Head:
+    async def head(self) -> SignedHead:
         """The newest checkpoint."""
-        return await self._store.head()
+        return await self._signed(await self._store.head())
 
     async def find_anchor(self, leaf_hash: bytes) -> Anchor | None:
         """The leaf with a hash, proven in the newest checkpoint; None where the log has no such leaf."""
@@ -27,7 +37,8 @@ class LogReader:
             return None
         size = found.head.size
         hashes = await self._store.read_nodes(inclusion_nodes(found.leaf_index, size))
-        return Anchor(found.leaf, found.leaf_index, prove_inclusion(found.leaf_index, size, hashes), found.head)
+        head = await self._signed(found.head)
+        return Anchor(found.leaf, found.leaf_index, prove_inclusion(found.leaf_index, size, hashes), head)
 
     async def prove_consistency(self, first_size: int, second_size: int) -> Proof:
         """The proof that the tree of `second_size` leaves begins with that of `first_size`.
@@ -46,3 +57,10 @@ class LogReader:
             return ()
         hashes = await self._store.read_nodes(consistency_nodes(first_size, second_size))
         return prove_consistency(first_size, second_size, hashes)
+
+    async def _signed(self, head: Head) -> SignedHead:
+        if head.note is None:
+            checkpoint = Checkpoint(self._origin, head.size, head.root)
+            note = await asyncio.to_thread(checkpoint.sign, self._signers)
+            return SignedHead(head.size, head.root, await self._store.keep_note(head.size, note.render()))
+        return SignedHead(head.size, head.root, head.note)

@@ -36,12 +36,13 @@ class SigningService:
         writer: LogWriter,
         signer: RecordSigner,
         *,
+        reader: LogReader,
         provider: Provider,
         log_keys: Sequence[NoteKey],
     ) -> None:
         """Sign with `signer`, append with `writer`; `provider` verifies, and `log_keys` are the log's public ones."""
         self._store = store
-        self._reader = LogReader(store)
+        self._reader = reader
         self._writer = writer
         self._signer = signer
         self._provider = provider

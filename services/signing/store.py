@@ -1,6 +1,7 @@
 """The only SQL of signing. Names need no schema: the search path is signing's own.
 
-Seals, nodes and checkpoints are written once and never changed, so whatever was read of them stays true.
+Seals, nodes and heads are written once and never changed (a head gets its note once), so what was read of them stays
+true.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ SELECT head.size, head.root, head.note,
        seals.subject, seals.audit_hash, seals.signature, seals.key_id, seals.leaf, seals.leaf_index
 FROM ({_HEAD}) AS head LEFT JOIN seals ON seals.subject = ANY($1::text[])
 """  # noqa: S608 - made of constants
+_KEEP_NOTE = "UPDATE checkpoints SET note = coalesce(note, $2) WHERE size = $1 RETURNING note"
+_NEWEST_NOTE = "SELECT note FROM checkpoints WHERE note IS NOT NULL ORDER BY size DESC LIMIT 1"
 _LEAF = f"""
 SELECT seals.leaf, seals.leaf_index, head.size, head.root, head.note
 FROM seals CROSS JOIN ({_HEAD}) AS head WHERE seals.leaf_hash = $1
@@ -54,12 +57,12 @@ WITH new_nodes AS (
   INSERT INTO seals (leaf_index, subject, leaf_hash, leaf, audit_hash, signature, key_id)
   SELECT * FROM unnest($4::bigint[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::text[])
 )
-INSERT INTO checkpoints (size, root, note, create_time) VALUES ($11, $12, $13, $14)
+INSERT INTO checkpoints (size, root, create_time) VALUES ($11, $12, $13)
 """
 
 
 class StoredLeaf(NamedTuple):
-    """An entry of the log, the number of entries before it, and the newest checkpoint, which covers it."""
+    """An entry of the log, the number of entries before it, and the newest head, which covers it."""
 
     leaf: bytes
     leaf_index: int
@@ -67,7 +70,7 @@ class StoredLeaf(NamedTuple):
 
 
 class Turn:
-    """The log, alone with one batch. `head` is None before the first checkpoint, `seals` are the subjects' own."""
+    """The log, alone with one batch. `head` is None before the first start, `seals` are the subjects' own."""
 
     def __init__(self, connection: Connection, head: Head | None, seals: list[Seal]) -> None:
         """Take part in the transaction of `connection`."""
@@ -82,7 +85,7 @@ class Turn:
     async def write(
         self, seals: Sequence[Seal], rows: Sequence[tuple[Node, bytes]], head: Head, now: dt.datetime
     ) -> None:
-        """Add seals, tree nodes and the checkpoint over them."""
+        """Add seals, tree nodes and the head over them."""
         await self._connection.execute(
             _WRITE,
             [node.level for node, _ in rows],
@@ -97,7 +100,6 @@ class Turn:
             [seal.kid for seal in seals],
             head.size,
             head.root,
-            head.note,
             now,
         )
 
@@ -111,8 +113,7 @@ class SigningStore:
 
     async def settle_keys(self, missing: Callable[[Sequence[StoredKey]], Sequence[StoredKey]]) -> list[StoredKey]:
         """Add the keys that `missing` makes when it is shown the stored ones; all of them, newest first."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_LOCK)
+        async with self._database.transaction(first=_LOCK) as connection:
             held = [_stored_key(row) for row in await connection.fetch(_KEYS)]
             await connection.executemany(_NEW_KEYS, [_key_values(key) for key in missing(held)])
             return [_stored_key(row) for row in await connection.fetch(_KEYS)]
@@ -124,16 +125,24 @@ class SigningStore:
     @asynccontextmanager
     async def turn(self, subjects: Sequence[Subject]) -> AsyncIterator[Turn]:
         """The log for one batch; what is written within the block is committed at its end, all or nothing."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_LOCK)
+        async with self._database.transaction(first=_LOCK) as connection:
             rows = await connection.fetch(_HEAD_AND_SEALS, subjects)
             head = _head(rows[0]) if rows else None
             yield Turn(connection, head, [_seal(row) for row in rows if row["subject"] is not None])
 
     async def head(self) -> Head:
-        """The newest checkpoint; the log has one from its first start."""
+        """The newest head; the log has one from its first start."""
         [row] = await self._database.fetch(_HEAD)
         return _head(row)
+
+    async def keep_note(self, size: int, note: str) -> str:
+        """Keep the signed checkpoint of the tree of `size` leaves; the one that stands, which may be another's."""
+        return str(await self._database.fetchval(_KEEP_NOTE, size, note))
+
+    async def newest_note(self) -> str | None:
+        """The newest checkpoint that was signed."""
+        note: str | None = await self._database.fetchval(_NEWEST_NOTE)
+        return note
 
     async def find_leaf(self, leaf_hash: bytes) -> StoredLeaf | None:
         """The leaf with a hash."""

@@ -1,19 +1,18 @@
 """The one writer of the log in a process: signed records queue up and go in by batches, in the order they came.
 
-A batch is one transaction: its leaves, the tree nodes that they complete, and a signed checkpoint over them. Nobody
-sees a leaf without its checkpoint, and an answer leaves only after the commit; a kill -9 at any moment leaves the
-whole batch or nothing of it. Where several processes run, the log's lock makes their batches take turns.
+A batch is one transaction: its leaves, the tree nodes that they complete, and the tree's new head. An answer leaves
+only after the commit; a kill -9 at any moment leaves the whole batch or nothing of it. Where several processes run, the
+log's lock makes their batches take turns.
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mesh.batch import Batcher
-from services.signing.checkpoint import Checkpoint, Head, parse_checkpoint
-from services.signing.note import NoteSigner, parse_note
+from services.signing.checkpoint import Head, parse_checkpoint
+from services.signing.note import parse_note
 from services.signing.records import SignedRecord
 from services.signing.seal import Entry, Page, Seal, Subject
 from services.signing.store import SigningStore, Turn
@@ -29,32 +28,29 @@ class BrokenLogError(RuntimeError):
 class LogWriter:
     """Appends to the log."""
 
-    def __init__(
-        self, store: SigningStore, origin: str, signers: Sequence[NoteSigner], *, clock: Callable[[], dt.datetime]
-    ) -> None:
-        """Extend the log called `origin` in `store`; `signers` sign its checkpoints, `clock` tells the time in UTC."""
+    def __init__(self, store: SigningStore, origin: str, *, clock: Callable[[], dt.datetime]) -> None:
+        """Extend the log called `origin` in `store`; `clock` tells the time in UTC."""
         self._store = store
         self._origin = origin
-        self._signers = signers
         self._clock = clock
         self._frontier = Frontier()
         self._batcher: Batcher[Entry, Seal] = Batcher(self._flush, max_size=_BATCH_SIZE)
 
     async def begin(self) -> None:
-        """Sign the checkpoint of the empty tree where the log has none yet, and check the tree that is there.
+        """Begin with the empty tree where there is none yet, and check the tree that is there.
 
-        Raises BrokenLogError where the log has another name, or the stored nodes do not give the root of the newest
-        checkpoint.
+        Raises BrokenLogError where the log has another name, or the stored nodes do not give the root of its newest
+        head.
         """
+        note = await self._store.newest_note()
+        if note is not None and (origin := parse_checkpoint(parse_note(note).text).origin) != self._origin:
+            message = f"the log is called {origin!r} for ever, not {self._origin!r}"
+            raise BrokenLogError(message)
         async with self._store.turn(()) as turn:
             if turn.head is None:
-                await turn.write((), (), await self._sign(Frontier()), self._clock())
-                return
-            origin = parse_checkpoint(parse_note(turn.head.note).text).origin
-            if origin != self._origin:
-                message = f"the log is called {origin!r} for ever, not {self._origin!r}"
-                raise BrokenLogError(message)
-            self._frontier = await self._read_frontier(turn, turn.head)
+                await turn.write((), (), _head(Frontier()), self._clock())
+            else:
+                self._frontier = await self._read_frontier(turn, turn.head)
 
     async def append(self, subject: Subject, signed: SignedRecord) -> Seal:
         """The subject's seal, once it is committed: this record's, or the one that stands for the same record.
@@ -75,7 +71,7 @@ class LogWriter:
             if page.new:
                 growth = page.growth()
                 frontier = growth.frontier
-                await turn.write(page.new, growth.rows, await self._sign(frontier), self._clock())
+                await turn.write(page.new, growth.rows, _head(frontier), self._clock())
         self._frontier = frontier
         return answers
 
@@ -83,7 +79,7 @@ class LogWriter:
         """Ours, unless another process has moved the log since, or a commit of ours got no answer."""
         head = turn.head
         if head is None:
-            message = "the log has lost its checkpoints"
+            message = "the log has lost its heads"
             raise BrokenLogError(message)
         if (head.size, head.root) == (self._frontier.size, self._frontier.root()):
             return self._frontier
@@ -93,11 +89,10 @@ class LogWriter:
         nodes = root_nodes(head.size)
         hashes = await turn.read_nodes(nodes)
         if hashes.keys() != set(nodes) or (frontier := Frontier.read(head.size, hashes)).root() != head.root:
-            message = f"the stored nodes do not give the root of the checkpoint of {head.size} leaves"
+            message = f"the stored nodes do not give the root of the tree of {head.size} leaves"
             raise BrokenLogError(message)
         return frontier
 
-    async def _sign(self, frontier: Frontier) -> Head:
-        checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
-        note = await asyncio.to_thread(checkpoint.sign, self._signers)
-        return Head(checkpoint.size, checkpoint.root, note.render())
+
+def _head(frontier: Frontier) -> Head:
+    return Head(frontier.size, frontier.root())

@@ -14,6 +14,7 @@ from qm.billing.v1 import billing_pb2
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 
 from deploy.local.mesh import LocalMesh
+from deploy.local.programs import every_program
 from tests.live import BELL_JOB, Api, Team, operator_channel
 
 JOBS = 200
@@ -25,6 +26,16 @@ SWEEP_PATIENCE = 90.0  # seconds until the sweeper has closed what a killed inta
 
 @pytest.fixture(scope="module")
 async def mesh() -> AsyncIterator[LocalMesh]:
+    with tempfile.TemporaryDirectory(prefix="qmumma-chaos-") as folder:
+        Path(folder).chmod(0o711)
+        programs = every_program(workers=1, apart=True)
+        async with LocalMesh(Path(folder) / "state", port=0, base_port=0, programs=programs) as mesh:
+            yield mesh
+
+
+@pytest.fixture
+async def mesh_together() -> AsyncIterator[LocalMesh]:
+    """As one machine runs it: the services and the worker in one process."""
     with tempfile.TemporaryDirectory(prefix="qmumma-chaos-") as folder:
         Path(folder).chmod(0o711)
         async with LocalMesh(Path(folder) / "state", port=0, base_port=0) as mesh:
@@ -66,6 +77,12 @@ async def log_size(api: Api) -> int:
 @pytest.mark.timeout(300)
 async def test_all_jobs_complete_once_when_each_process_is_killed_in_turn(mesh: LocalMesh) -> None:
     await assert_jobs_survive(mesh, VICTIMS)
+
+
+@pytest.mark.timeout(300)
+async def test_all_jobs_complete_once_when_the_process_of_all_services_is_killed(mesh_together: LocalMesh) -> None:
+    assert mesh_together.pid("billing") == mesh_together.pid("worker") == mesh_together.pid("services")
+    await assert_jobs_survive(mesh_together, ["services", "edge", "services"])
 
 
 @pytest.mark.soak

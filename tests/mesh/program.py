@@ -9,7 +9,7 @@ from qm.billing.v1 import billing_pb2 as pb
 
 from mesh.call import Call
 from mesh.config import MeshConfig
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from mesh.telemetry import log
 
 SERVICE = pb.DESCRIPTOR.services_by_name["BillingService"]
@@ -43,5 +43,7 @@ async def wire(process: Process[MeshConfig], _config: MeshConfig) -> None:
     process.server.add(SERVICE, Billing(process.stopping))
 
 
+PART = Part("billing", MeshConfig, wire)
+
 if __name__ == "__main__":
-    run("billing", MeshConfig, wire)
+    run(PART)

@@ -113,7 +113,8 @@ class Log:
         assert checkpoints[-1]["size"] == len(leaves)
         for checkpoint in checkpoints:
             assert checkpoint["root"] == naive_root(leaves[: checkpoint["size"]])
-            assert checkpoint["note"].split("\n")[1:3] == [str(checkpoint["size"]), base64_of(checkpoint["root"])]
+            if checkpoint["note"] is not None:  # somebody has asked for it
+                assert checkpoint["note"].split("\n")[1:3] == [str(checkpoint["size"]), base64_of(checkpoint["root"])]
         return seals
 
 

@@ -21,7 +21,7 @@ from deploy.local.ports import free_ports
 from mesh.channel import MeshChannel
 from mesh.config import ConfigError, MeshConfig
 from mesh.errors import Unavailable
-from mesh.process import Process, run
+from mesh.process import Part, Process, run
 from tests.mesh.program import wire
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def test_a_configuration_that_cannot_work_is_explained_in_a_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["billing", "--config", str(configure(mesh, 0, line))])
     with pytest.raises(SystemExit) as ended:
-        run("billing", MeshConfig, wire)
+        run(Part("billing", MeshConfig, wire))
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith("billing: ")

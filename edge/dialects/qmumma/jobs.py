@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -30,9 +31,10 @@ from edge.errors import Refusal
 from edge.exchange import JSON, REVALIDATE, Answer, Request, etag_matches, json_answer
 from edge.limits import OpenStreams
 from edge.operations import Nothing
+from mesh.callables import DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
@@ -74,12 +76,13 @@ class Jobs:
 
     async def get(self, request: Request[Nothing, ReadJob]) -> Answer:
         """Answer `GET /v1/jobs/{job_id}`."""
-        job = await self.find(request)
         with_proof = request.query.include == "proof"
         known = request.headers.get(b"if-none-match")
-        unchanged = known is None or etag_matches(known, etag(job, with_proof=with_proof))
-        if request.query.wait and unchanged and not has_ended(job):
-            job = await self._changed(request, job)
+
+        def is_news(job: pb.Job) -> bool:
+            return has_ended(job) or (known is not None and not etag_matches(known, etag(job, with_proof=with_proof)))
+
+        job = await (self._awaited(request, is_news) if request.query.wait else self.find(request))
         tag = etag(job, with_proof=with_proof)
         headers = [(b"etag", tag), REVALIDATE]
         if etag_matches(known, tag):
@@ -125,15 +128,21 @@ class Jobs:
         )
         return aiter(self._execution.WatchJob(message))
 
-    async def _changed(self, request: Request[Nothing, ReadJob], job: pb.Job) -> pb.Job:
-        """The job once it differs from `job`, or `job` itself when the wait is over before that."""
-        self._streams.check(request.requester.team_id)
-        with self._streams.hold(request.requester.team_id):
-            async with watching(self.states(request, job.version), request) as watch:
-                try:
-                    return await watch.next(request.query.wait) or job
-                except WatchEnded:
-                    return job
+    async def _awaited(self, request: Request[Nothing, ReadJob], is_news: Callable[[pb.Job], bool]) -> pb.Job:
+        """The job as it is where that is news, else once it has changed, or when the wait is over before that."""
+        team_id = request.requester.team_id
+        if self._streams.full(team_id):
+            job = await self.find(request)
+            if not is_news(job):
+                self._streams.check(team_id)
+            return job
+        seen: pb.Job | None = None
+        with self._streams.hold(team_id), suppress(WatchEnded):
+            async with watching(self.states(request, 0), request) as watch:
+                seen = await watch.next(DEFAULT_TIMEOUT)
+                if seen is not None and not is_news(seen):
+                    seen = await watch.next(request.query.wait) or seen
+        return seen or await self.find(request)
 
     def _submission(self, body: SubmitJob) -> pb.SubmitJobRequest:
         if body.webhook_url is not UNSET:

@@ -206,6 +206,7 @@ class FakeExecution:
                 if job.version > after:
                     after = job.version
                     yield pb.WatchJobResponse(job=job)
+                    continue  # it may have changed while its reader was at work
                 if job.state >= pb.JOB_STATE_COMPLETED:
                     return
                 async with self.changed:

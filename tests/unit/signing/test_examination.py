@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from services.signing.anchor import Anchor
-from services.signing.checkpoint import Checkpoint, Head
+from services.signing.checkpoint import Checkpoint, SignedHead
 from services.signing.examination import Claim, Evidence, examine
 from services.signing.keys import NamedKey
 from services.signing.mldsa import OpenSsl
@@ -28,7 +28,7 @@ def case(signer: NamedKey) -> tuple[Claim, Evidence]:
     growth = Frontier().append([bytes(32), bytes(32), signed.leaf.hash()])
     root = growth.frontier.root()
     note = Checkpoint(LOG.key.name, 3, root).sign([LOG]).render()
-    anchor = Anchor(signed.leaf.text(), 2, prove_inclusion(2, 3, dict(growth.rows)), Head(3, root, note))
+    anchor = Anchor(signed.leaf.text(), 2, prove_inclusion(2, 3, dict(growth.rows)), SignedHead(3, root, note))
     audit_hash = hashlib.sha256(signed.record.canonical).digest()
     claim = Claim(signed.record.canonical, audit_hash, signed.signature, signer.kid, signed.leaf.hash(), 2)
     return claim, Evidence(signer.public_key(), anchor, [LOG.key])
