@@ -15,8 +15,10 @@ from services.execution.cancel import Cancellations
 from services.execution.children import Children
 from services.execution.config import ExecutionConfig
 from services.execution.download import Downloads
+from services.execution.engines.cost import CostModel, Limits
 from services.execution.intake import Intake
 from services.execution.market import Market
+from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.results.opening import open_results
 from services.execution.service import ExecutionService
@@ -38,7 +40,8 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     process.on_close(children.close)
     peers = Peers.of(process)
     catalogue = load_catalogue()
-    intake = Intake(store, catalogue, children, peers, now)
+    limits = Limits(config.run_memory_bytes, config.run_seconds)
+    intake = Intake(store, catalogue, children, peers, Offers(CostModel.load(), limits), now)
     process.on_close(intake.close)
     watchers = Watchers()
     await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)

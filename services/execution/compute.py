@@ -90,7 +90,7 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
 def _run(
     runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
 ) -> task.Outcome:
-    device = Simulator(registry.engine("aer", threads=THREADS), cast("Method", request.method))
+    device = Simulator(registry.engine(request.engine, threads=THREADS), cast("Method", request.method))
     started = time.perf_counter()
     result = runner.run(
         parameters,
@@ -129,5 +129,8 @@ def _warm_up(*, engines: bool) -> None:
     circuit, parameters = "circuit.openqasm.v1", json.dumps({"qasm": _WARM_UP}).encode()
     answer(task.Describe(circuit, parameters), lambda _fraction, _message: None)
     if engines:
-        run = task.Run(circuit, parameters, shots=16, seed=0, method="statevector")
-        answer(run, lambda _fraction, _message: None)
+        for name in registry.ENGINES:
+            # Of an engine's methods the first one; a Bell pair is simple enough for each.
+            method = next(iter(registry.engine(name, threads=THREADS).capabilities.max_qubits))
+            run = task.Run(circuit, parameters, shots=16, seed=0, engine=name, method=method)
+            answer(run, lambda _fraction, _message: None)

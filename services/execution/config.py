@@ -44,6 +44,10 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """Children that parse and measure programs; a team has one of them at a time."""
     parser_memory_bytes: int = 4 * GIB
     """Address space of each, of which a warm child already maps about 1.3 GiB."""
+    run_memory_bytes: int = 4 * GIB
+    """The most memory that a job may need, by the prediction; less than `engine_memory_bytes` of its workers."""
+    run_seconds: float = 300.0
+    """The longest run that is taken on, by the 90th percentile of the prediction: that of its workers."""
     sweep_seconds: float = 5.0
     """Time between two looks for what a crash left open."""
     stalled_seconds: float = 300.0
@@ -63,6 +67,8 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address space of each."""
     run_seconds: float = 300.0
     """The longest run."""
+    run_memory_bytes: int = 4 * GIB
+    """The most memory that a job may need that it sends elsewhere, by the prediction."""
     pool: str = "sim"
     """The queue that it takes jobs from."""
     ack_wait_seconds: float = 10.0

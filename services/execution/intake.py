@@ -13,6 +13,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import rfc8785
@@ -33,7 +34,9 @@ from services.execution.engines.seeds import derive_seed
 from services.execution.job import Job, JobId, NewJob, Priority
 from services.execution.market import find
 from services.execution.messages import features_message, money
+from services.execution.offers import Offers
 from services.execution.peers import Peers
+from services.execution.programs.features import Features
 from services.execution.store import Store
 
 DESCRIBE_SECONDS = 6.0
@@ -42,6 +45,18 @@ LONG_BYTES = 16 * 1024
 """Parameters beyond this size may take seconds to be measured, and leave one child to the others."""
 KNOWN_PROGRAMS = 4096
 """Programs whose features are remembered: the same circuit is often sent again."""
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What is remembered of a program."""
+
+    features: Features
+    message: routing_pb2.Features
+    engine: str | None
+    """The one that the caller named."""
+    offers: dict[int, list[routing_pb2.EngineOffer]] = field(default_factory=dict)
+    """By shots."""
 
 
 class Intake:
@@ -53,6 +68,7 @@ class Intake:
         catalogue: Catalogue,
         children: Children,
         peers: Peers,
+        offers: Offers,
         clock: Callable[[], dt.datetime],
     ) -> None:
         """Measure programs in `children`, and commit in groups to `store`."""
@@ -60,8 +76,9 @@ class Intake:
         self._catalogue = catalogue
         self._children = children
         self._peers = peers
+        self._offers = offers
         self._clock = clock
-        self._features: OrderedDict[tuple[str, bytes], routing_pb2.Features] = OrderedDict()
+        self._measured: OrderedDict[tuple[str, bytes], _Measured] = OrderedDict()
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._long = asyncio.Semaphore(max(1, children.count - 1))
@@ -105,9 +122,9 @@ class Intake:
     async def _prepare(self, request: pb.SubmitJobRequest) -> NewJob:
         algorithm = find(self._catalogue, request.algorithm_id)
         parameters = _canonical(request.parameters)
-        features = await self._measure(request.requester.team_id, algorithm, parameters)
+        measured = await self._measure(request, algorithm, parameters)
         job_id = JobId(uuid_utils.compat.uuid7())
-        decision = await self._route(request, job_id, features)
+        decision = await self._route(request, job_id, measured)
         hold = await self._hold(request, job_id, algorithm.facts.price_micros + decision.backend.price.micros)
         return NewJob(
             job_id=job_id,
@@ -126,41 +143,52 @@ class Intake:
             create_time=self._clock(),
         )
 
-    async def _measure(self, team_id: str, algorithm: Algorithm, parameters: bytes) -> routing_pb2.Features:
+    async def _measure(self, request: pb.SubmitJobRequest, algorithm: Algorithm, parameters: bytes) -> _Measured:
         key = (algorithm.id, hashlib.sha256(parameters).digest())
-        if key not in self._features:
+        if key not in self._measured:
             describe = task.Describe(algorithm.id, _checked(algorithm, parameters))
             # One of a team at a time: its slow programs keep its own waiting, and nobody else's.
-            async with self._turns.setdefault(team_id, asyncio.Lock()):
-                if key not in self._features:
-                    self._features[key] = await self._describe(describe)
-        self._features.move_to_end(key)
-        features = self._features[key]
-        if len(self._features) > KNOWN_PROGRAMS:
-            self._features.popitem(last=False)
-        return features
+            async with self._turns.setdefault(request.requester.team_id, asyncio.Lock()):
+                if key not in self._measured:
+                    features = await self._describe(describe)
+                    # Only an algorithm whose schema has an `engine` gets so far with one.
+                    named = request.parameters.fields["engine"].string_value if "engine" in request.parameters else None
+                    self._measured[key] = _Measured(features, features_message(features), named)
+        self._measured.move_to_end(key)
+        measured = self._measured[key]
+        if len(self._measured) > KNOWN_PROGRAMS:
+            self._measured.popitem(last=False)
+        return measured
 
-    async def _describe(self, request: task.Describe) -> routing_pb2.Features:
+    async def _describe(self, request: task.Describe) -> Features:
         try:
             async with self._long if len(request.parameters) > LONG_BYTES else nullcontext():
                 description = await self._children.call(request, timeout=DESCRIBE_SECONDS)
         except (ResourceExhausted, EngineFault) as error:
             message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
             raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error
-        return features_message(description.features)
+        return description.features
 
-    async def _route(
-        self, request: pb.SubmitJobRequest, job_id: JobId, features: routing_pb2.Features
-    ) -> routing_pb2.Decision:
+    async def _route(self, request: pb.SubmitJobRequest, job_id: JobId, measured: _Measured) -> routing_pb2.Decision:
+        shots = request.shot_count
+        if shots not in measured.offers:
+            measured.offers = {shots: self._offers.of(measured.features, shots, engine=measured.engine)}
         response = await self._peers.routing.ChooseBackend(
             routing_pb2.ChooseBackendRequest(
                 job_id=str(job_id),
                 requester=request.requester,
                 hardware=request.hardware,
-                features=features,
-                shot_count=request.shot_count,
+                features=measured.message,
+                shot_count=shots,
+                offers=measured.offers[shots],
             )
         )
+        backend = response.decision.backend
+        if measured.engine not in (None, backend.engine):
+            message = (
+                f"parameters.engine: {backend.backend_id} does not run on {measured.engine}; leave one of them out"
+            )
+            raise InvalidArgument(message, reason="ENGINE_DOES_NOT_FIT", field="parameters.engine")
         return response.decision
 
     async def _hold(self, request: pb.SubmitJobRequest, job_id: JobId, price: int) -> billing_pb2.Hold:

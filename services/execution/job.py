@@ -142,12 +142,13 @@ class Job:
 
     @property
     def rerouted(self) -> bool:
-        """Whether it runs elsewhere than was first decided."""
-        return self.backend.backend_id != self.decision.backend.backend_id
+        """Whether it runs elsewhere than was first decided, or on another engine."""
+        first = self.decision.backend
+        return (self.backend.backend_id, self.backend.engine) != (first.backend_id, first.engine)
 
     @property
     def may_reroute(self) -> bool:
-        """Whether a fault of its backend may move it: once, and only where the caller named none."""
+        """Whether a fault of its engine may move it: once, and only where the caller named none."""
         return self.requested_hardware == "auto" and not self.rerouted
 
 

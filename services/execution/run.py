@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from typing import TypeVar
@@ -25,6 +26,7 @@ from services.execution.children import Children, EngineFault
 from services.execution.job import Job, JobId, State
 from services.execution.lease import JobCancelled, Lease, LeaseLost
 from services.execution.messages import features_message
+from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.record import RECORD_TYPE, RecordError, build_record
 from services.execution.results.result_store import ResultKey, ResultStore
@@ -55,12 +57,12 @@ class Runner:
         children: Children,
         peers: Peers,
         results: ResultStore,
+        offers: Offers,
         *,
         worker: str,
-        run_seconds: float,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """Run in `children`, each run bounded by `run_seconds`; `worker` names the lease's holder.
+        """Run in `children`, each run bounded by the limits of `offers`; `worker` names the lease's holder.
 
         Results that are too large for their records go to `results`.
         """
@@ -68,8 +70,9 @@ class Runner:
         self._children = children
         self._peers = peers
         self._results = results
+        self._offers = offers
         self._worker = worker
-        self._run_seconds = run_seconds
+        self._run_seconds = offers.limits.seconds
         self._clock = clock
         self._leases: dict[JobId, Lease] = {}
 
@@ -159,7 +162,9 @@ class Runner:
 
     async def _run_twice(self, job: Job, lease: Lease) -> task.Outcome:
         """Run it; after a crash once more, since a child may have been killed for a neighbour's hunger."""
-        request = task.Run(job.algorithm_id, job.parameters, job.shot_count, job.seed, job.backend.method)
+        request = task.Run(
+            job.algorithm_id, job.parameters, job.shot_count, job.seed, job.backend.engine, job.backend.method
+        )
 
         async def run() -> task.Outcome:
             return await self._children.call(request, timeout=self._run_seconds, on_progress=lease.note)
@@ -170,8 +175,9 @@ class Runner:
             return await lease.compute(run())
 
     async def _move_or_fail(self, job: Job, fault: EngineFault) -> None:
-        """After a fault of its backend: once to another that can run it, where the caller named none; else failed."""
-        log.warning("backend_fault", job_id=str(job.job_id), backend=job.backend.backend_id, reason=str(fault))
+        """After a fault of its engine: once to another that can run it, where the caller named none; else failed."""
+        where = {"backend": job.backend.backend_id, "engine": job.backend.engine}
+        log.warning("engine_fault", job_id=str(job.job_id), reason=str(fault), **where)
         if job.may_reroute and (backend := await self._another(job)) is not None:
             if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
                 raise LeaseLost
@@ -183,15 +189,23 @@ class Runner:
         describe = task.Describe(job.algorithm_id, job.parameters)
         try:
             description = await self._children.call(describe, timeout=self._run_seconds)
+            offers = self._offers.of(
+                description.features,
+                job.shot_count,
+                engine=json.loads(job.parameters).get("engine"),
+                without={job.backend.engine},
+            )
         except (EngineFault, InvalidArgument, ResourceExhausted):
             return None
+        simulated = job.backend.kind == routing_pb2.BACKEND_KIND_SIMULATOR
         request = routing_pb2.ChooseBackendRequest(
             job_id=str(job.job_id),
             requester=job.requester,
             hardware="auto",
             features=features_message(description.features),
             shot_count=job.shot_count,
-            excluded_backend_ids=[job.backend.backend_id],
+            excluded_backend_ids=[] if simulated else [job.backend.backend_id],
+            offers=offers,
         )
 
         async def choose() -> routing_pb2.Backend | None:

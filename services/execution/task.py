@@ -33,6 +33,7 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     """JSON."""
     shots: int
     seed: int
+    engine: str
     method: str
 
 

@@ -24,7 +24,9 @@ from mesh.streams import JOBS_WORK, cancel_subject, work_subject
 from mesh.telemetry import log
 from services.execution.children import Children
 from services.execution.config import WorkerConfig
+from services.execution.engines.cost import CostModel, Limits
 from services.execution.job import JobId, Priority
+from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.results.opening import open_results
 from services.execution.run import Runner, Verdict
@@ -128,8 +130,8 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
         children,
         Peers.of(process),
         open_results(config.results, events),
+        Offers(CostModel.load(), Limits(config.run_memory_bytes, config.run_seconds)),
         worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
-        run_seconds=config.run_seconds,
         clock=now,
     )
     worker = Worker(events, runner, config)

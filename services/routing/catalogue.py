@@ -1,4 +1,4 @@
-"""The catalogue of backends: what runs circuits here, how far, and how fast. The rows are data, in catalogue.toml."""
+"""The catalogue of backends: what runs circuits here, and how far. The rows are data, in catalogue.toml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 import msgspec
 
 from mesh.config import ConfigError
-from services.routing.method import Method, Steps
 
 CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
 
@@ -44,10 +43,13 @@ SERVED_KINDS = frozenset({Kind.SIMULATOR, Kind.LIVE})
 """The kinds that workers can run; a twin needs an engine of its own first."""
 
 
-class EngineName(StrEnum):
-    """The engines that workers have (services/execution/engines)."""
+class Method(StrEnum):
+    """How a circuit is simulated (services/execution/engines)."""
 
-    AER = "aer"
+    STATEVECTOR = "statevector"
+    STABILIZER = "stabilizer"
+    MATRIX_PRODUCT_STATE = "matrix_product_state"
+    DECISION_DIAGRAM = "decision_diagram"
 
 
 class Pool(StrEnum):
@@ -55,17 +57,6 @@ class Pool(StrEnum):
 
     SIM = "sim"
     LIVE = "live"
-
-
-class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How fast a method is, as measured."""
-
-    source: str
-    """Where, when and how it was measured."""
-    spread_p90: Annotated[float, msgspec.Meta(ge=1)]
-    """The 90th percentile of measured / predicted duration."""
-    seconds: Steps
-    """Seconds that one step of each kind takes."""
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,20 +86,14 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     kind: Kind
     online: bool
     """Whether it takes jobs."""
-    engine: EngineName
     method: Method
+    """How it simulates; the engine is chosen for each program, from what execution offers."""
     pool: Pool
     """The queue whose workers can run it."""
     price_micros: Annotated[int, msgspec.Meta(ge=0)]
     """Micro-dollars that a job pays on top of the algorithm's price."""
     qubit_count: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     """The most qubits that a program may use."""
-    bond_bits: Annotated[int, msgspec.Meta(ge=1, le=30)] = 30
-    """log2 of the largest bond dimension, where the method has one."""
-    memory_bytes: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
-    """The most memory that a run may take."""
-    duration_seconds: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)]
-    """The longest run that it takes on, by the prediction."""
     machine: Machine | None = None
     """The machine itself: what a live backend is, and what a twin is the twin of."""
     owner: Owner | None = None
@@ -134,23 +119,20 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The backends, and how fast each method is.
+    """The backends.
 
-    The order of the backends is that in which they are listed, and in which equals are preferred.
+    Their order is that in which they are listed, and in which equals are preferred.
     """
 
     version: str
     """Changes with every change of a number, and is part of the policy's version."""
     backends: Annotated[tuple[Backend, ...], msgspec.Meta(min_length=1)]
-    paces: dict[Method, Pace]
 
     def __post_init__(self) -> None:
-        """Refuse a catalogue that names a backend twice, or has no pace for a method."""
+        """Refuse a catalogue that names a backend twice."""
         names = [backend.backend_id for backend in self.backends]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"backends are named twice: {', '.join(sorted(twice))}")
-        if missing := set(Method) - set(self.paces):
-            raise ValueError(f"paces are missing: {', '.join(sorted(missing))}")
 
     def require_served(self) -> None:
         """Raise ConfigError for a backend that no worker could run: its jobs would wait for ever."""

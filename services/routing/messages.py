@@ -11,7 +11,7 @@ from qm.type.v1.money_pb2 import Money
 
 from services.routing.catalogue import Backend, Kind, Owner
 from services.routing.policy import Alternative, Choice, Fit
-from services.routing.program import Environment, Estimate, Features, Wish
+from services.routing.program import EngineOffer, Environment, Estimate, Features, Wish
 
 _KINDS = {
     Kind.SIMULATOR: pb.BACKEND_KIND_SIMULATOR,
@@ -45,14 +45,28 @@ def wish_of(request: pb.ChooseBackendRequest) -> Wish:
             classical_seconds=features.classical_duration.ToNanoseconds() / 1e9,
         ),
         shot_count=request.shot_count,
+        offers=tuple(map(_offer_of, request.offers)),
         environment=_ENVIRONMENTS[request.requester.environment],
         excluded=frozenset(request.excluded_backend_ids),
         accounts=tuple((account.provider, _OWNER_OF[account.owner]) for account in request.accounts),
     )
 
 
-def backend_message(backend: Backend, price: int | None = None) -> pb.Backend:
-    """A backend on the wire; `price` is what a program pays, instead of the catalogue's."""
+def _offer_of(message: pb.EngineOffer) -> EngineOffer:
+    return EngineOffer(
+        engine=message.engine,
+        method=message.method,
+        duration_p50=message.duration_p50.ToTimedelta(),
+        duration_p90=message.duration_p90.ToTimedelta(),
+        memory_bytes=message.memory_bytes,
+        comparison=message.comparison,
+        refusal=message.refusal,
+        excess_bits=message.excess_bits,
+    )
+
+
+def backend_message(backend: Backend, estimate: Estimate | None = None) -> pb.Backend:
+    """A backend on the wire; with an `estimate` it has the engine and the price for one program."""
     machine, live = backend.machine, backend.kind is Kind.LIVE
     return pb.Backend(
         backend_id=backend.backend_id,
@@ -60,9 +74,9 @@ def backend_message(backend: Backend, price: int | None = None) -> pb.Backend:
         kind=_KINDS[backend.kind],
         status=pb.BACKEND_STATUS_ONLINE if backend.online else pb.BACKEND_STATUS_OFFLINE,
         qubit_count=backend.qubit_count,
-        engine=machine.provider if live and machine else backend.engine,
+        engine=estimate.engine if estimate else "",
         method="" if live else backend.method,
-        price=_money(backend.price_micros if price is None else price),
+        price=_money(estimate.price if estimate else backend.price_micros),
         description=backend.description,
         pool=backend.pool,
         provider=machine.provider if machine else "",
@@ -74,7 +88,7 @@ def backend_message(backend: Backend, price: int | None = None) -> pb.Backend:
 def choice_message(choice: Choice) -> pb.Decision:
     """A choice on the wire, which becomes a decision with an id and a time."""
     return pb.Decision(
-        backend=backend_message(choice.backend, choice.estimate.price),
+        backend=backend_message(choice.backend, choice.estimate),
         reason=choice.reason,
         estimate=_estimate_message(choice.estimate),
         alternatives=map(_alternative_message, choice.alternatives),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from services.routing.catalogue import Backend, Kind
-from services.routing.method import Method
-from services.routing.program import Environment, Estimate, Features, Wish
-from services.routing.wording import bytes_text, count_text, duration_text
+from mesh.wording import count_text
+from services.routing.catalogue import Backend, Kind, Method
+from services.routing.program import EngineOffer, Environment, Features, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +22,18 @@ class Obstacle:
     """How far the program is past the limit, as log2 of the ratio: the least is the nearest to fitting."""
 
 
+NO_ENGINE = Obstacle("no engine that may be used has its method", lasting=True, excess_bits=math.inf)
+
+
 def incapacity(backend: Backend, features: Features) -> Obstacle | None:
-    """Why a backend cannot hold a program, from its features alone."""
+    """Why a backend cannot hold a program, whatever its engine."""
     if features.qubit_count > backend.qubit_count:
         reason = f"the program has {features.qubit_count} qubits and it takes {backend.qubit_count}"
         if backend.method is Method.STATEVECTOR:
             reason += f": the state would have {count_text(features.qubit_count)} amplitudes"
             return Obstacle(reason, lasting=True, excess_bits=float(features.qubit_count - backend.qubit_count))
-        excess = math.log2(features.qubit_count / backend.qubit_count)
-        return Obstacle(reason, lasting=True, excess_bits=excess)
-    if backend.kind is Kind.LIVE:
-        return _too_dynamic(features)
-    if backend.method is Method.STABILIZER and not features.clifford:
-        return Obstacle("the program has gates outside the Clifford group", lasting=True, excess_bits=math.inf)
-    if backend.method is Method.MATRIX_PRODUCT_STATE and features.bond_bits > backend.bond_bits:
-        reason = (
-            f"the program may entangle its qubits up to the bond dimension {count_text(features.bond_bits)}, "
-            f"and it takes {count_text(backend.bond_bits)}"
-        )
-        return Obstacle(reason, lasting=True, excess_bits=float(features.bond_bits - backend.bond_bits))
-    return None
+        return Obstacle(reason, lasting=True, excess_bits=math.log2(features.qubit_count / backend.qubit_count))
+    return _too_dynamic(features) if backend.kind is Kind.LIVE else None
 
 
 def _too_dynamic(features: Features) -> Obstacle | None:
@@ -52,18 +43,9 @@ def _too_dynamic(features: Features) -> Obstacle | None:
     return Obstacle(reason, lasting=True, excess_bits=math.inf)
 
 
-def overload(backend: Backend, estimate: Estimate) -> Obstacle | None:
-    """Why a backend cannot afford a program that it could hold: memory or time."""
-    if estimate.memory_bytes > backend.memory_bytes:
-        needed, most = bytes_text(estimate.memory_bytes), bytes_text(backend.memory_bytes)
-        reason = f"the run needs {needed} of memory and may take {most}"
-        return Obstacle(reason, lasting=True, excess_bits=math.log2(estimate.memory_bytes / backend.memory_bytes))
-    seconds = estimate.duration_p50.total_seconds()
-    if seconds > backend.duration_seconds:
-        needed, most = duration_text(seconds), duration_text(backend.duration_seconds)
-        reason = f"the run would take about {needed} and may take {most}"
-        return Obstacle(reason, lasting=True, excess_bits=math.log2(seconds / backend.duration_seconds))
-    return None
+def refusal(offer: EngineOffer) -> Obstacle:
+    """Why no engine can run a program by a method."""
+    return Obstacle(offer.refusal, lasting=True, excess_bits=offer.excess_bits)
 
 
 def absence(backend: Backend, wish: Wish) -> Obstacle | None:

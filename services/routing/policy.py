@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mesh.errors import InvalidArgument, MeshError, Unavailable
-from services.routing.catalogue import Backend, Catalogue, Kind
-from services.routing.method import Method
-from services.routing.obstacle import Obstacle, absence, incapacity, overload
+from mesh.wording import count_text, duration_text
+from services.routing.catalogue import Backend, Catalogue, Kind, Method
+from services.routing.obstacle import NO_ENGINE, Obstacle, absence, incapacity, refusal
 from services.routing.offer import offered
-from services.routing.predict import predict
+from services.routing.predict import of_engine, of_machine
 from services.routing.program import AUTO, Estimate, Features, Wish
-from services.routing.wording import count_text, duration_text
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def choose(catalogue: Catalogue, wish: Wish) -> Choice:
     (PROGRAM_DOES_NOT_FIT), and where no backend can (NO_BACKEND_FITS), and Unavailable (HARDWARE_UNAVAILABLE) where
     those that could do not take jobs.
     """
-    ranked = sorted((judge(catalogue, backend, wish) for backend in offered(catalogue, wish)), key=_rank)
+    ranked = sorted((judge(backend, wish) for backend in offered(catalogue, wish)), key=_rank)
     named = wish.hardware != AUTO
     best = _named(ranked, wish.hardware) if named else ranked[0]
     if isinstance(best, Misfit):
@@ -79,18 +78,26 @@ def choose(catalogue: Catalogue, wish: Wish) -> Choice:
     return Choice(
         backend=best.backend,
         estimate=best.estimate,
-        reason=_praise(best.backend, best.estimate, wish.features, named=named),
+        reason=_praise(best, wish, named=named),
         alternatives=tuple(Alternative(other, _comparison(other, best.estimate)) for other in others),
         policy_version=f"{RULES_VERSION}/{catalogue.version}",
     )
 
 
-def judge(catalogue: Catalogue, backend: Backend, wish: Wish) -> Candidate:
+def judge(backend: Backend, wish: Wish) -> Candidate:
     """A backend's prospects with a program. A lasting obstacle goes before a passing one."""
     if (beyond := incapacity(backend, wish.features)) is not None:
         return Misfit(backend, beyond, None)
-    estimate = predict(catalogue, backend, wish.features, wish.shot_count)
-    obstacle = overload(backend, estimate) or absence(backend, wish)
+    if backend.kind is Kind.LIVE and backend.machine is not None:
+        estimate = of_machine(backend, backend.machine, wish)
+    else:
+        offer = wish.offer(backend.method)
+        if offer is None:
+            return Misfit(backend, NO_ENGINE, None)
+        if offer.refusal:
+            return Misfit(backend, refusal(offer), None)
+        estimate = of_engine(backend, offer)
+    obstacle = absence(backend, wish)
     return Misfit(backend, obstacle, estimate) if obstacle else Fit(backend, estimate)
 
 
@@ -130,8 +137,10 @@ def _refusal(best: Misfit, ranked: list[Candidate], *, named: bool) -> MeshError
     return InvalidArgument(message, reason="PROGRAM_DOES_NOT_FIT", field="hardware", metadata=metadata)
 
 
-def _praise(backend: Backend, estimate: Estimate, features: Features, *, named: bool) -> str:
+def _praise(best: Fit, wish: Wish, *, named: bool) -> str:
+    features, estimate = wish.features, best.estimate
     time = duration_text(estimate.duration_p50.total_seconds())
+    backend = best.backend
     if backend.kind is Kind.LIVE and backend.machine is not None:
         account = f"the account of the {backend.owner} at {backend.machine.provider}"
         return f"{_circuit(features)}: the machine itself runs it for about {time} after its queue, through {account}."
@@ -139,14 +148,21 @@ def _praise(backend: Backend, estimate: Estimate, features: Features, *, named: 
     match backend.method:
         case Method.STATEVECTOR:
             what = _circuit(features)
-            why = f"its state vector of {amplitudes} amplitudes is exact and needs {time}"
+            why = f"the state vector of {amplitudes} amplitudes is exact and takes {estimate.engine} {time}"
         case Method.STABILIZER:
             what = f"Clifford {_circuit(features, start='circuit')}"
-            why = f"the stabilizer method is exact and needs {time}; a state vector would need {amplitudes} amplitudes"
+            why = f"the stabilizer tableau is exact and takes {estimate.engine} {time}"
         case Method.MATRIX_PRODUCT_STATE:
-            bond = count_text(features.bond_bits)
-            what = f"{_circuit(features)} with a bond dimension of at most {bond}"
-            why = f"a matrix product state is exact and needs {time}; a state vector would need {amplitudes} amplitudes"
+            what = f"{_circuit(features)} with a bond dimension of at most {count_text(features.entanglement_bound)}"
+            why = f"a matrix product state is exact and takes {estimate.engine} {time}"
+        case Method.DECISION_DIAGRAM:
+            what = _circuit(features)
+            why = f"a decision diagram is exact and takes {estimate.engine} {time}"
+    if backend.method is not Method.STATEVECTOR:
+        why += f"; a state vector would have {amplitudes} amplitudes"
+    offer = wish.offer(backend.method)
+    if offer is not None and offer.comparison:
+        why += f"; {offer.comparison}"
     return f"{what}: {why}.{' You asked for this backend.' if named else ''}"
 
 

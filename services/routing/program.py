@@ -37,10 +37,22 @@ class Features:
     classical_seconds: float = 0.0
     """What the job takes besides running circuits, whatever the backend."""
 
-    @property
-    def bond_bits(self) -> int:
-        """The entanglement bound, which half of the qubits limits too."""
-        return min(self.entanglement_bound, self.qubit_count // 2)
+
+@dataclass(frozen=True, slots=True)
+class EngineOffer:
+    """What an engine would take for the program by one method, or why none can run it so."""
+
+    engine: str
+    method: str
+    duration_p50: dt.timedelta
+    duration_p90: dt.timedelta
+    memory_bytes: int
+    comparison: str = ""
+    """With the other engines of the method, for people; empty where there is none."""
+    refusal: str = ""
+    """For people; empty where it can."""
+    excess_bits: float = 0.0
+    """How far the program is past a limit, as log2 of the ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +63,24 @@ class Wish:
     """A backend's name, or AUTO."""
     features: Features
     shot_count: int
+    offers: tuple[EngineOffer, ...]
+    """At most one for each method."""
     environment: Environment = Environment.LIVE
     excluded: frozenset[str] = frozenset()
     """Backends that failed this job already."""
     accounts: tuple[tuple[str, str], ...] = ()
     """The accounts that reach live machines, as provider and owner; a team's own stands before the operator's."""
 
+    def offer(self, method: str) -> EngineOffer | None:
+        """What is offered for a method."""
+        return next((offer for offer in self.offers if offer.method == method), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A prediction of one backend's run. The queue is taken as empty."""
+    """A prediction of one backend's run on one engine. The queue is taken as empty."""
+
+    engine: str
 
     duration_p50: dt.timedelta
     duration_p90: dt.timedelta

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import msgspec
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from qm.billing.v1 import billing_pb2
@@ -31,9 +32,11 @@ from services.execution.algorithms.listing import load_catalogue
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
 from services.execution.download import Downloads
+from services.execution.engines.cost import Cost, CostModel, Costs, Limits
 from services.execution.intake import Intake
 from services.execution.job import Job, JobId
 from services.execution.messages import money
+from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.programs.features import Features
 from services.execution.results.result_store import ResultKey, result_gone
@@ -45,8 +48,23 @@ from tests.mesh.serving import Home
 BELL = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
 CIRCUIT = "circuit.openqasm.v1"
 ENGINE_BYTES = 10 * 1024**3
+MEMORY_BYTES = 4 * 1024**3
 BELL_FEATURES = Features(2, 2, 2, 3, 2, 1, 2, 1, clifford=True, dynamic=False, unbounded=False, gates={"h": 1, "cx": 1})
 BELL_OUTCOME = task.Outcome({"counts": {"00": 512, "11": 512}}, 2, 1.0, "exact", "fake", "1.0", 0.1)
+_COST = Cost(
+    engine="aer",
+    method="statevector",
+    dynamic=True,
+    double=True,
+    bytes_per_amplitude=16,
+    max_qubits=29,
+    measured="nowhere",
+    spread_p90=1.5,
+    seconds={"run": 0.001, "wide": 1e-9},
+)
+_SPARE = msgspec.structs.replace(_COST, engine="spare", method="matrix_product_state", seconds={"run": 0.002})
+COSTS = Costs(measured="nowhere", costs=(_COST, _SPARE))
+"""Two engines, of which the first is the faster one for few qubits."""
 _numbers = itertools.count()
 
 
@@ -97,6 +115,7 @@ class FakeRouting(Peer):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked: list[routing_pb2.ChooseBackendRequest] = []
         self.pool = f"pool{next(_numbers)}"
         self.backends = [
             routing_pb2.Backend(
@@ -104,7 +123,6 @@ class FakeRouting(Peer):
                 kind=routing_pb2.BACKEND_KIND_SIMULATOR,
                 status=routing_pb2.BACKEND_STATUS_ONLINE,
                 qubit_count=29,
-                engine="qiskit-aer",
                 method=method,
                 price=money(0),
                 pool=self.pool + suffix,
@@ -118,7 +136,12 @@ class FakeRouting(Peer):
 
     async def ChooseBackend(self, request: routing_pb2.ChooseBackendRequest) -> routing_pb2.ChooseBackendResponse:
         self.meet("ChooseBackend")
-        backend = next(each for each in self.backends if each.backend_id not in request.excluded_backend_ids)
+        self.asked.append(request)
+        ways = {offer.method: offer.engine for offer in request.offers if not offer.refusal}
+        able = (each for each in self.backends if each.method in ways)
+        backend = routing_pb2.Backend()
+        backend.CopyFrom(next(each for each in able if each.backend_id not in request.excluded_backend_ids))
+        backend.engine = ways[backend.method]
         return routing_pb2.ChooseBackendResponse(decision=routing_pb2.Decision(backend=backend, reason="it is there"))
 
 
@@ -247,15 +270,16 @@ class Parts:
         self.store = Store(database, self.outbox)
         self.results = FakeResults()
         self.catalogue = load_catalogue()
+        self.model = CostModel(COSTS)
 
     def intake(self, children: object | None = None) -> Intake:
-        return Intake(self.store, self.catalogue, self._children(children), self.peers, self.clock)
+        offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))
+        return Intake(self.store, self.catalogue, self._children(children), self.peers, offers, self.clock)
 
     def runner(self, name: str = "worker", children: object | None = None, run_seconds: float = 30) -> Runner:
         children = self._children(children)
-        return Runner(
-            self.store, children, self.peers, self.results, worker=name, run_seconds=run_seconds, clock=self.clock
-        )
+        offers = Offers(self.model, Limits(MEMORY_BYTES, run_seconds))
+        return Runner(self.store, children, self.peers, self.results, offers, worker=name, clock=self.clock)
 
     def downloads(self) -> Downloads:
         return Downloads(self.store, self.results)

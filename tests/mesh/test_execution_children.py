@@ -32,7 +32,7 @@ SLOW = f'OPENQASM 2.0; include "qelib1.inc"; qreg q[23]; creg c[23]; {LAYERS} me
 
 
 def bell(qasm: str = BELL, **changes: Any) -> task.Run:
-    fields = {"shots": 1024, "seed": 1, "method": "statevector"} | changes
+    fields = {"shots": 1024, "seed": 1, "engine": "aer", "method": "statevector"} | changes
     return task.Run(CIRCUIT, msgspec.json.encode({"qasm": qasm}), **fields)
 
 

@@ -175,11 +175,9 @@ async def test_a_backend_that_fails_twice_is_left_once_and_the_watchers_are_told
     job = await parts.accepted()
     assert await parts.runner(children=FakeChildren(CRASH, CRASH)).run_job(job.job_id) is Verdict.DONE
     moved = await parts.read(job.job_id)
-    assert (moved.state, moved.backend.backend_id, moved.decision.backend.backend_id) == (
-        State.QUEUED,
-        "second",
-        "first",
-    )
+    assert (moved.state, moved.rerouted) == (State.QUEUED, True)
+    assert (moved.decision.backend.backend_id, moved.decision.backend.engine) == ("first", "aer")
+    assert (moved.backend.backend_id, moved.backend.engine) == ("second", "spare")
     assert parts.hold(job) == "open"
     assert (await parts.told(job))[-2:] == ["jobs.event.rerouted", f"jobs.work.{parts.routing.pool}b.standard"]
     await parts.runner("another").run_job(job.job_id)

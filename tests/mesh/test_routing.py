@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
 from qm.routing.v1 import routing_pb2 as pb
 from qm.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from qm.type.v1.money_pb2 import Money
@@ -50,8 +51,35 @@ def ask(qubits: int, hardware: str = "auto", *, clifford: bool = False, bound: i
     requester = Requester(plan="student", environment=ENVIRONMENT_LIVE, **ids)
     job_id = str(uuid.uuid4())
     return pb.ChooseBackendRequest(
-        job_id=job_id, requester=requester, hardware=hardware, features=features, shot_count=1024
+        job_id=job_id,
+        requester=requester,
+        hardware=hardware,
+        features=features,
+        shot_count=1024,
+        offers=offers(qubits, clifford=clifford),
     )
+
+
+def offers(qubits: int, *, clifford: bool) -> list[pb.EngineOffer]:
+    """A state vector up to 29 qubits, a tableau for Clifford circuits, a chain of tensors up to 20 qubits."""
+    refusals = ["", "" if clifford else "the program has gates outside the Clifford group", ""]
+    if qubits > 29:
+        refusals[0] = "a state of so many amplitudes needs too much"
+    if qubits > 20:
+        refusals[2] = "a bond dimension of 2^10 needs too much"
+    ways = (("qsim", "statevector"), ("stim", "stabilizer"), ("aer", "matrix_product_state"))
+    return [
+        pb.EngineOffer(engine=engine, method=method, refusal=refusal, excess_bits=number)
+        if refusal
+        else pb.EngineOffer(
+            engine=engine,
+            method=method,
+            duration_p50=Duration(nanos=2_000_000 * number),
+            duration_p90=Duration(nanos=3_000_000 * number),
+            memory_bytes=4096,
+        )
+        for number, ((engine, method), refusal) in enumerate(zip(ways, refusals, strict=True), 1)
+    ]
 
 
 class Routing:
@@ -75,23 +103,23 @@ async def test_backends_are_listed_in_the_order_of_the_catalogue(routing: Routin
     assert [backend.backend_id for backend in backends] == ["sim.statevector", "sim.stabilizer", "sim.mps"]
     first = backends[0]
     assert (first.kind, first.status) == (pb.BACKEND_KIND_SIMULATOR, pb.BACKEND_STATUS_ONLINE)
-    assert (first.engine, first.method, first.pool) == ("aer", "statevector", "sim")
+    assert (first.engine, first.method, first.pool) == ("", "statevector", "sim")
     assert first.price == Money(currency_code="USD", micros=0)
 
 
 async def test_a_choice_comes_with_its_grounds(routing: Routing):
     decision = (await routing.execution.ChooseBackend(ask(100, clifford=True))).decision
-    assert decision.backend.backend_id == "sim.stabilizer"
-    assert decision.reason.startswith("Clifford circuit of 100 qubits: the stabilizer method is exact")
-    assert decision.estimate.fidelity == 1.0
-    assert 0 < decision.estimate.duration_p50.ToTimedelta().total_seconds() < 10
-    assert decision.estimate.memory_bytes == 200 * 201 // 8 + 100
-    assert [(each.backend_id, each.eligible, each.HasField("estimate")) for each in decision.alternatives] == [
+    assert (decision.backend.backend_id, decision.backend.engine) == ("sim.stabilizer", "stim")
+    assert "circuit of 100 qubits: the stabilizer tableau is exact and takes stim 4 ms" in decision.reason
+    assert (decision.estimate.fidelity, decision.estimate.memory_bytes) == (1.0, 4096)
+    assert decision.estimate.duration_p50 == Duration(nanos=4_000_000)
+    assert decision.estimate.duration_p90 == Duration(nanos=6_000_000)
+    assert {(each.backend_id, each.eligible, each.HasField("estimate")) for each in decision.alternatives} == {
         ("sim.mps", False, False),
         ("sim.statevector", False, False),
-    ]
+    }
     assert uuid.UUID(decision.decision_id).version == 7
-    assert decision.policy_version.startswith("1/")
+    assert decision.policy_version.startswith("2/")
 
 
 @pytest.mark.parametrize(

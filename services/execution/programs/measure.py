@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qiskit.circuit import ForLoopOp, WhileLoopOp
 
 from services.execution.programs.clifford import GENERATORS, clifford_form
+from services.execution.programs.entanglement import DIAGONAL, Entanglement
 from services.execution.programs.features import Features
 from services.execution.programs.flatten import DIRECTIVES
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from qiskit.circuit import Bit, CircuitInstruction, ControlFlowOp
 
 _NOT_GATES = DIRECTIVES | {"measure", "reset", "break_loop", "continue_loop"}
-_RANK_FOUR = frozenset({"swap", "cswap"})
-"""Gates whose operator Schmidt rank may be 4 over a cut between their qubits; it is 2 for the other standard gates."""
 
 
 @dataclass(slots=True)
@@ -29,11 +28,16 @@ class _Measuring:
 
     num_qubits: int
     level: list[int]
-    crossings: list[int]
+    entanglement: Entanglement
     gates: Counter[str] = field(default_factory=Counter)
     active: set[int] = field(default_factory=set)
     measured: set[int] = field(default_factory=set)
+    last: set[int] = field(default_factory=set)
+    """Qubits whose measurement nothing has followed yet."""
+    midway: int = 0
     wide: int = 0
+    reach: int = 0
+    diagonal: int = 0
     clifford: bool = True
     dynamic: bool = False
     unbounded: bool = False
@@ -58,19 +62,39 @@ class _Measuring:
         for wire in wires:
             self.level[wire] = after
         if name == "measure":
-            self.measured.update(qubits)
+            self._measurement(qubits[0], times)
             return
         self.dynamic |= name == "reset" or not self.measured.isdisjoint(qubits)
+        self._leave_midway(self.last.intersection(qubits), times)
+        if name == "reset":
+            self.midway += times
+            self.entanglement.collapse(qubits[0])
+            return
+        if name in _NOT_GATES:
+            return
+        self.entanglement.apply(name, qubits, times)
+        self.diagonal += times * (name in DIAGONAL)
         if len(qubits) > 1:
             self.wide += times
-            rank_bits = 2 if name in _RANK_FOUR else 1
-            for cut in range(min(qubits), max(qubits)):
-                self.crossings[cut] += rank_bits * times
-        if self.clifford and name not in GENERATORS and name not in _NOT_GATES:
+            self.reach += times * (max(qubits) - min(qubits))
+        if self.clifford and name not in GENERATORS:
             self.clifford = clifford_form(name, tuple(float(angle) for angle in item.params)) is not None
+
+    def _measurement(self, qubit: int, times: int) -> None:
+        self._leave_midway(self.last.intersection((qubit,)), times)
+        self.measured.add(qubit)
+        self.last.add(qubit)
+        self.midway += times - 1
+        self.entanglement.collapse(qubit)
+
+    def _leave_midway(self, qubits: set[int], times: int) -> None:
+        """Count the measurements of these qubits among those that something follows."""
+        self.midway += len(qubits) * times
+        self.last -= qubits
 
     def _control_flow(self, operation: ControlFlowOp, qubits: list[int], clbits: list[int], times: int) -> None:
         self.dynamic = True
+        self._leave_midway(set(self.last), 1)
         self.unbounded |= isinstance(operation, WhileLoopOp)
         if isinstance(operation, ForLoopOp):
             times *= len(operation.params[0])
@@ -80,8 +104,10 @@ class _Measuring:
         for block in operation.blocks:
             for wire in wires:
                 self.level[wire] = start
+            self.entanglement.forget(qubits)
             self.block(block, qubits, [bit - self.num_qubits for bit in clbits], times)
             deepest = max([deepest, *(self.level[wire] for wire in wires)])
+        self.entanglement.forget(qubits)
         for wire in wires:
             self.level[wire] = deepest
 
@@ -89,7 +115,7 @@ class _Measuring:
 def features_of(circuit: QuantumCircuit) -> Features:
     """Return the features of a flat circuit (see `flatten`)."""
     qubits, clbits = circuit.num_qubits, circuit.num_clbits
-    totals = _Measuring(qubits, [0] * (qubits + clbits), [0] * max(qubits - 1, 0))
+    totals = _Measuring(qubits, [0] * (qubits + clbits), Entanglement(qubits))
     totals.block(circuit, range(qubits), range(clbits), 1)
     return Features(
         num_qubits=qubits,
@@ -98,12 +124,15 @@ def features_of(circuit: QuantumCircuit) -> Features:
         depth=max(totals.level, default=0),
         gate_count=sum(count for name, count in totals.gates.items() if name not in _NOT_GATES),
         two_qubit_gate_count=totals.wide,
+        reach=totals.reach,
         measurement_count=totals.gates["measure"],
-        cut_rank_bits=max(
-            (min(bits, cut + 1, qubits - cut - 1) for cut, bits in enumerate(totals.crossings)), default=0
-        ),
+        measured_qubit_count=len(totals.measured),
+        cut_rank_bits=totals.entanglement.most_bits,
+        rank_work_bits=totals.entanglement.work_bits,
         clifford=totals.clifford,
         dynamic=totals.dynamic,
         unbounded=totals.unbounded,
+        midway_count=totals.midway,
+        diagonal_gate_count=totals.diagonal,
         gates=dict(sorted(totals.gates.items())),
     )

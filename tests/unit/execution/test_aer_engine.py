@@ -212,7 +212,7 @@ def test_state_vector_refuses_what_memory_cannot_hold(engine: AerEngine):
 def test_matrix_product_state_refuses_entanglement_that_memory_cannot_hold(engine: AerEngine):
     layers = "".join(f"cx q[{i}], q[{i + 1}];" for _ in range(12) for i in range(39))
     with pytest.raises(EngineError) as caught:
-        engine.run(parse(V2 + "qreg q[40]; h q;" + layers), shots=10, seed=1, method="matrix_product_state")
+        engine.run(parse(V2 + "qreg q[40]; ry(0.3) q;" + layers), shots=10, seed=1, method="matrix_product_state")
     assert caught.value.reason == "OUT_OF_MEMORY"
 
 

@@ -29,7 +29,7 @@ def test_messages_of_a_child_come_back_as_they_were(message: task.Message):
     "request_",
     [
         task.Describe("circuit.openqasm.v1", b"{}"),
-        task.Run("circuit.openqasm.v1", b"{}", 1024, 2**63 - 1, "statevector"),
+        task.Run("circuit.openqasm.v1", b"{}", 1024, 2**63 - 1, "aer", "statevector"),
     ],
 )
 def test_requests_come_back_as_they_were(request_: task.Request):

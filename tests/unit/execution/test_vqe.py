@@ -150,6 +150,7 @@ def test_table_of_features_is_that_of_the_circuits(solutions: dict[str, Solution
     measured = solutions[name].circuit.copy()
     measured.measure_all()
     derived = dataclasses.asdict(features_of(measured))
+    del derived["amplitudes"]
     table = json.loads(FEATURES_FILE.read_text("utf-8"))[name]
     assert table.pop("classical_ms") > derived.pop("classical_ms")
     assert table == derived

@@ -1,8 +1,9 @@
-"""Programs to route."""
+"""Programs to route, and offers for them."""
 
+import datetime as dt
 from typing import Any
 
-from services.routing.program import Features
+from services.routing.program import EngineOffer, Features
 
 
 def features(qubit_count: int, **changes: Any) -> Features:
@@ -18,3 +19,15 @@ def features(qubit_count: int, **changes: Any) -> Features:
         "entanglement_bound": qubit_count,
     }
     return Features(**known | changes)
+
+
+def offer(engine: str, method: str, milliseconds: float = 1.0, **changes: Any) -> EngineOffer:
+    """An engine that would take so long, and half as long again in one run of ten."""
+    p50 = dt.timedelta(milliseconds=milliseconds)
+    known: dict[str, Any] = {"duration_p50": p50, "duration_p90": 1.5 * p50, "memory_bytes": 4096}
+    return EngineOffer(engine, method, **known | changes)
+
+
+def refused(engine: str, method: str, reason: str, excess_bits: float = 1.0) -> EngineOffer:
+    """An engine that cannot run the program."""
+    return offer(engine, method, 0, memory_bytes=0, refusal=reason, excess_bits=excess_bits)

@@ -4,38 +4,27 @@ import msgspec
 import pytest
 
 from mesh.config import ConfigError, load
-from services.execution.config import WorkerConfig
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
 
 
-def test_the_catalogue_has_the_three_simulators_that_run_here():
+def test_the_catalogue_has_the_simulators_that_run_here():
     catalogue = load(CATALOGUE_FILE, Catalogue)
-    assert [(each.backend_id, each.engine, str(each.method), each.pool) for each in catalogue.backends] == [
-        ("sim.statevector", "aer", "statevector", "sim"),
-        ("sim.stabilizer", "aer", "stabilizer", "sim"),
-        ("sim.mps", "aer", "matrix_product_state", "sim"),
+    assert [(each.backend_id, str(each.method), each.pool) for each in catalogue.backends] == [
+        ("sim.statevector", "statevector", "sim"),
+        ("sim.stabilizer", "stabilizer", "sim"),
+        ("sim.mps", "matrix_product_state", "sim"),
     ]
     assert {each.kind for each in catalogue.backends} == {Kind.SIMULATOR}
-    assert all("bench/routing_model.py" in pace.source for pace in catalogue.paces.values())
-
-
-def test_nine_in_ten_of_the_longest_runs_that_are_taken_on_end_before_their_worker_stops_them():
-    catalogue = load(CATALOGUE_FILE, Catalogue)
-    limits = {field.name: field.default for field in msgspec.structs.fields(WorkerConfig)}
-    for backend in catalogue.backends:
-        assert backend.duration_seconds * catalogue.paces[backend.method].spread_p90 < limits["run_seconds"]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ('pool = "sim"', 'pool = "sim"\nspeed = 3', "speed"),
-        ("qubit_count = 27", "", "qubit_count"),
-        ("qubit_count = 27", "qubit_count = 0", ">= 1"),
+        ("qubit_count = 29", "", "qubit_count"),
+        ("qubit_count = 29", "qubit_count = 0", ">= 1"),
         ('method = "statevector"', 'method = "tensor_network"', "tensor_network"),
         ('backend_id = "sim.mps"', 'backend_id = "sim.stabilizer"', "named twice: sim.stabilizer"),
-        ("[paces.stabilizer", "[paces.statevector2", "statevector2"),
-        ("spread_p90 = ", "spread_p90 = 0.5 # ", ">= 1"),
     ],
 )
 def test_a_catalogue_with_a_fault_is_refused_by_name(tmp_path: Path, old: str, new: str, complaint: str):
@@ -69,11 +58,8 @@ def test_a_live_backend_names_its_machine() -> None:
         msgspec.structs.replace(first, kind=Kind.LIVE)
 
 
-@pytest.mark.parametrize(("key", "value"), [("engine", "nonsense"), ("pool", "nowhere")])
-def test_an_engine_or_pool_that_is_not_there_is_refused(tmp_path: Path, key: str, value: str) -> None:
-    text = CATALOGUE_FILE.read_text()
-    word = {"engine": "aer", "pool": "sim"}[key]
+def test_a_pool_that_is_not_there_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.toml"
-    file.write_text(text.replace(f'{key} = "{word}"', f'{key} = "{value}"', 1))
-    with pytest.raises(ConfigError, match=f"Invalid enum value '{value}'"):
+    file.write_text(CATALOGUE_FILE.read_text().replace('pool = "sim"', 'pool = "nowhere"', 1))
+    with pytest.raises(ConfigError, match="Invalid enum value 'nowhere'"):
         load(file, Catalogue)

@@ -13,7 +13,7 @@ from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind, Machine,
 from services.routing.messages import choice_message
 from services.routing.policy import choose
 from services.routing.program import Environment, Features, Wish
-from tests.unit.routing.programs import features
+from tests.unit.routing.programs import features, offer
 
 MACHINE = Machine(
     provider=Provider.IBM,
@@ -33,7 +33,7 @@ BELL = features(2)
 
 
 def wish(program: Features = BELL, hardware: str = "ibm.brisbane", **rest: Any) -> Wish:
-    return Wish(hardware, program, 1000, **rest)
+    return Wish(hardware, program, 1000, (offer("qsim", "statevector"),), **rest)
 
 
 def test_a_machine_without_an_account_is_offered_as_its_twin():
@@ -86,5 +86,5 @@ def test_a_machine_takes_no_mid_circuit_measurement():
 
 
 def test_a_machine_takes_no_more_qubits_than_it_has():
-    with pytest.raises(InvalidArgument, match="has 28 qubits and it takes 27"):
-        choose(CATALOGUE, wish(features(28), accounts=(TEAM,)))
+    with pytest.raises(InvalidArgument, match="has 30 qubits and it takes 29"):
+        choose(CATALOGUE, wish(features(30), accounts=(TEAM,)))

@@ -29,7 +29,7 @@ from qm.type.v1 import money_pb2 as qm_dot_type_dot_v1_dot_money__pb2
 from qm.type.v1 import requester_pb2 as qm_dot_type_dot_v1_dot_requester__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/routing/v1/routing.proto\x12\rqm.routing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\xe4\x02\n\x07\x42\x61\x63kend\x12\x12\n\nbackend_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.qm.routing.v1.BackendKind\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.qm.routing.v1.BackendStatus\x12\x13\n\x0bqubit_count\x18\x05 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06method\x18\x07 \x01(\t\x12 \n\x05price\x18\x08 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x13\n\x0b\x64\x65scription\x18\t \x01(\t\x12\x0c\n\x04pool\x18\n \x01(\t\x12\x10\n\x08provider\x18\x0b \x01(\t\x12\x17\n\x0fprovider_device\x18\x0c \x01(\t\x12\x32\n\raccount_owner\x18\r \x01(\x0e\x32\x1b.qm.routing.v1.AccountOwner\"y\n\x0fProviderAccount\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17R\x03ibmR\x03\x61wsR\x05\x61zureR\x04ionq\x12\x36\n\x05owner\x18\x02 \x01(\x0e\x32\x1b.qm.routing.v1.AccountOwnerB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\x94\x02\n\x08\x46\x65\x61tures\x12\x1c\n\x0bqubit_count\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12\x1c\n\x0b\x63lbit_count\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\x03\x12\x12\n\ngate_count\x18\x04 \x01(\x03\x12\x1c\n\x14two_qubit_gate_count\x18\x05 \x01(\x03\x12\x10\n\x08\x63lifford\x18\x06 \x01(\x08\x12\x0f\n\x07\x64ynamic\x18\x07 \x01(\x08\x12\x1a\n\x12\x65ntanglement_bound\x18\x08 \x01(\x05\x12\x15\n\rcircuit_count\x18\t \x01(\x05\x12\x35\n\x12\x63lassical_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"\xe3\x01\n\x08\x45stimate\x12/\n\x0c\x64uration_p50\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x64uration_p90\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x66idelity\x18\x03 \x01(\x01\x12\x14\n\x0c\x66idelity_low\x18\x04 \x01(\x01\x12\x15\n\rfidelity_high\x18\x05 \x01(\x01\x12 \n\x05price\x18\x06 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x03\"n\n\x0b\x41lternative\x12\x12\n\nbackend_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x08\x65stimate\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.Estimate\"\x94\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\'\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0b\x32\x16.qm.routing.v1.Backend\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x08\x65stimate\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.Estimate\x12\x30\n\x0c\x61lternatives\x18\x05 \x03(\x0b\x32\x1a.qm.routing.v1.Alternative\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctwin_allowed\x18\x08 \x01(\x08\"\x15\n\x13ListBackendsRequest\"@\n\x14ListBackendsResponse\x12(\n\x08\x62\x61\x63kends\x18\x01 \x03(\x0b\x32\x16.qm.routing.v1.Backend\"\xa9\x02\n\x14\x43hooseBackendRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\trequester\x18\x02 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x08hardware\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x31\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.FeaturesB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nshot_count\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x1c\n\x14\x65xcluded_backend_ids\x18\x06 \x03(\t\x12:\n\x08\x61\x63\x63ounts\x18\x07 \x03(\x0b\x32\x1e.qm.routing.v1.ProviderAccountB\x08\xbaH\x05\x92\x01\x02\x10\x08\"B\n\x15\x43hooseBackendResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.qm.routing.v1.Decision*u\n\x0b\x42\x61\x63kendKind\x12\x1c\n\x18\x42\x41\x43KEND_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41\x43KEND_KIND_SIMULATOR\x10\x01\x12\x15\n\x11\x42\x41\x43KEND_KIND_TWIN\x10\x02\x12\x15\n\x11\x42\x41\x43KEND_KIND_LIVE\x10\x03*f\n\rBackendStatus\x12\x1e\n\x1a\x42\x41\x43KEND_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_STATUS_ONLINE\x10\x01\x12\x1a\n\x16\x42\x41\x43KEND_STATUS_OFFLINE\x10\x02*a\n\x0c\x41\x63\x63ountOwner\x12\x1d\n\x19\x41\x43\x43OUNT_OWNER_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43\x43OUNT_OWNER_TEAM\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_OWNER_OPERATOR\x10\x02\x32\xc5\x01\n\x0eRoutingService\x12W\n\x0cListBackends\x12\".qm.routing.v1.ListBackendsRequest\x1a#.qm.routing.v1.ListBackendsResponse\x12Z\n\rChooseBackend\x12#.qm.routing.v1.ChooseBackendRequest\x1a$.qm.routing.v1.ChooseBackendResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/routing/v1/routing.proto\x12\rqm.routing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\xe4\x02\n\x07\x42\x61\x63kend\x12\x12\n\nbackend_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.qm.routing.v1.BackendKind\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.qm.routing.v1.BackendStatus\x12\x13\n\x0bqubit_count\x18\x05 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12\x0e\n\x06method\x18\x07 \x01(\t\x12 \n\x05price\x18\x08 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x13\n\x0b\x64\x65scription\x18\t \x01(\t\x12\x0c\n\x04pool\x18\n \x01(\t\x12\x10\n\x08provider\x18\x0b \x01(\t\x12\x17\n\x0fprovider_device\x18\x0c \x01(\t\x12\x32\n\raccount_owner\x18\r \x01(\x0e\x32\x1b.qm.routing.v1.AccountOwner\"y\n\x0fProviderAccount\x12.\n\x08provider\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17R\x03ibmR\x03\x61wsR\x05\x61zureR\x04ionq\x12\x36\n\x05owner\x18\x02 \x01(\x0e\x32\x1b.qm.routing.v1.AccountOwnerB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\x94\x02\n\x08\x46\x65\x61tures\x12\x1c\n\x0bqubit_count\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12\x1c\n\x0b\x63lbit_count\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\r\n\x05\x64\x65pth\x18\x03 \x01(\x03\x12\x12\n\ngate_count\x18\x04 \x01(\x03\x12\x1c\n\x14two_qubit_gate_count\x18\x05 \x01(\x03\x12\x10\n\x08\x63lifford\x18\x06 \x01(\x08\x12\x0f\n\x07\x64ynamic\x18\x07 \x01(\x08\x12\x1a\n\x12\x65ntanglement_bound\x18\x08 \x01(\x05\x12\x15\n\rcircuit_count\x18\t \x01(\x05\x12\x35\n\x12\x63lassical_duration\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\"\xfe\x01\n\x0b\x45ngineOffer\x12\x19\n\x06\x65ngine\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06method\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12/\n\x0c\x64uration_p50\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x64uration_p90\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x0cmemory_bytes\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x12\n\ncomparison\x18\x06 \x01(\t\x12\x0f\n\x07refusal\x18\x07 \x01(\t\x12\x13\n\x0b\x65xcess_bits\x18\x08 \x01(\x01\"\xe3\x01\n\x08\x45stimate\x12/\n\x0c\x64uration_p50\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x64uration_p90\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x66idelity\x18\x03 \x01(\x01\x12\x14\n\x0c\x66idelity_low\x18\x04 \x01(\x01\x12\x15\n\rfidelity_high\x18\x05 \x01(\x01\x12 \n\x05price\x18\x06 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x03\"n\n\x0b\x41lternative\x12\x12\n\nbackend_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x08\x65stimate\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.Estimate\"\x94\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\'\n\x07\x62\x61\x63kend\x18\x02 \x01(\x0b\x32\x16.qm.routing.v1.Backend\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x08\x65stimate\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.Estimate\x12\x30\n\x0c\x61lternatives\x18\x05 \x03(\x0b\x32\x1a.qm.routing.v1.Alternative\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctwin_allowed\x18\x08 \x01(\x08\"\x15\n\x13ListBackendsRequest\"@\n\x14ListBackendsResponse\x12(\n\x08\x62\x61\x63kends\x18\x01 \x03(\x0b\x32\x16.qm.routing.v1.Backend\"\xdf\x02\n\x14\x43hooseBackendRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\trequester\x18\x02 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x08hardware\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x31\n\x08\x66\x65\x61tures\x18\x04 \x01(\x0b\x32\x17.qm.routing.v1.FeaturesB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nshot_count\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x1c\n\x14\x65xcluded_backend_ids\x18\x06 \x03(\t\x12:\n\x08\x61\x63\x63ounts\x18\x07 \x03(\x0b\x32\x1e.qm.routing.v1.ProviderAccountB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12\x34\n\x06offers\x18\x08 \x03(\x0b\x32\x1a.qm.routing.v1.EngineOfferB\x08\xbaH\x05\x92\x01\x02\x10\x10\"B\n\x15\x43hooseBackendResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.qm.routing.v1.Decision*u\n\x0b\x42\x61\x63kendKind\x12\x1c\n\x18\x42\x41\x43KEND_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41\x43KEND_KIND_SIMULATOR\x10\x01\x12\x15\n\x11\x42\x41\x43KEND_KIND_TWIN\x10\x02\x12\x15\n\x11\x42\x41\x43KEND_KIND_LIVE\x10\x03*f\n\rBackendStatus\x12\x1e\n\x1a\x42\x41\x43KEND_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x42\x41\x43KEND_STATUS_ONLINE\x10\x01\x12\x1a\n\x16\x42\x41\x43KEND_STATUS_OFFLINE\x10\x02*a\n\x0c\x41\x63\x63ountOwner\x12\x1d\n\x19\x41\x43\x43OUNT_OWNER_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x43\x43OUNT_OWNER_TEAM\x10\x01\x12\x1a\n\x16\x41\x43\x43OUNT_OWNER_OPERATOR\x10\x02\x32\xc5\x01\n\x0eRoutingService\x12W\n\x0cListBackends\x12\".qm.routing.v1.ListBackendsRequest\x1a#.qm.routing.v1.ListBackendsResponse\x12Z\n\rChooseBackend\x12#.qm.routing.v1.ChooseBackendRequest\x1a$.qm.routing.v1.ChooseBackendResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEATURES'].fields_by_name['qubit_count']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_FEATURES'].fields_by_name['clbit_count']._loaded_options = None
   _globals['_FEATURES'].fields_by_name['clbit_count']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_ENGINEOFFER'].fields_by_name['engine']._loaded_options = None
+  _globals['_ENGINEOFFER'].fields_by_name['engine']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ENGINEOFFER'].fields_by_name['method']._loaded_options = None
+  _globals['_ENGINEOFFER'].fields_by_name['method']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ENGINEOFFER'].fields_by_name['memory_bytes']._loaded_options = None
+  _globals['_ENGINEOFFER'].fields_by_name['memory_bytes']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['job_id']._loaded_options = None
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['job_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['requester']._loaded_options = None
@@ -56,32 +62,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['shot_count']._serialized_options = b'\272H\004\"\002(\001'
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['accounts']._loaded_options = None
   _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['accounts']._serialized_options = b'\272H\005\222\001\002\020\010'
-  _globals['_BACKENDKIND']._serialized_start=2031
-  _globals['_BACKENDKIND']._serialized_end=2148
-  _globals['_BACKENDSTATUS']._serialized_start=2150
-  _globals['_BACKENDSTATUS']._serialized_end=2252
-  _globals['_ACCOUNTOWNER']._serialized_start=2254
-  _globals['_ACCOUNTOWNER']._serialized_end=2351
+  _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['offers']._loaded_options = None
+  _globals['_CHOOSEBACKENDREQUEST'].fields_by_name['offers']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_BACKENDKIND']._serialized_start=2342
+  _globals['_BACKENDKIND']._serialized_end=2459
+  _globals['_BACKENDSTATUS']._serialized_start=2461
+  _globals['_BACKENDSTATUS']._serialized_end=2563
+  _globals['_ACCOUNTOWNER']._serialized_start=2565
+  _globals['_ACCOUNTOWNER']._serialized_end=2662
   _globals['_BACKEND']._serialized_start=193
   _globals['_BACKEND']._serialized_end=549
   _globals['_PROVIDERACCOUNT']._serialized_start=551
   _globals['_PROVIDERACCOUNT']._serialized_end=672
   _globals['_FEATURES']._serialized_start=675
   _globals['_FEATURES']._serialized_end=951
-  _globals['_ESTIMATE']._serialized_start=954
-  _globals['_ESTIMATE']._serialized_end=1181
-  _globals['_ALTERNATIVE']._serialized_start=1183
-  _globals['_ALTERNATIVE']._serialized_end=1293
-  _globals['_DECISION']._serialized_start=1296
-  _globals['_DECISION']._serialized_end=1572
-  _globals['_LISTBACKENDSREQUEST']._serialized_start=1574
-  _globals['_LISTBACKENDSREQUEST']._serialized_end=1595
-  _globals['_LISTBACKENDSRESPONSE']._serialized_start=1597
-  _globals['_LISTBACKENDSRESPONSE']._serialized_end=1661
-  _globals['_CHOOSEBACKENDREQUEST']._serialized_start=1664
-  _globals['_CHOOSEBACKENDREQUEST']._serialized_end=1961
-  _globals['_CHOOSEBACKENDRESPONSE']._serialized_start=1963
-  _globals['_CHOOSEBACKENDRESPONSE']._serialized_end=2029
-  _globals['_ROUTINGSERVICE']._serialized_start=2354
-  _globals['_ROUTINGSERVICE']._serialized_end=2551
+  _globals['_ENGINEOFFER']._serialized_start=954
+  _globals['_ENGINEOFFER']._serialized_end=1208
+  _globals['_ESTIMATE']._serialized_start=1211
+  _globals['_ESTIMATE']._serialized_end=1438
+  _globals['_ALTERNATIVE']._serialized_start=1440
+  _globals['_ALTERNATIVE']._serialized_end=1550
+  _globals['_DECISION']._serialized_start=1553
+  _globals['_DECISION']._serialized_end=1829
+  _globals['_LISTBACKENDSREQUEST']._serialized_start=1831
+  _globals['_LISTBACKENDSREQUEST']._serialized_end=1852
+  _globals['_LISTBACKENDSRESPONSE']._serialized_start=1854
+  _globals['_LISTBACKENDSRESPONSE']._serialized_end=1918
+  _globals['_CHOOSEBACKENDREQUEST']._serialized_start=1921
+  _globals['_CHOOSEBACKENDREQUEST']._serialized_end=2272
+  _globals['_CHOOSEBACKENDRESPONSE']._serialized_start=2274
+  _globals['_CHOOSEBACKENDRESPONSE']._serialized_end=2340
+  _globals['_ROUTINGSERVICE']._serialized_start=2665
+  _globals['_ROUTINGSERVICE']._serialized_end=2862
 # @@protoc_insertion_point(module_scope)

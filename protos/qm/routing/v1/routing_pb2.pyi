@@ -129,9 +129,9 @@ class Backend(_message.Message):
     qubit_count: _builtins.int
     """Counts its qubits: the most that a program may use."""
     engine: _builtins.str
-    """Names the engine that runs it ("aer") and the engine's method ("statevector")."""
+    """Names the engine that runs the program ("qsim"); empty in a list, since it is chosen for each program."""
     method: _builtins.str
-    """Names the engine's method."""
+    """Names the engine's method ("statevector")."""
     description: _builtins.str
     """Says what it is, for people."""
     pool: _builtins.str
@@ -256,6 +256,60 @@ class Features(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Features: _TypeAlias = Features  # noqa: Y015
+
+@_typing.final
+class EngineOffer(_message.Message):
+    """EngineOffer is what an engine would take for the program by one method, or why none can."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    DURATION_P50_FIELD_NUMBER: _builtins.int
+    DURATION_P90_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    EXCESS_BITS_FIELD_NUMBER: _builtins.int
+    engine: _builtins.str
+    """Names the engine ("qsim")."""
+    method: _builtins.str
+    """Names its method ("statevector")."""
+    memory_bytes: _builtins.int
+    """Is the memory that it takes at its peak."""
+    comparison: _builtins.str
+    """Compares it with the other engines of the method, for people; empty where there is none."""
+    refusal: _builtins.str
+    """Says why the program cannot be run so, for people; empty where it can."""
+    excess_bits: _builtins.float
+    """Says how far the program is past a limit that it breaks, as log2 of the ratio."""
+    @_builtins.property
+    def duration_p50(self) -> _duration_pb2.Duration:
+        """Predicts its run, median."""
+
+    @_builtins.property
+    def duration_p90(self) -> _duration_pb2.Duration:
+        """Predicts its run, 90th percentile."""
+
+    def __init__(
+        self,
+        *,
+        engine: _builtins.str = ...,
+        method: _builtins.str = ...,
+        duration_p50: _duration_pb2.Duration | None = ...,
+        duration_p90: _duration_pb2.Duration | None = ...,
+        memory_bytes: _builtins.int = ...,
+        comparison: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+        excess_bits: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "engine", b"engine", "excess_bits", b"excess_bits", "memory_bytes", b"memory_bytes", "method", b"method", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EngineOffer: _TypeAlias = EngineOffer  # noqa: Y015
 
 @_typing.final
 class Estimate(_message.Message):
@@ -457,6 +511,7 @@ class ChooseBackendRequest(_message.Message):
     SHOT_COUNT_FIELD_NUMBER: _builtins.int
     EXCLUDED_BACKEND_IDS_FIELD_NUMBER: _builtins.int
     ACCOUNTS_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job that it is for."""
     hardware: _builtins.str
@@ -479,6 +534,10 @@ class ChooseBackendRequest(_message.Message):
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderAccount]:
         """Are the accounts through which live machines can be reached; without one a machine is offered as its twin."""
 
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineOffer]:
+        """Are the engines that workers have, at most one for each method."""
+
     def __init__(
         self,
         *,
@@ -489,10 +548,11 @@ class ChooseBackendRequest(_message.Message):
         shot_count: _builtins.int = ...,
         excluded_backend_ids: _abc.Iterable[_builtins.str] | None = ...,
         accounts: _abc.Iterable[Global___ProviderAccount] | None = ...,
+        offers: _abc.Iterable[Global___EngineOffer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "offers", b"offers", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,6 @@
 import pytest
 
-from services.routing.wording import bytes_text, count_text, duration_text
+from mesh.wording import bytes_text, count_text, duration_text
 
 
 @pytest.mark.parametrize(("bits", "text"), [(0, "1"), (2, "4"), (20, "1,048,576"), (21, "2^21"), (100, "2^100")])

@@ -1,0 +1,86 @@
+"""What the engines offer for a program, as routing takes it: the best of each method, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from qm.routing.v1 import routing_pb2
+
+from mesh.errors import InvalidArgument
+from mesh.wording import duration_text
+from services.execution.engines.cost import CostModel, Limits, Plan, Refusal
+from services.execution.programs.features import Features
+
+_LONGEST_SECONDS = 3_000_000_000.0
+
+W = TypeVar("W", Plan, Refusal)
+
+
+class Offers:
+    """Makes offers from a model of costs."""
+
+    def __init__(self, model: CostModel, limits: Limits) -> None:
+        """Offer what `limits` allow."""
+        self._model = model
+        self.limits = limits
+
+    def of(
+        self, features: Features, shots: int, *, engine: str | None = None, without: Collection[str] = ()
+    ) -> list[routing_pb2.EngineOffer]:
+        """At most one offer for each method.
+
+        `engine` is the caller's own choice, and leaves the others out; `without` are those that failed. Raises
+        InvalidArgument where the caller chose an engine that cannot run the program.
+        """
+        plans, refusals = self._model.plans(features, shots, self.limits, engine=engine, without=without)
+        if engine is not None and not plans:
+            raise self._unfit(engine, features, shots, refusals)
+        made = [_offer(plan, plans) for plan in _first_of_each_method(plans)]
+        offered = {offer.method for offer in made}
+        made += [
+            routing_pb2.EngineOffer(
+                engine=refusal.engine, method=refusal.method, refusal=refusal.reason, excess_bits=refusal.excess_bits
+            )
+            for refusal in _first_of_each_method(refusals)
+            if refusal.method not in offered
+        ]
+        return made
+
+    def _unfit(self, engine: str, features: Features, shots: int, refusals: Sequence[Refusal]) -> InvalidArgument:
+        others, _ = self._model.plans(features, shots, self.limits, without=(engine,))
+        fitting = list(dict.fromkeys(plan.engine for plan in others))
+        reason = refusals[0].reason if refusals else "there is no such engine here"
+        advice = f"These can run it: {', '.join(fitting)}." if fitting else "No other engine can run it either."
+        return InvalidArgument(
+            f"parameters.engine: {engine} cannot run this program: {reason}. {advice}",
+            reason="ENGINE_DOES_NOT_FIT",
+            field="parameters.engine",
+            metadata={"fitting": ",".join(fitting)},
+        )
+
+
+def _first_of_each_method(ways: Sequence[W]) -> list[W]:
+    first: dict[str, W] = {}
+    for way in ways:
+        first.setdefault(way.method, way)
+    return list(first.values())
+
+
+def _offer(plan: Plan, plans: Sequence[Plan]) -> routing_pb2.EngineOffer:
+    others = [other for other in plans if other.method == plan.method and other is not plan]
+    comparison = f"{others[0].engine} would need {duration_text(others[0].seconds_p50)}" if others else ""
+    return routing_pb2.EngineOffer(
+        engine=plan.engine,
+        method=plan.method,
+        duration_p50=_duration(plan.seconds_p50),
+        duration_p90=_duration(plan.seconds_p90),
+        memory_bytes=plan.memory_bytes,
+        comparison=comparison,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    whole, part = divmod(min(seconds, _LONGEST_SECONDS), 1.0)
+    return Duration(seconds=int(whole), nanos=int(part * 1e9))
