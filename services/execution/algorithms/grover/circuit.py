@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qiskit import QuantumCircuit
-from qiskit.synthesis import synth_mcx_1_clean_kg24
+
+from services.execution.algorithms.toffoli import flip_with_spare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.execution.algorithms.grover.problem import Problem
-
-_TOFFOLI, _TWO_TOFFOLIS = 2, 3
-"""Controls that one Toffoli, or two and a spare qubit, can take."""
 
 
 def search_circuit(problem: Problem, iterations: int) -> QuantumCircuit:
@@ -61,7 +59,7 @@ def _mark_satisfying(circuit: QuantumCircuit, problem: Problem, spare: int) -> N
         positive = [abs(literal) - 1 for literal in clause if literal > 0]
         clauses.x(place)  # a clause fails where each of its literals does
         _flip(clauses, positive)
-        _and(clauses, variables, place, spare)
+        flip_with_spare(clauses, variables, place, spare)
         _flip(clauses, positive)
     circuit.compose(clauses, inplace=True)
     _turn_sign(circuit, places, spare)
@@ -72,24 +70,8 @@ def _turn_sign(circuit: QuantumCircuit, qubits: Sequence[int], spare: int) -> No
     """Turn the sign where all `qubits` are 1."""
     *controls, target = qubits
     circuit.h(target)
-    _and(circuit, controls, target, spare)
+    flip_with_spare(circuit, controls, target, spare)
     circuit.h(target)
-
-
-def _and(circuit: QuantumCircuit, controls: Sequence[int], target: int, spare: int) -> None:
-    """Turn `target` where all `controls` are 1; with many, by the construction of arXiv:2407.17966 on a spare |0>."""
-    if not controls:
-        circuit.x(target)
-    elif len(controls) == 1:
-        circuit.cx(controls[0], target)
-    elif len(controls) == _TOFFOLI:
-        circuit.ccx(*controls, target)
-    elif len(controls) == _TWO_TOFFOLIS:
-        circuit.ccx(controls[0], controls[1], spare)
-        circuit.ccx(spare, controls[2], target)
-        circuit.ccx(controls[0], controls[1], spare)
-    else:
-        circuit.compose(synth_mcx_1_clean_kg24(len(controls)), [*controls, target, spare], inplace=True)
 
 
 def _flip(circuit: QuantumCircuit, qubits: Sequence[int]) -> None:

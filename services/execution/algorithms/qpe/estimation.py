@@ -15,20 +15,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def phase_estimation(powers: Sequence[QuantumCircuit]) -> QuantumCircuit:
+def phase_estimation(powers: Sequence[QuantumCircuit], targets: int) -> QuantumCircuit:
     """Return the circuit that writes phases into counting qubits, without measurements.
 
-    `powers[k]` applies U^(2^k) to its qubits from 1 on where its qubit 0 is 1. The circuit's qubits are one counting
-    qubit for each power, the lowest bit first, then those that U acts on. An eigenstate of phase x, exp(2 pi i x) being
-    its eigenvalue, leaves the counting qubits near x 2^t.
+    `powers[k]` applies U^(2^k) to its qubits 1 to `targets` where its qubit 0 is 1; further qubits are counting ones
+    that it borrows and leaves as they were. The circuit's qubits are one counting qubit for each power, the lowest bit
+    first, then the targets. An eigenstate of phase x, exp(2 pi i x) being its eigenvalue, leaves the counting qubits
+    near x 2^t.
     """
     counting = len(powers)
-    targets = range(counting, counting + powers[0].num_qubits - 1)
-    circuit = QuantumCircuit(counting + len(targets))
+    circuit = QuantumCircuit(counting + targets)
     circuit.h(range(counting))
     for k, power in enumerate(powers):
-        # The transform without its swaps takes its bits in the other order.
-        circuit.compose(power, [counting - 1 - k, *targets], inplace=True)
+        control = counting - 1 - k  # the transform without its swaps takes its bits in the other order
+        others = [qubit for qubit in range(counting) if qubit != control]
+        qubits = [control, *range(counting, counting + targets), *others[: power.num_qubits - 1 - targets]]
+        circuit.compose(power, qubits, inplace=True)
     circuit.compose(synth_qft_full(counting, do_swaps=False, inverse=True), range(counting), inplace=True)
     return circuit
 

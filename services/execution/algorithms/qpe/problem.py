@@ -75,7 +75,7 @@ class Problem:
                     circuit.x(target)
         else:
             circuit.compose(StatePreparation(self.state).definition, targets, inplace=True)
-        circuit.compose(phase_estimation(self.unitary.powers), inplace=True)
+        circuit.compose(phase_estimation(self.unitary.powers, qubits), inplace=True)
         circuit.measure(range(self.counting), range(self.counting))
         return circuit
 

@@ -1,0 +1,1 @@
+"""shor.factor.v1: small numbers factored by order finding."""

@@ -1,0 +1,28 @@
+"""The measures of a factorisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.shor.problem import BASES, problem_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.execution.programs.features import Features
+
+_CLASSICAL_MS = 50.0
+_EXPECTED_BASES = 2
+"""Of drawn bases: at least half give the factors, and the job ends with the first that does."""
+
+
+class ShorDescriber:
+    """Measures factorisations."""
+
+    def features(self, parameters: Mapping[str, Any]) -> Features:
+        """Return the measures of one base's circuit and how many bases are expected. Raises ParameterError."""
+        problem = problem_from(parameters)
+        base = problem.bases[0] if problem.bases else BASES[problem.number]
+        count = len(problem.bases) or _EXPECTED_BASES
+        return features_from(problem.order(base).circuit(), circuits=count, classical_ms=_CLASSICAL_MS)
