@@ -22,8 +22,8 @@ _SHOWN = 16
 """Outcomes that the result lists, the most frequent first."""
 _PRECOMPUTED = (
     "The powers base^(2^k) modulo the number and the table of each permutation x -> base^(2^k) x, from which the "
-    "circuits were made. The table alone tells the order, so this shows how Shor's algorithm works and no advantage over "
-    "a classical computer."
+    "circuits were made. The table alone tells the order, so this shows how Shor's algorithm works and no advantage "
+    "over a classical computer."
 )
 _EXPLANATIONS = {
     "factors": "The order is even and base^(order/2) is not -1: both base^(order/2) - 1 and + 1 share a factor.",
