@@ -1,0 +1,110 @@
+"""What a job asks for: a circuit, an observable, how noise is amplified. Imports the parsers, and no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
+
+from services.execution.algorithms.algorithm import ParameterError
+from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.openqasm import parsed
+from services.execution.algorithms.settings import Setting, settings_of
+from services.execution.algorithms.zne.folding import Folded, Folding, folded
+from services.execution.programs.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.execution.programs.features import Features
+
+_LIMITS = Limits()
+COMPARED_QUBITS = 12
+COMPARED_GATES = 5_000
+"""Up to here the exact value is computed too."""
+_NANOSECONDS = 60_000.0
+"""Per gate of the exact simulation; measured at 12 qubits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A circuit without measurements, the observable on its qubits, and the circuits that are run for it."""
+
+    circuit: QuantumCircuit
+    observable: SparsePauliOp
+    settings: tuple[Setting, ...]
+    folds: tuple[Folded, ...]
+
+    @property
+    def simulable(self) -> bool:
+        """Tell whether the exact value is computed."""
+        return bool(self.circuit.num_qubits <= COMPARED_QUBITS and self.circuit.size() <= COMPARED_GATES)
+
+
+class ZneDescriber:
+    """Measures the longest circuit of a job."""
+
+    def features(self, parameters: Mapping[str, Any]) -> Features:
+        """Return the measures of the most folded circuit, with how many there are.
+
+        Raises ParameterError.
+        """
+        request = request_of(parameters)
+        longest = max(
+            (setting.measured(request.folds[-1].circuit) for setting in request.settings), key=lambda one: one.size()
+        )
+        classical_ms = 5.0 + (request.circuit.size() * _NANOSECONDS / 1e6 if request.simulable else 0.0)
+        circuits = len(request.settings) * len(request.folds)
+        return features_from(longest, circuits=circuits, classical_ms=classical_ms)
+
+
+def request_of(parameters: Mapping[str, Any]) -> Request:
+    """Return what validated parameters ask for.
+
+    Raises ParameterError for a dynamic circuit, a term of another width, and scale factors that come to the same.
+    """
+    program = parsed(parameters)
+    if program.features.dynamic:
+        message = "measures, resets or branches before its end; only a circuit of gates can be folded"
+        raise ParameterError("parameters.qasm", message)
+    bare = _unmeasured(program.circuit)
+    observable = _observable(parameters["observable"], bare.num_qubits)
+    how = cast("Folding", parameters["folding"])
+    scales = sorted(float(scale) for scale in parameters["scale_factors"])
+    _check_length(bare.size(), scales[-1])
+    folds = tuple(folded(bare, scale, how) for scale in scales)
+    if len({fold.scale for fold in folds}) < len(folds):
+        message = f"come to the same number of gates for a circuit of {bare.size()}: put them further apart"
+        raise ParameterError("parameters.scale_factors", message)
+    return Request(bare, observable, settings_of(observable, "qubit_wise"), folds)
+
+
+def _check_length(gates: int, scale: float) -> None:
+    """Refuse a circuit that is too long once it is folded, before it is. Raises ParameterError."""
+    if gates * scale > _LIMITS.operations:
+        message = f"fold {gates} gates into {gates * scale:.0f}; at most {_LIMITS.operations} are run"
+        raise ParameterError("parameters.scale_factors", message, "TOO_MANY_OPERATIONS")
+
+
+def _unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:
+    place = {qubit: index for index, qubit in enumerate(circuit.qubits)}
+    bare = QuantumCircuit(circuit.num_qubits)
+    for item in circuit.data:
+        if item.name not in {"measure", "delay"}:
+            bare.append(item.operation, [place[qubit] for qubit in item.qubits])
+    return bare
+
+
+def _observable(terms: list[Mapping[str, Any]], qubits: int) -> SparsePauliOp:
+    for index, term in enumerate(terms):
+        if len(term["pauli"]) != qubits:
+            message = f"has {len(term['pauli'])} letters, and the circuit {qubits} qubits"
+            raise ParameterError(f"parameters.observable[{index}].pauli", message)
+    operator = SparsePauliOp([term["pauli"] for term in terms], [float(term.get("coefficient", 1.0)) for term in terms])
+    operator = operator.simplify(atol=0)
+    if not (operator.paulis.x | operator.paulis.z)[np.abs(operator.coeffs) > 0].any():
+        raise ParameterError("parameters.observable", "is a constant; there is nothing to measure")
+    return operator
