@@ -37,7 +37,7 @@ from mesh.errors import MeshError
 from mesh.guard import load_guard
 from mesh.identity import Identity
 from mesh.server import MeshServer
-from mesh.telemetry import Telemetry, configure_logging, log
+from mesh.telemetry import Telemetry, configure_logging, log, work_as
 
 if TYPE_CHECKING:
     from mesh.database import Database
@@ -131,6 +131,7 @@ class Process(Generic[C]):
 
     async def serve(self, wire: Callable[[Process[C], C], Awaitable[None]]) -> None:
         """Wire, serve until `stopping`, then drain."""
+        work_as(self.name)
         self.on_close(self.telemetry.close)
         async with self._stack:
             if await self._wired(wire):

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,6 +33,13 @@ RPC_SECONDS = Histogram("rpc_server_duration_seconds", "Time to serve an RPC", [
 RPC_ERRORS = Counter("rpc_server_errors", "RPCs that failed, by status", ["method", "status"])
 
 log = structlog.get_logger()
+_part: ContextVar[str] = ContextVar("qmumma_part", default="")
+"""Which part of the process is at work, where it hosts several."""
+
+
+def work_as(part: str) -> None:
+    """Put the name of a part on the log lines of this task, and of those that it starts."""
+    _part.set(part)
 
 
 def _add_call(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -55,7 +63,7 @@ def configure_logging(service: str, level: str) -> None:
     numeric = logging.getLevelNamesMapping()[level.upper()]
 
     def add_service(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["service"] = service
+        event["service"] = _part.get() or service
         return event
 
     shared: list[structlog.typing.Processor] = [
@@ -87,8 +95,9 @@ def _seconds(method: str) -> Histogram:
 class Telemetry:
     """What a process measures of the calls that it serves."""
 
-    def __init__(self, spans: TracerProvider | None = None) -> None:
-        """Make spans with `spans`; none at all without it."""
+    def __init__(self, spans: TracerProvider | None = None, part: str = "") -> None:
+        """Make spans with `spans`; none at all without it. `part` is named on the log lines of calls."""
+        self._part = part
         self._spans = spans
         self._tracer = spans.get_tracer("qmumma.mesh") if spans is not None else None
 
@@ -98,7 +107,7 @@ class Telemetry:
         if config.metrics_listen:
             host, _, port = config.metrics_listen.rpartition(":")
             start_http_server(int(port), host)
-        return cls(_otlp_spans(service, config.otlp_endpoint) if config.otlp_endpoint else None)
+        return cls(_otlp_spans(service, config.otlp_endpoint) if config.otlp_endpoint else None, service)
 
     async def close(self) -> None:
         """Send the spans that are left."""
@@ -109,6 +118,7 @@ class Telemetry:
     def serve(self, method: str, call: Call) -> Iterator[Call]:
         """Time one call, and make its span; yields the call as its own callees shall see it."""
         started = time.perf_counter()
+        before = _part.set(self._part)
         try:
             if self._tracer is None:
                 yield call
@@ -116,6 +126,7 @@ class Telemetry:
                 with self._span(method, call) as traced:
                     yield traced
         finally:
+            _part.reset(before)
             _seconds(method).observe(time.perf_counter() - started)
 
     @contextmanager
