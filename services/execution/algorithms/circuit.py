@@ -1,11 +1,13 @@
-"""circuit.openqasm.v1: any OpenQASM circuit, run as it is."""
+"""circuit.openqasm.v1: any OpenQASM circuit, run as it is. And how a circuit's outcome is told, by whatever ran it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult
+from services.execution.algorithms.algorithm import AlgorithmResult
 from services.execution.algorithms.openqasm import parsed
+from services.execution.algorithms.wishes import Wishes
+from services.execution.programs.circuit import unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,10 +15,8 @@ if TYPE_CHECKING:
     from services.execution.algorithms.algorithm import Progress
     from services.execution.engines.device import Device
     from services.execution.engines.engine import Outcome
+    from services.execution.programs.features import Features
     from services.execution.programs.program import Program
-
-_LARGEST_COUNTS = 16 * 2**20
-"""Bytes of counts as JSON: more could not be signed, stored and sent as one answer."""
 
 
 class CircuitRunner:
@@ -33,43 +33,60 @@ class CircuitRunner:
     ) -> AlgorithmResult:
         """Run the circuit; see `Runner.run`."""
         progress(0.0, "parsing")
-        program = parsed(parameters)
+        program = parsed(parameters["qasm"], "parameters.qasm")
+        wishes = Wishes.of(parameters)
+        wishes.check(device)
         progress(0.1, "running")
-        wanted = bool(parameters.get("probabilities", False))
-        outcome = device.run(program, shots=shots, seed=seed, with_probabilities=wanted)
-        _check_size(program, outcome)
+        outcome = device.run(
+            program,
+            shots=shots,
+            seed=seed,
+            with_probabilities=wishes.probabilities,
+            with_memory=wishes.memory,
+        )
+        told = told_of(program, outcome, amplitudes(program, device) if wishes.statevector else None)
         progress(1.0, "done")
         return AlgorithmResult(
-            result=_result(program, outcome),
+            result=told,
             fidelity=outcome.fidelity,
             fidelity_method=outcome.fidelity_method,
             qubits_used=program.features.active_qubits,
         )
 
 
-def _check_size(program: Program, outcome: Outcome) -> None:
-    size = len(outcome.counts) * (program.features.num_clbits + len(program.registers) + len('"":000000,'))
-    if size > _LARGEST_COUNTS:
-        message = f"the counts of {len(outcome.counts)} outcomes are about {size} bytes; {_LARGEST_COUNTS} are allowed"
-        raise AlgorithmError(message)
-
-
-def _result(program: Program, outcome: Outcome) -> dict[str, Any]:
-    features = program.features
+def told_of(program: Program, outcome: Outcome, state: list[list[float]] | None) -> dict[str, Any]:
+    """Return what a result says of a circuit and its outcome; what was not asked for, or is not known, is null."""
     return {
         "counts": dict(outcome.counts),
         "probabilities": None if outcome.probabilities is None else dict(outcome.probabilities),
+        "memory": None if outcome.memory is None else list(outcome.memory),
+        "statevector": state,
         "shots": outcome.shots,
         "openqasm_version": program.version,
         "registers": [{"name": name, "size": size} for name, size in program.registers],
-        "circuit": {
-            "num_qubits": features.num_qubits,
-            "num_clbits": features.num_clbits,
-            "depth": features.depth,
-            "gates": features.gate_count,
-            "two_qubit_gates": features.two_qubit_gate_count,
-            "clifford": features.clifford,
-            "dynamic": features.dynamic,
-        },
+        "circuit": measures(program.features),
         "notes": list(program.notes),
     }
+
+
+def measures(features: Features) -> dict[str, Any]:
+    """Return what a result says of the circuit that was sent."""
+    return {
+        "num_qubits": features.num_qubits,
+        "num_clbits": features.num_clbits,
+        "depth": features.depth,
+        "gates": features.gate_count,
+        "two_qubit_gates": features.two_qubit_gate_count,
+        "clifford": features.clifford,
+        "dynamic": features.dynamic,
+    }
+
+
+def amplitudes(program: Program, device: Device) -> list[list[float]]:
+    """Return the state before the measurements at the end of a circuit that is not dynamic.
+
+    The k-th entry is the real and the imaginary part of the amplitude of the basis state k, qubit 0 its lowest bit.
+    Raises EngineError.
+    """
+    state = device.statevector(unmeasured(program.circuit))
+    return [[float(amplitude.real), float(amplitude.imag)] for amplitude in state]

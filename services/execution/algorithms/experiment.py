@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
 from services.execution.engines.seeds import spread_seed
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _LIMITS = Limits()
 
 
+class RunWishes(TypedDict, total=False):
+    """What may be asked of a run besides its counts; see `Device.run`."""
+
+    with_probabilities: bool
+    with_memory: bool
+
+
 class Experiment:
     """Runs circuits of one classical register each, every one with `shots` shots and its own seed.
 
@@ -32,7 +39,7 @@ class Experiment:
     """
 
     def __init__(self, device: Device, *, shots: int, seed: int, purpose: str) -> None:
-        """Run on `device`."""
+        """Run on `device`; `purpose` keeps the seeds apart from those of another part of the job."""
         self._device = device
         self._shots = shots
         self._seed = seed
@@ -45,15 +52,16 @@ class Experiment:
 
         Raises ParameterError, where one is too long, and EngineError.
         """
-        return [self._count(program) for program in [program_from(circuit) for circuit in circuits]]
+        return [self.run(program).counts for program in [program_from(circuit) for circuit in circuits]]
 
-    def _count(self, program: Program) -> Mapping[str, int]:
+    def run(self, program: Program, *, shots: int | None = None, **wishes: Unpack[RunWishes]) -> Outcome:
+        """Run a program as the next circuit, with `shots` shots in place of everyone's. Raises EngineError."""
         seed = spread_seed(self._seed, f"{self._purpose}:{len(self._outcomes)}")
-        outcome = self._device.run(program, shots=self._shots, seed=seed)
+        outcome = self._device.run(program, shots=shots or self._shots, seed=seed, **wishes)
         self._outcomes.append(outcome)
         if self._largest is None or program.features.gate_count > self._largest.gate_count:
             self._largest = program.features
-        return outcome.counts
+        return outcome
 
     @property
     def circuit(self) -> dict[str, int]:

@@ -24,6 +24,10 @@ _WORDS = {
     "minLength": "must have at least {} characters",
     "not": "is not allowed with the other parameters",
     "maxLength": "must have at most {} characters",
+    "minItems": "must have at least {} items",
+    "maxItems": "must have at most {} items",
+    "maxProperties": "must have at most {} members",
+    "pattern": "must match {}",
 }
 """What each rule demands; the library's own words repeat the whole value."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from services.execution.programs.limits import Limits
     from services.execution.programs.program import Version
 
-_MEASURED_ALL = "the program measures nothing, so every qubit was measured at its end into register meas"
+MEASURED_ALL = "the program measures nothing, so every qubit was measured at its end into register meas"
 
 
 def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3.0") -> Program:
@@ -32,8 +32,17 @@ def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3
     notes: tuple[str, ...] = ()
     if not _measures(flat):
         flat = _measure_all(flat)
-        notes = (_MEASURED_ALL,)
+        notes = (MEASURED_ALL,)
     return Program(flat, tape_of(flat), features_of(flat), version, output_registers(flat), notes)
+
+
+def unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit without its measurements, registers and classical bits."""
+    bare = QuantumCircuit(circuit.num_qubits)
+    for item in circuit.data:
+        if item.name != "measure":
+            bare.append(item.operation, [circuit.find_bit(qubit).index for qubit in item.qubits], copy=False)
+    return bare
 
 
 def output_registers(circuit: QuantumCircuit) -> tuple[tuple[str, int], ...]:
