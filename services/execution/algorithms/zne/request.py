@@ -66,7 +66,7 @@ def request_of(parameters: Mapping[str, Any]) -> Request:
 
     Raises ParameterError for a dynamic circuit, a term of another width, and scale factors that come to the same.
     """
-    program = parsed(parameters)
+    program = parsed(parameters["qasm"], "parameters.qasm")
     if program.features.dynamic:
         message = "measures, resets or branches before its end; only a circuit of gates can be folded"
         raise ParameterError("parameters.qasm", message)
