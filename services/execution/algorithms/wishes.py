@@ -34,8 +34,9 @@ class Wishes:
         A tableau of stabilizers has no amplitudes, so that a circuit whose state is asked is routed as if it had a gate
         outside the Clifford group.
         """
+        exact = replace(features, amplitudes=features.amplitudes or self.probabilities or self.statevector)
         if not self.statevector:
-            return features
+            return exact
         path = "parameters.statevector"
         if features.num_qubits > MOST_STATE_QUBITS:
             message = f"is given for at most {MOST_STATE_QUBITS} qubits; the circuit has {features.num_qubits}"
@@ -43,7 +44,7 @@ class Wishes:
         if features.dynamic:
             message = "is not one vector where the circuit resets, branches or goes on after a measurement"
             raise ParameterError(path, message)
-        return replace(features, clifford=False)
+        return replace(exact, clifford=False)
 
     def check(self, device: Device) -> None:
         """Refuse what a device cannot give. Raises ParameterError."""

@@ -73,8 +73,10 @@ class EstimateDescriber:
         """Return the measures of the circuits, which differ in little but their last gates. Raises ParameterError."""
         problem = problem_from(parameters)
         if problem.exact or not problem.settings:
-            # A tableau of stabilizers has no amplitudes to compute exact values from.
-            return replace(joint_features([state.program.features for state in problem.states]), clifford=False)
+            # Exact values come from amplitudes, of which a tableau of stabilizers has none.
+            return replace(
+                joint_features([state.program.features for state in problem.states]), amplitudes=True, clifford=False
+            )
         heaviest = problem.settings[0]
         joint = joint_features([measuring(state.program, heaviest).features for state in problem.states])
         return replace(joint, circuit_count=len(problem.states) * len(problem.settings))
