@@ -1,8 +1,8 @@
 """The book: the rows of the ledger that one batch of operations touches, and what the batch does to them.
 
-Pure: the store opens it from the database under the ledger's lock, the operations run on it one after the other, and
-what it has then collected is written in one statement. So a thousand concurrent holds are decided one by one, and a
-budget is neither passed by a micro-dollar nor refused below it.
+Pure: the store reads it from the database, the operations run on it one after the other, and what it has then collected
+is written in one statement, if the ledger is still as it was read. So a thousand concurrent holds are decided one by
+one, and a budget is neither passed by a micro-dollar nor refused below it.
 """
 
 from __future__ import annotations

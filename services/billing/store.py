@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import asyncpg
 
@@ -24,40 +24,49 @@ from services.billing.hold import (
 from services.billing.ledger import Entry, Movement, gains, transfer_id
 from services.billing.plan import Plans
 
-# Held until the commit by whoever writes to the ledger: processes take turns, and each reads what the last one wrote.
-# It is a statement of its own because a statement sees only what was committed before it began.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('billing.ledger', 0))"
+R = TypeVar("R")
+
+# Whoever holds the row is alone with the ledger until the commit. It is a statement of its own because a statement sees
+# only what was committed before it began.
+_LOCK = "SELECT version FROM ledger FOR UPDATE"
 
 _HOLD = "SELECT job_id, team_id, amount, charge_kind, state, create_time, close_time FROM holds"
-_HOLDS = f"{_HOLD} WHERE job_id = ANY($1::uuid[])"
 _HOLD_OF_TEAM = f"{_HOLD} WHERE job_id = $1 AND team_id = $2"
 _OPEN_HOLDS = f"{_HOLD} WHERE state = 1 AND create_time <= $1 ORDER BY create_time, job_id LIMIT $2"
 
-_TEAMS = """
-SELECT team.team_id, balances.amount AS available, included_jobs.used_count, terms.budget, terms.agreed_count
-FROM unnest($1::uuid[]) AS team (team_id)
-LEFT JOIN balances ON balances.account = 'team/' || team.team_id || '/available'
-LEFT JOIN included_jobs ON included_jobs.team_id = team.team_id AND included_jobs.month = $2
-LEFT JOIN terms ON terms.team_id = team.team_id
+# One row for each operation: its job's hold, where there is one, and the funds of its team, where it asks for a hold.
+_READ = """
+SELECT ledger.version, holds.*, asked.team_id AS asking, balances.amount AS available, included_jobs.used_count,
+       terms.budget, terms.agreed_count
+FROM ledger CROSS JOIN unnest($1::uuid[], $2::uuid[]) AS asked (job_id, team_id)
+LEFT JOIN holds ON holds.job_id = asked.job_id
+LEFT JOIN balances ON balances.account = 'team/' || asked.team_id || '/available'
+LEFT JOIN included_jobs ON included_jobs.team_id = asked.team_id AND included_jobs.month = $3
+LEFT JOIN terms ON terms.team_id = asked.team_id
 """
 
+# Writes everything, or nothing where the ledger is not any more what was read.
 _WRITE = """
-WITH new_holds AS (
+WITH turn AS (
+  UPDATE ledger SET version = version + 1 WHERE version = $17 RETURNING 1
+), new_holds AS (
   INSERT INTO holds (job_id, team_id, amount, charge_kind, state, create_time, close_time)
-  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::smallint[],
-                       $6::timestamptz[], $7::timestamptz[])
+  SELECT new.* FROM turn, unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::smallint[],
+                                 $6::timestamptz[], $7::timestamptz[]) AS new
   ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, close_time = excluded.close_time
 ), new_entries AS (
   INSERT INTO entries (transfer_id, account, amount, create_time)
-  SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[])
+  SELECT new.* FROM turn, unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[]) AS new
 ), new_balances AS (
   INSERT INTO balances (account, amount)
-  SELECT * FROM unnest($12::text[], $13::bigint[])
+  SELECT new.* FROM turn, unnest($12::text[], $13::bigint[]) AS new
   ON CONFLICT (account) DO UPDATE SET amount = balances.amount + excluded.amount
+), new_included AS (
+  INSERT INTO included_jobs (team_id, month, used_count)
+  SELECT new.* FROM turn, unnest($14::uuid[], $15::date[], $16::integer[]) AS new
+  ON CONFLICT (team_id, month) DO UPDATE SET used_count = included_jobs.used_count + excluded.used_count
 )
-INSERT INTO included_jobs (team_id, month, used_count)
-SELECT * FROM unnest($14::uuid[], $15::date[], $16::integer[])
-ON CONFLICT (team_id, month) DO UPDATE SET used_count = included_jobs.used_count + excluded.used_count
+SELECT count(*) FROM turn
 """
 
 _ENTRIES = """
@@ -111,17 +120,25 @@ class BillingStore:
         """Keep it in `database`."""
         self._database = database
 
-    @asynccontextmanager
-    async def open_book(self, plans: Plans, operations: Sequence[Operation], now: dt.datetime) -> AsyncIterator[Book]:
-        """The book for a batch, alone with the ledger; what it collected is committed at the end of the block."""
+    async def keep_book(
+        self, plans: Plans, operations: Sequence[Operation], now: dt.datetime, decide: Callable[[Book], R]
+    ) -> R:
+        """What `decide` answers when it is shown the book for a batch; what the book then has is committed.
+
+        A batch takes two statements. Where another process has written in between, it is read and decided again, the
+        second time alone with the ledger.
+        """
+        async with self._database.acquire() as connection:
+            version, book = await _read(connection, plans, operations, now)
+            answer = decide(book)
+            if not book.changed or await _write(connection, version, book):
+                return answer
         async with self._database.transaction(first=_LOCK) as connection:
-            holds = await _read_holds(connection, operations)
-            asking = {each.team_id for each in operations if isinstance(each, HoldRequest)}
-            teams = await _read_teams(connection, asking, now) if asking else {}
-            book = Book(plans, now, holds=holds, teams=teams)
-            yield book
+            version, book = await _read(connection, plans, operations, now)
+            answer = decide(book)
             if book.changed:
-                await _write(connection, book)
+                await _write(connection, version, book)
+            return answer
 
     async def find_hold(self, team_id: TeamId, job_id: JobId) -> tuple[Hold, list[Entry]] | None:
         """A job's hold and its ledger lines, oldest first; None where the team has none."""
@@ -152,28 +169,22 @@ class BillingStore:
         )
 
 
-async def _read_holds(connection: Connection, operations: Sequence[Operation]) -> dict[JobId, Hold]:
-    rows = await connection.fetch(_HOLDS, [operation.job_id for operation in operations])
-    return {hold.job_id: hold for hold in map(_hold, rows)}
+async def _read(
+    connection: Connection, plans: Plans, operations: Sequence[Operation], now: dt.datetime
+) -> tuple[int, Book]:
+    """The ledger's version, and the book for a batch."""
+    asking = [operation.team_id if isinstance(operation, HoldRequest) else None for operation in operations]
+    rows = await connection.fetch(_READ, [operation.job_id for operation in operations], asking, month_of(now))
+    holds = {hold.job_id: hold for hold in (_hold(row) for row in rows if row["job_id"] is not None)}
+    teams = {TeamId(str(row["asking"])): _funds(row) for row in rows if row["asking"] is not None}
+    return rows[0]["version"], Book(plans, now, holds=holds, teams=teams)
 
 
-async def _read_teams(connection: Connection, teams: set[TeamId], now: dt.datetime) -> dict[TeamId, TeamFunds]:
-    rows = await connection.fetch(_TEAMS, list(teams), month_of(now))
-    return {
-        TeamId(str(row["team_id"])): TeamFunds(
-            available=row["available"] or 0,
-            used_count=row["used_count"] or 0,
-            budget=row["budget"],
-            agreed_count=row["agreed_count"],
-        )
-        for row in rows
-    }
-
-
-async def _write(connection: Connection, book: Book) -> None:
+async def _write(connection: Connection, version: int, book: Book) -> bool:
+    """Write a book; False, and nothing is written, where the ledger is not at `version` any more."""
     holds = list(book.changed.values())
     balances = gains(book.entries)
-    await connection.execute(
+    written = await connection.fetchval(
         _WRITE,
         [hold.job_id for hold in holds],
         [hold.team_id for hold in holds],
@@ -191,6 +202,17 @@ async def _write(connection: Connection, book: Book) -> None:
         [team_id for team_id, _ in book.used],
         [month for _, month in book.used],
         list(book.used.values()),
+        version,
+    )
+    return bool(written)
+
+
+def _funds(row: asyncpg.Record) -> TeamFunds:
+    return TeamFunds(
+        available=row["available"] or 0,
+        used_count=row["used_count"] or 0,
+        budget=row["budget"],
+        agreed_count=row["agreed_count"],
     )
 
 

@@ -1,8 +1,8 @@
 """The one writer of the ledger in a process: operations queue up and go through in groups, in the order they came.
 
-A group is read, decided and committed in six statements, however many operations it has. Where several processes
-run, the ledger's lock makes their groups take turns; each reads the balances that the one before it committed.
-A group whose commit got no answer may be tried again by its callers: every operation is keyed by its job.
+A group is read, decided and committed in two statements, however many operations it has. Where several processes run,
+one that finds the ledger changed since it read it decides again, on the balances that the other has committed. A group
+whose commit got no answer may be tried again by its callers: every operation is keyed by its job.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from mesh.batch import Batcher
+from services.billing.book import Book
 from services.billing.hold import Hold, Operation
 from services.billing.plan import Plans
 from services.billing.store import BillingStore
@@ -37,5 +38,7 @@ class LedgerWriter:
         await self._batcher.close()
 
     async def _flush(self, operations: list[Operation]) -> list[Hold | Exception | None]:
-        async with self._store.open_book(self._plans, operations, self._clock()) as book:
+        def decide(book: Book) -> list[Hold | Exception | None]:
             return [book.apply(operation) for operation in operations]
+
+        return await self._store.keep_book(self._plans, operations, self._clock(), decide)

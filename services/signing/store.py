@@ -7,8 +7,7 @@ true.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -20,8 +19,8 @@ from services.signing.keys import KeyId
 from services.signing.seal import Seal, Subject
 from services.signing.tree import Node
 
-# Held until the commit by whoever extends the log or makes keys: processes take turns, and each reads what the last
-# one wrote. It is a statement of its own because a statement sees only what was committed before it began.
+# Held until the commit by whoever makes keys: processes take turns, and each reads what the last one wrote. It is a
+# statement of its own because a statement sees only what was committed before it began.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.log', 0))"
 
 _KEYS = """
@@ -69,41 +68,6 @@ class StoredLeaf(NamedTuple):
     head: Head
 
 
-class Turn:
-    """The log, alone with one batch. `head` is None before the first start, `seals` are the subjects' own."""
-
-    def __init__(self, connection: Connection, head: Head | None, seals: list[Seal]) -> None:
-        """Take part in the transaction of `connection`."""
-        self._connection = connection
-        self.head = head
-        self.seals = seals
-
-    async def read_nodes(self, nodes: Sequence[Node]) -> dict[Node, bytes]:
-        """The hashes of stored nodes."""
-        return await _read_nodes(self._connection, nodes)
-
-    async def write(
-        self, seals: Sequence[Seal], rows: Sequence[tuple[Node, bytes]], head: Head, now: dt.datetime
-    ) -> None:
-        """Add seals, tree nodes and the head over them."""
-        await self._connection.execute(
-            _WRITE,
-            [node.level for node, _ in rows],
-            [node.position for node, _ in rows],
-            [node_hash for _, node_hash in rows],
-            [seal.leaf_index for seal in seals],
-            [seal.subject for seal in seals],
-            [seal.leaf_hash for seal in seals],
-            [seal.leaf for seal in seals],
-            [seal.audit_hash for seal in seals],
-            [seal.signature for seal in seals],
-            [seal.kid for seal in seals],
-            head.size,
-            head.root,
-            now,
-        )
-
-
 class SigningStore:
     """What signing keeps."""
 
@@ -122,13 +86,39 @@ class SigningStore:
         """Every key, newest first."""
         return [_stored_key(row) for row in await self._database.fetch(_KEYS)]
 
-    @asynccontextmanager
-    async def turn(self, subjects: Sequence[Subject]) -> AsyncIterator[Turn]:
-        """The log for one batch; what is written within the block is committed at its end, all or nothing."""
-        async with self._database.transaction(first=_LOCK) as connection:
-            rows = await connection.fetch(_HEAD_AND_SEALS, subjects)
-            head = _head(rows[0]) if rows else None
-            yield Turn(connection, head, [_seal(row) for row in rows if row["subject"] is not None])
+    async def read(self, subjects: Sequence[Subject]) -> tuple[Head | None, list[Seal]]:
+        """The newest head, None before the first start, and the seals that stand for subjects."""
+        rows = await self._database.fetch(_HEAD_AND_SEALS, subjects)
+        head = _head(rows[0]) if rows else None
+        return head, [_seal(row) for row in rows if row["subject"] is not None]
+
+    async def write(
+        self, seals: Sequence[Seal], rows: Sequence[tuple[Node, bytes]], head: Head, now: dt.datetime
+    ) -> bool:
+        """Add seals, tree nodes and the head over them, all or nothing.
+
+        False, and nothing is added, where the log has grown since the head below this one was read.
+        """
+        try:
+            await self._database.execute(
+                _WRITE,
+                [node.level for node, _ in rows],
+                [node.position for node, _ in rows],
+                [node_hash for _, node_hash in rows],
+                [seal.leaf_index for seal in seals],
+                [seal.subject for seal in seals],
+                [seal.leaf_hash for seal in seals],
+                [seal.leaf for seal in seals],
+                [seal.audit_hash for seal in seals],
+                [seal.signature for seal in seals],
+                [seal.kid for seal in seals],
+                head.size,
+                head.root,
+                now,
+            )
+        except asyncpg.UniqueViolationError:
+            return False
+        return True
 
     async def head(self) -> Head:
         """The newest head; the log has one from its first start."""

@@ -1,8 +1,8 @@
 """The one writer of the log in a process: signed records queue up and go in by batches, in the order they came.
 
 A batch is one transaction: its leaves, the tree nodes that they complete, and the tree's new head. An answer leaves
-only after the commit; a kill -9 at any moment leaves the whole batch or nothing of it. Where several processes run, the
-log's lock makes their batches take turns.
+only after the commit; a kill -9 at any moment leaves the whole batch or nothing of it. Where several processes run, one
+that finds the log grown since it read it makes its batch again, on the tree that the other has committed.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import datetime as dt
 from collections.abc import Callable
 
 from mesh.batch import Batcher
+from mesh.errors import Unavailable
 from services.signing.checkpoint import Head, parse_checkpoint
 from services.signing.note import parse_note
 from services.signing.records import SignedRecord
 from services.signing.seal import Entry, Page, Seal, Subject
-from services.signing.store import SigningStore, Turn
+from services.signing.store import SigningStore
 from services.signing.tree import Frontier, root_nodes
 
 _BATCH_SIZE = 256
+_TRIES = 50
+"""For one batch: each that fails means that another process has extended the log, by a batch of its own."""
 
 
 class BrokenLogError(RuntimeError):
@@ -46,11 +49,10 @@ class LogWriter:
         if note is not None and (origin := parse_checkpoint(parse_note(note).text).origin) != self._origin:
             message = f"the log is called {origin!r} for ever, not {self._origin!r}"
             raise BrokenLogError(message)
-        async with self._store.turn(()) as turn:
-            if turn.head is None:
-                await turn.write((), (), _head(Frontier()), self._clock())
-            else:
-                self._frontier = await self._read_frontier(turn, turn.head)
+        head, _ = await self._store.read(())
+        if head is None and await self._store.write((), (), _head(Frontier()), self._clock()):
+            return
+        self._frontier = await self._read_frontier(head or await self._store.head())
 
     async def append(self, subject: Subject, signed: SignedRecord) -> Seal:
         """The subject's seal, once it is committed: this record's, or the one that stands for the same record.
@@ -64,30 +66,32 @@ class LogWriter:
         await self._batcher.close()
 
     async def _flush(self, entries: list[Entry]) -> list[Seal | Exception]:
-        async with self._store.turn([entry.subject for entry in entries]) as turn:
-            frontier = await self._current_frontier(turn)
-            page = Page(frontier, turn.seals)
+        for _ in range(_TRIES):
+            head, seals = await self._store.read([entry.subject for entry in entries])
+            frontier = await self._current_frontier(head)
+            page = Page(frontier, seals)
             answers = [page.take(entry) for entry in entries]
             if page.new:
                 growth = page.growth()
                 frontier = growth.frontier
-                await turn.write(page.new, growth.rows, _head(frontier), self._clock())
-        self._frontier = frontier
-        return answers
+                if not await self._store.write(page.new, growth.rows, _head(frontier), self._clock()):
+                    continue
+            self._frontier = frontier
+            return answers
+        raise Unavailable("other processes extend the log all the time; try again", reason="LOG_BUSY")
 
-    async def _current_frontier(self, turn: Turn) -> Frontier:
+    async def _current_frontier(self, head: Head | None) -> Frontier:
         """Ours, unless another process has moved the log since, or a commit of ours got no answer."""
-        head = turn.head
         if head is None:
             message = "the log has lost its heads"
             raise BrokenLogError(message)
         if (head.size, head.root) == (self._frontier.size, self._frontier.root()):
             return self._frontier
-        return await self._read_frontier(turn, head)
+        return await self._read_frontier(head)
 
-    async def _read_frontier(self, turn: Turn, head: Head) -> Frontier:
+    async def _read_frontier(self, head: Head) -> Frontier:
         nodes = root_nodes(head.size)
-        hashes = await turn.read_nodes(nodes)
+        hashes = await self._store.read_nodes(nodes)
         if hashes.keys() != set(nodes) or (frontier := Frontier.read(head.size, hashes)).root() != head.root:
             message = f"the stored nodes do not give the root of the tree of {head.size} leaves"
             raise BrokenLogError(message)
