@@ -1,0 +1,1 @@
+"""Live machines, reached through accounts at their providers."""
