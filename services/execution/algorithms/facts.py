@@ -21,7 +21,7 @@ _Place = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_.]+:[A-Za-z0-9]+$")]
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `algorithm.toml`. `price_micros` is in 10^-6 USD for one job."""
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(\.[a-z0-9]+)*\.v[0-9]+$", max_length=64)]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*\.v[0-9]+$", max_length=64)]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
     category: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+$")]

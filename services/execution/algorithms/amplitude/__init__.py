@@ -1,0 +1,1 @@
+"""amplitude.option_pricing.v1: European options by amplitude estimation."""

@@ -1,0 +1,27 @@
+"""The measures of pricing an option."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.execution.algorithms.amplitude.circuit import estimation_circuits
+from services.execution.algorithms.amplitude.likelihood import powers_of
+from services.execution.algorithms.amplitude.option import grid_from
+from services.execution.algorithms.experiment import features_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.execution.programs.features import Features
+
+_CLASSICAL_MS = 60.0
+
+
+class OptionDescriber:
+    """Measures the pricing of options."""
+
+    def features(self, parameters: Mapping[str, Any]) -> Features:
+        """Return the measures of the longest circuit, one of as many as there are powers. Raises ParameterError."""
+        powers = powers_of(int(parameters["amplifications"]))
+        (longest,) = estimation_circuits(grid_from(parameters), powers[-1:])
+        return features_from(longest, circuits=len(powers), classical_ms=_CLASSICAL_MS)
