@@ -42,9 +42,9 @@ RESULTS = Stream(
 STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, DEAD_LETTERS, RESULTS)
 
 
-def work_subject(pool: str, priority: str) -> str:
-    """The subject of a job that waits for a worker of `pool`."""
-    return f"jobs.work.{pool}.{priority}"
+def work_subject(pool: str, queue: str) -> str:
+    """The subject that wakes a worker of `pool`: a job waits in its `queue`."""
+    return f"jobs.work.{pool}.{queue}"
 
 
 def event_subject(state: str, team_id: str) -> str:

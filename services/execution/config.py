@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mesh.config import MeshConfig
+from mesh.config import MeshConfig, Positive
 
 GIB = 1024**3
 
@@ -61,8 +61,14 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
 class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A worker that runs jobs."""
 
-    engine_count: int = 2
-    """Children that run programs, one job each at a time."""
+    engine_count: Positive = 2
+    """Children that run programs, one job each at a time; as many as the worker has cores."""
+    short_engine_count: Annotated[int, Meta(ge=0)] = 1
+    """Of them, how many stay free of jobs that are predicted to run for over 5 s; one may always be taken by such."""
+    enterprise_engine_count: Annotated[int, Meta(ge=0)] = 0
+    """Of them, how many take jobs of enterprises alone, who may use the others too; all, for a worker of their own."""
+    priority_weight: Annotated[float, Meta(gt=0)] = 4.0
+    """While both wait, priority jobs get this many times the engines' time of the others."""
     engine_memory_bytes: int = 10 * GIB
     """Address space of each."""
     run_seconds: float = 300.0
@@ -70,8 +76,6 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     run_memory_bytes: int = 4 * GIB
     """The most memory that a job may need that it sends elsewhere, by the prediction."""
     pool: str = "sim"
-    """The queue that it takes jobs from."""
-    ack_wait_seconds: float = 10.0
-    """After this long without a sign of life its jobs go to another worker."""
+    """The backends whose jobs it takes: the `pool` of routing's catalogue."""
     results: ResultsConfig = NatsConfig()
     """Where large results go."""

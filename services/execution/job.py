@@ -15,6 +15,8 @@ from qm.type.v1 import requester_pb2
 from mesh.errors import NotFound
 
 JobId = NewType("JobId", uuid.UUID)
+LONG_SECONDS = 5.0
+"""A job that is predicted to run longer may not take the last engines of a worker."""
 
 
 class State(IntEnum):
@@ -38,7 +40,7 @@ class State(IntEnum):
 
 
 class Priority(IntEnum):
-    """The queue a job waits in; the numbers are those of the proto."""
+    """How a job stands in its queue; the numbers are those of the proto."""
 
     STANDARD = 1
     PRIORITY = 2
@@ -47,6 +49,38 @@ class Priority(IntEnum):
     def word(self) -> str:
         """The priority in subjects and answers ("standard")."""
         return self.name.lower()
+
+
+class Queue(IntEnum):
+    """Where a job waits, by who may run it; the numbers are those of the table."""
+
+    SHORT = 1
+    LONG = 2
+    ENTERPRISE_SHORT = 3
+    ENTERPRISE_LONG = 4
+
+    @classmethod
+    def of(cls, requester: requester_pb2.Requester, seconds: float) -> Queue:
+        """The queue of a job that is predicted to run for `seconds`; an enterprise's jobs have one of their own."""
+        long = seconds > LONG_SECONDS
+        if requester.plan == "enterprise" or requester.environment == requester_pb2.ENVIRONMENT_ENTERPRISE:
+            return cls.ENTERPRISE_LONG if long else cls.ENTERPRISE_SHORT
+        return cls.LONG if long else cls.SHORT
+
+    @property
+    def word(self) -> str:
+        """The queue in subjects ("enterprise-long")."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def long(self) -> bool:
+        """Whether its jobs are long."""
+        return self in (Queue.LONG, Queue.ENTERPRISE_LONG)
+
+    @property
+    def enterprise(self) -> bool:
+        """Whether its jobs are of enterprises."""
+        return self >= Queue.ENTERPRISE_SHORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +106,11 @@ class NewJob:
     """Micro-dollars held for it."""
     create_time: dt.datetime
 
+    @property
+    def queue(self) -> Queue:
+        """Where it waits."""
+        return Queue.of(self.requester, predicted_seconds(self.decision))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -90,6 +129,7 @@ class Job:
     seed: int
     webhook_url: str
     decision: routing_pb2.Decision
+    queue: Queue
     cost: int
     state: State
     version: int
@@ -123,6 +163,7 @@ class Job:
             seed=new.seed,
             webhook_url=new.webhook_url,
             decision=new.decision,
+            queue=new.queue,
             cost=new.cost,
             state=State.QUEUED,
             version=1,
@@ -150,6 +191,11 @@ class Job:
     def may_reroute(self) -> bool:
         """Whether a fault of its engine may move it: once, and only where the caller named none."""
         return self.requested_hardware == "auto" and not self.rerouted
+
+
+def predicted_seconds(decision: routing_pb2.Decision) -> float:
+    """How long the run is expected to take, in the median; 0 where nothing was predicted."""
+    return decision.estimate.duration_p50.ToTimedelta().total_seconds()
 
 
 def public_id(job_id: JobId) -> str:

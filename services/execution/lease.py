@@ -48,9 +48,13 @@ class Lease:
         """Take the job; None where it has ended or another worker's lease still runs."""
         job = await self._store.claim(self._job_id, self._worker, lease=LEASE, now=self._clock())
         if job is not None:
-            self._cancelled |= job.cancel_requested
-            self._note = job.progress, job.progress_message
+            self.hold(job)
         return job
+
+    def hold(self, job: Job) -> None:
+        """Go on with a job that the store has claimed for the holder."""
+        self._cancelled |= job.cancel_requested
+        self._note = job.progress, job.progress_message
 
     async def give_back(self) -> None:
         """Let another worker take the job at once; this attempt at it was none."""

@@ -14,7 +14,7 @@ from qm.type.v1 import requester_pb2
 
 from mesh.events import Message
 from mesh.streams import event_subject, work_subject
-from services.execution.job import Job, JobId, NewJob, Priority, State
+from services.execution.job import Job, JobId, NewJob, Priority, Queue, State
 
 
 def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
@@ -40,13 +40,15 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
         [job.decision.SerializeToString() for job in jobs],
         [job.cost for job in jobs],
         [job.create_time for job in jobs],
+        [job.decision.backend.pool for job in jobs],
+        [job.queue for job in jobs],
     ]
 
 
-def work_of(job_id: JobId, pool: str, priority: Priority) -> Message:
-    """The message that asks a worker of a pool to run a job."""
+def work_of(job_id: JobId, pool: str, queue: Queue) -> Message:
+    """The message that wakes a worker of a pool: a job waits in a queue. Which one it takes, the database says."""
     payload = events_pb2.JobWork(job_id=str(job_id)).SerializeToString()
-    return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, priority.word), payload)
+    return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, queue.word), payload)
 
 
 def event_of(job_id: JobId, team_id: str, state: State, moment: dt.datetime, word: str | None = None) -> Message:
@@ -83,6 +85,7 @@ def job_of(row: asyncpg.Record) -> Job:
         seed=row["seed"],
         webhook_url=row["webhook_url"],
         decision=routing_pb2.Decision.FromString(row["decision"]),
+        queue=Queue(row["queue"]),
         cost=row["cost"],
         state=State(row["state"]),
         version=row["version"],

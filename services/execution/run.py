@@ -41,11 +41,10 @@ R = TypeVar("R")
 
 
 class Verdict(Enum):
-    """What becomes of the queue's message."""
+    """How an attempt at a job came out."""
 
     DONE = auto()
     LATER = auto()
-    BURY = auto()
 
 
 class Runner:
@@ -77,8 +76,8 @@ class Runner:
         self._leases: dict[JobId, Lease] = {}
 
     async def run_job(self, job_id: JobId) -> Verdict:
-        """Bring a job to its end. LATER where another worker has it, or this attempt failed; BURY after the last."""
-        if job_id in self._leases:  # delivered again, because this process was slow to say that it works on it
+        """Bring a job to its end that was left behind. LATER where a worker has it, or this attempt failed."""
+        if job_id in self._leases:  # this process was slow to say that it works on it
             return Verdict.LATER
         lease = self._leases[job_id] = Lease(self._store, job_id, self._worker, self._clock)
         try:
@@ -90,6 +89,15 @@ class Runner:
         finally:
             del self._leases[job_id]
 
+    async def run_claimed(self, job: Job) -> Verdict:
+        """Bring a job to its end that the store has claimed for this worker. LATER where this attempt failed."""
+        lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock)
+        lease.hold(job)
+        try:
+            return await self._attempt(job, lease)
+        finally:
+            del self._leases[job.job_id]
+
     def cancel(self, job_id: JobId) -> None:
         """Let go of a job if it is being computed here; one that has its result completes."""
         if (lease := self._leases.get(job_id)) is not None:
@@ -98,9 +106,8 @@ class Runner:
     async def _attempt(self, job: Job, lease: Lease) -> Verdict:
         try:
             async with lease.kept():
-                if job.attempt_count > MAX_ATTEMPTS and await self._given_up(job):
-                    return Verdict.BURY
-                await self._story(job, lease)
+                if job.attempt_count <= MAX_ATTEMPTS or not await self._given_up(job):
+                    await self._story(job, lease)
         except LeaseLost:
             log.warning("lease_lost", job_id=str(job.job_id))
             return Verdict.LATER

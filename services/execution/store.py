@@ -7,7 +7,9 @@ worker: once its lease has passed to another, they change nothing.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
@@ -15,7 +17,7 @@ from qm.signing.v1 import signing_pb2
 from mesh import outbox
 from mesh.database import Connection, Database
 from mesh.events import Message
-from services.execution.job import Job, JobId, NewJob, State
+from services.execution.job import Job, JobId, NewJob, Priority, Queue, State
 from services.execution.rows import columns_of, event_of, job_of, work_of
 
 # One statement, and so one commit: jobs, and the work of those that are new.
@@ -23,16 +25,16 @@ _INSERT = """
 WITH new AS (
 INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
                   parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
-                  decision, cost, create_time, update_time, state, version)
+                  decision, cost, create_time, update_time, pool, queue, state, version)
 SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::text[],
                      $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
                      $15::smallint[], $16::bigint[], $17::text[], $18::bytea[], $19::bigint[], $20::timestamptz[],
-                     $20::timestamptz[])
+                     $20::timestamptz[], $21::text[], $22::smallint[])
 ON CONFLICT (team_id, request_id) DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $21::uuid[], $22::text[], $23::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $23::uuid[], $24::text[], $25::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new
@@ -54,6 +56,43 @@ _CLAIM = """
 UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3::timestamptz + $4::interval,
                 update_time = $3, start_time = coalesce(start_time, $3), attempt_count = attempt_count + 1
 WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time < $3))
+RETURNING *
+"""
+
+# Of the first of the priorities ($3) in which any job waits: the oldest of the team that is least ahead ($4, $5) of its
+# share. At most 2 * $6 teams are looked at, from a random one ($7) on and from the first, with a probe of the index
+# `jobs_waiting` for each: the time does not grow with the jobs that wait, nor beyond that with the teams.
+_CLAIM_NEXT = """
+WITH candidates AS MATERIALIZED (
+  SELECT urgency.priority, head.team_id
+  FROM unnest($3::smallint[]) WITH ORDINALITY AS urgency (priority, rank)
+  CROSS JOIN LATERAL (
+    SELECT DISTINCT team_id, job_id FROM unnest(ARRAY[$7::uuid, '00000000-0000-0000-0000-000000000000']) AS first (id)
+    CROSS JOIN LATERAL (
+      WITH RECURSIVE hop AS (
+        (SELECT team_id, job_id FROM jobs
+         WHERE state = 1 AND pool = $1 AND queue = $2 AND priority = urgency.priority AND team_id >= first.id
+         ORDER BY team_id, job_id LIMIT 1)
+        UNION ALL
+        SELECT next.* FROM hop CROSS JOIN LATERAL (
+          SELECT team_id, job_id FROM jobs
+          WHERE state = 1 AND pool = $1 AND queue = $2 AND priority = urgency.priority AND team_id > hop.team_id
+          ORDER BY team_id, job_id LIMIT 1) AS next
+      )
+      SELECT * FROM hop LIMIT $6
+    ) AS heads
+  ) AS head
+  LEFT JOIN unnest($4::uuid[], $5::float8[]) AS ahead (team_id, seconds) ON ahead.team_id = head.team_id
+  ORDER BY urgency.rank, coalesce(ahead.seconds, 0), head.job_id
+)
+UPDATE jobs SET state = 2, version = version + 1, worker = $8, lease_end_time = $9::timestamptz + $10::interval,
+                update_time = $9, start_time = coalesce(start_time, $9), attempt_count = attempt_count + 1
+WHERE job_id = (
+  SELECT job_id FROM candidates CROSS JOIN LATERAL (
+    SELECT job_id FROM jobs
+    WHERE state = 1 AND pool = $1 AND queue = $2 AND priority = candidates.priority AND team_id = candidates.team_id
+    ORDER BY job_id LIMIT 1 FOR UPDATE SKIP LOCKED) AS oldest
+  LIMIT 1)
 RETURNING *
 """
 
@@ -84,6 +123,19 @@ WHERE state = 3 AND backend_id = $1 ORDER BY job_id DESC LIMIT 50
 """
 
 
+MOST_TEAMS = 16
+"""Up to twice as many waiting teams are compared exactly; of more, a random part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Jobs that wait for the same: those of one queue, and the order of their priorities."""
+
+    pool: str
+    queue: Queue
+    priorities: Sequence[Priority]
+
+
 class Store:
     """Jobs in PostgreSQL."""
 
@@ -98,7 +150,7 @@ class Store:
         The others met an earlier job of their team with the same request_id. No event tells of a job's first state:
         whoever could wait for it has the answer of its submission.
         """
-        work = {job.job_id: work_of(job.job_id, job.decision.backend.pool, job.priority) for job in jobs}
+        work = {job.job_id: work_of(job.job_id, job.decision.backend.pool, job.queue) for job in jobs}
         rows = await self._database.fetch(
             _INSERT,
             *columns_of(jobs),
@@ -144,6 +196,28 @@ class Store:
         row = await self._database.fetchrow(_CLAIM, job_id, worker, now, lease)
         return job_of(row) if row else None
 
+    async def claim_next(
+        self, line: Line, ahead: Mapping[str, float], worker: str, *, lease: dt.timedelta, now: dt.datetime
+    ) -> Job | None:
+        """Take the job whose turn it is for a worker; None where nothing waits there.
+
+        `ahead` are the seconds by which teams are ahead of their share; a team that is not named is not ahead.
+        """
+        row = await self._database.fetchrow(
+            _CLAIM_NEXT, line.pool, line.queue, line.priorities, list(ahead), list(ahead.values()), MOST_TEAMS,
+            uuid.uuid4(), worker, now, lease,
+        )  # fmt: skip
+        return job_of(row) if row else None
+
+    async def lost(self, pool: str, now: dt.datetime) -> list[tuple[JobId, Queue]]:
+        """Running jobs that no worker has any more, those first that were lost first; some of them."""
+        rows = await self._database.fetch(
+            "SELECT job_id, queue FROM jobs WHERE state = 2 AND pool = $1 AND lease_end_time <= $2"
+            " ORDER BY lease_end_time LIMIT 50",
+            pool, now,
+        )  # fmt: skip
+        return [(JobId(row["job_id"]), Queue(row["queue"])) for row in rows]
+
     async def renew(self, job_id: JobId, worker: str, *, lease: dt.timedelta, now: dt.datetime) -> bool | None:
         """Extend a lease; None where it is another's now, else whether the team has asked to cancel."""
         cancel_requested: bool | None = await self._database.fetchval(
@@ -183,15 +257,16 @@ class Store:
         """Give a running job another backend: it is queued again, and its watchers are told; None without the lease."""
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
-                "UPDATE jobs SET state = 1, backend_id = $3, backend = $4, version = version + 1, update_time = $5,"
-                " worker = NULL, lease_end_time = NULL WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
-                job_id, worker, backend.backend_id, backend.SerializeToString(), now,
+                "UPDATE jobs SET state = 1, backend_id = $3, backend = $4, pool = $6, version = version + 1,"
+                " update_time = $5, worker = NULL, lease_end_time = NULL"
+                " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
+                job_id, worker, backend.backend_id, backend.SerializeToString(), now, backend.pool,
             )  # fmt: skip
             if row is None:
                 return None
             job = job_of(row)
             rerouted = event_of(job_id, job.requester.team_id, job.state, now, word="rerouted")
-            messages = [rerouted, work_of(job_id, backend.pool, job.priority)]
+            messages = [rerouted, work_of(job_id, backend.pool, job.queue)]
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return job
@@ -235,7 +310,7 @@ class Store:
         async with self._database.transaction() as connection:
             rows = await connection.fetch(_STALLED, now, older_than)
             jobs = [job_of(row) for row in rows]
-            messages = [work_of(job.job_id, job.backend.pool, job.priority) for job in jobs]
+            messages = [work_of(job.job_id, job.backend.pool, job.queue) for job in jobs]
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return len(jobs)

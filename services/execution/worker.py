@@ -9,10 +9,11 @@ import asyncio
 import os
 import socket
 import sys
+import time
 import uuid
-
-from google.protobuf.message import DecodeError
-from qm.execution.v1 import events_pb2
+from collections import Counter, deque
+from collections.abc import Coroutine
+from typing import Any
 
 from mesh.consumer import Consumer, Delivery
 from mesh.errors import MeshError
@@ -25,46 +26,48 @@ from mesh.telemetry import log
 from services.execution.children import Children
 from services.execution.config import WorkerConfig
 from services.execution.engines.cost import CostModel, Limits
-from services.execution.job import JobId, Priority
+from services.execution.job import Job, JobId, Queue
 from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.results.opening import open_results
-from services.execution.run import Runner, Verdict
+from services.execution.run import Runner
+from services.execution.slots import Slots
 from services.execution.store import Store
+from services.execution.turns import Turns
 
-RETRY_SECONDS = 3.0
-"""Before a job that could not go on comes again."""
+LOOK_SECONDS = 1.0
+"""Between two looks at the database, for jobs whose worker is gone and those whose message was lost."""
+HOLD_SECONDS = 0.05
+"""How long a message waits for a place here before it is left to another worker."""
 
 
 class Worker:
-    """Pulls the jobs of one pool; each priority has slots of its own, so that neither waits for the other's line."""
+    """Takes jobs of one pool for as long as it has places.
 
-    def __init__(self, events: Events, runner: Runner, config: WorkerConfig) -> None:
-        """Run with `runner` what comes over `events`."""
+    A message of the queue says that a job waits, and wakes one worker; which job is next, the database says. So a
+    message is done with once the database was asked, and one that is lost costs a second.
+    """
+
+    def __init__(self, events: Events, runner: Runner, turns: Turns, config: WorkerConfig) -> None:
+        """Run with `runner` the jobs whose turn it is, woken over `events`."""
         self._events = events
         self._runner = runner
+        self._turns = turns
         self._config = config
+        self._slots = Slots(
+            config.engine_count,
+            short_count=config.short_engine_count,
+            enterprise_count=config.enterprise_engine_count,
+        )
+        self._heard: Counter[Queue] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def pull(self, priority: Priority) -> None:
-        """Take jobs of one priority, for as long as the process lives."""
-        consumer = Consumer(
-            self._events,
-            JOBS_WORK,
-            f"{self._config.pool}-{priority.word}",
-            subject=work_subject(self._config.pool, priority.word),
-            ack_wait=self._config.ack_wait_seconds,
-            max_deliveries=sys.maxsize,  # the attempts that count are counted with the job
-        )
-        # One more than the engines: the next job is claimed while the last one is signed and settled.
-        slots = asyncio.Semaphore(self._config.engine_count + 1)
-        async with consumer:
-            while True:
-                await slots.acquire()
-                task = asyncio.create_task(self._work(await anext(consumer)))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-                task.add_done_callback(lambda _: slots.release())
+    async def work(self) -> None:
+        """Take jobs, for as long as the process lives."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look())
+            for queue in filter(self._slots.serves, Queue):
+                group.create_task(self._pull(queue))
 
     async def hear_cancel(self, subject: str, _payload: bytes) -> None:
         """Let go of a job that its team does not want any more."""
@@ -78,41 +81,89 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
-    async def _work(self, delivery: Delivery) -> None:
-        handled = False
+    async def _pull(self, queue: Queue) -> None:
+        consumer = Consumer(
+            self._events,
+            JOBS_WORK,
+            f"{self._config.pool}-{queue.word}",
+            subject=work_subject(self._config.pool, queue.word),
+            max_deliveries=sys.maxsize,  # busy workers hand it on
+        )
+        async with consumer:
+            while True:
+                await self._slots.room(queue)
+                delivery = await anext(consumer)
+                try:
+                    async with asyncio.timeout(HOLD_SECONDS):
+                        await self._slots.acquire(queue)
+                except TimeoutError:
+                    await delivery.nak()
+                    continue
+                self._begin(queue, self._answer(queue, delivery))
+
+    async def _look(self) -> None:
+        queues = deque(filter(self._slots.serves, Queue))
+        while True:
+            try:
+                for job_id, queue in await self._turns.lost():
+                    if self._slots.take(queue):
+                        self._begin(queue, self._again(job_id))
+            except MeshError as error:
+                log.warning("look_postponed", reason=error.reason)
+            queues.rotate()  # where there is but one place, each comes first in turn
+            for queue in queues:
+                if self._slots.take(queue):
+                    self._begin(queue, self._without_message(queue))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _begin(self, queue: Queue, work: Coroutine[Any, Any, None]) -> None:
+        """Work on a job in the place that was taken for it."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._slots.release(queue)
+            if not task.cancelled() and (error := task.exception()) is not None:  # a bug; a later look takes the job
+                log.error("job_crashed", exc_info=error)
+
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    async def _answer(self, queue: Queue, delivery: Delivery) -> None:
+        """Run the job whose turn it is; the message comes again where the database could not be asked."""
+        self._heard[queue] += 1
         try:
-            handled = await self._handled(delivery)
-        except asyncio.CancelledError:
-            await delivery.nak()  # another worker takes over at once
-            raise
+            job = await self._turns.claim(queue)
+        except Exception as error:
+            await delivery.nak(LOOK_SECONDS)
+            if not isinstance(error, MeshError):
+                raise
+            log.warning("claim_postponed", reason=error.reason)
+            return
+        await delivery.ack()
+        if job is not None:
+            await self._run(job)
+
+    async def _without_message(self, queue: Queue) -> None:
+        """Run what waits in a queue until a message is heard again; mostly nothing does."""
+        heard = self._heard[queue]
+        try:
+            while self._heard[queue] == heard and (job := await self._turns.claim(queue)) is not None:
+                await self._run(job)
         except MeshError as error:
-            log.warning("delivery_postponed", reason=error.reason)
-        except Exception:  # noqa: BLE001 - whatever it was, the message has to come again
-            log.exception("delivery_crashed")
-        if not handled:
-            await delivery.nak(RETRY_SECONDS)
+            log.warning("claim_postponed", reason=error.reason)
 
-    async def _handled(self, delivery: Delivery) -> bool:
-        """Run the job of a message; False where the message has to come again."""
-        job_id = _job_id(delivery.payload)
-        if job_id is None:
-            await delivery.bury("not a JobWork message")
-            return True
-        match await self._runner.run_job(job_id):
-            case Verdict.DONE:
-                await delivery.ack()
-            case Verdict.BURY:
-                await delivery.bury("every attempt at the job failed")
-            case Verdict.LATER:
-                return False
-        return True
+    async def _run(self, job: Job) -> None:
+        started = time.monotonic()
+        await self._runner.run_claimed(job)
+        self._turns.ended(job, time.monotonic() - started)
 
-
-def _job_id(payload: bytes) -> JobId | None:
-    try:
-        return JobId(uuid.UUID(events_pb2.JobWork.FromString(payload).job_id))
-    except (DecodeError, ValueError):
-        return None
+    async def _again(self, job_id: JobId) -> None:
+        """Go on with a job that another worker left."""
+        try:
+            await self._runner.run_job(job_id)
+        except MeshError as error:
+            log.warning("job_postponed", job_id=str(job_id), reason=error.reason)
 
 
 async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
@@ -125,20 +176,22 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
     children = Children(config.engine_count, memory_bytes=config.engine_memory_bytes)
     await children.start()
     process.on_close(children.close)
+    store = Store(database, outbox)
+    name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     runner = Runner(
-        Store(database, outbox),
+        store,
         children,
         Peers.of(process),
         open_results(config.results, events),
         Offers(CostModel.load(), Limits(config.run_memory_bytes, config.run_seconds)),
-        worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        worker=name,
         clock=now,
     )
-    worker = Worker(events, runner, config)
+    turns = Turns(store, pool=config.pool, worker=name, priority_weight=config.priority_weight, clock=now)
+    worker = Worker(events, runner, turns, config)
     await events.subscribe(cancel_subject("*"), worker.hear_cancel)
     process.on_close(worker.finish)
-    for priority in Priority:
-        process.background(worker.pull(priority), f"pull-{priority.word}")
+    process.background(worker.work(), "work")
     process.server  # noqa: B018 - answers health checks
 
 

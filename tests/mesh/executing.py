@@ -11,6 +11,7 @@ import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -27,10 +28,12 @@ from mesh.errors import Conflict, NotFound, PaymentRequired
 from mesh.events import Events
 from mesh.identity import Authority, now
 from mesh.outbox import Outbox
+from mesh.streams import cancel_subject
 from services.execution import task
 from services.execution.algorithms.listing import load_catalogue
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
+from services.execution.config import WorkerConfig
 from services.execution.download import Downloads
 from services.execution.engines.cost import Cost, CostModel, Costs, Limits
 from services.execution.intake import Intake
@@ -42,6 +45,8 @@ from services.execution.programs.features import Features
 from services.execution.results.result_store import ResultKey, result_gone
 from services.execution.run import Runner
 from services.execution.store import Store
+from services.execution.turns import Turns
+from services.execution.worker import Worker
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.serving import Home
 
@@ -68,12 +73,12 @@ COSTS = Costs(measured="nowhere", costs=(_COST, _SPARE))
 _numbers = itertools.count()
 
 
-def new_team() -> requester_pb2.Requester:
+def new_team(plan: str = "enterprise") -> requester_pb2.Requester:
     return requester_pb2.Requester(
         team_id=str(uuid.uuid4()),
         user_id=str(uuid.uuid4()),
         key_id=str(uuid.uuid4()),
-        plan="enterprise",
+        plan=plan,
         environment=requester_pb2.ENVIRONMENT_LIVE,
     )
 
@@ -117,6 +122,7 @@ class FakeRouting(Peer):
         super().__init__()
         self.asked: list[routing_pb2.ChooseBackendRequest] = []
         self.pool = f"pool{next(_numbers)}"
+        self.estimate = routing_pb2.Estimate()
         self.backends = [
             routing_pb2.Backend(
                 backend_id=name,
@@ -142,7 +148,8 @@ class FakeRouting(Peer):
         backend = routing_pb2.Backend()
         backend.CopyFrom(next(each for each in able if each.backend_id not in request.excluded_backend_ids))
         backend.engine = ways[backend.method]
-        return routing_pb2.ChooseBackendResponse(decision=routing_pb2.Decision(backend=backend, reason="it is there"))
+        decision = routing_pb2.Decision(backend=backend, reason="it is there", estimate=self.estimate)
+        return routing_pb2.ChooseBackendResponse(decision=decision)
 
 
 class FakeBilling(Peer):
@@ -284,6 +291,9 @@ class Parts:
     def downloads(self) -> Downloads:
         return Downloads(self.store, self.results)
 
+    def turns(self, name: str = "worker") -> Turns:
+        return Turns(self.store, pool=self.routing.pool, worker=name, priority_weight=4, clock=self.clock)
+
     def cancellations(self) -> Cancellations:
         return Cancellations(self.store, cast("Any", self.billing), self.events, self.clock)
 
@@ -332,3 +342,28 @@ async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10) -> Non
     async with asyncio.timeout(seconds):
         while not await true():
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def working(parts: Parts, children: object, name: str = "worker", **settings: Any) -> AsyncIterator[Worker]:
+    """A worker of the test's own pool."""
+    base: dict[str, Any] = {"listen": "127.0.0.1:0", "identity_folder": Path(), "pool": parts.routing.pool}
+    config = WorkerConfig(**{**base, "drain_seconds": 5, **settings})
+    worker = Worker(parts.events, parts.runner(name, children), parts.turns(name), config)
+    heard = await parts.events.subscribe(cancel_subject("*"), worker.hear_cancel)
+    work = asyncio.create_task(worker.work())
+    try:
+        yield worker
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await worker.finish()
+        await heard.unsubscribe()
+
+
+async def ended(parts: Parts, job: Job) -> Job:
+    async def check() -> bool:
+        return (await parts.read(job.job_id)).state.ended
+
+    await until(check)
+    return await parts.read(job.job_id)

@@ -251,4 +251,4 @@ async def test_a_program_that_cannot_be_measured_is_refused(parts: Parts, error:
 async def test_an_accepted_job_waits_with_its_work_in_the_outbox(parts: Parts):
     job = await parts.accepted()
     assert (job.state, job.version) == (State.QUEUED, 1)
-    assert await parts.told(job) == [f"jobs.work.{parts.routing.pool}.standard"]
+    assert await parts.told(job) == [f"jobs.work.{parts.routing.pool}.enterprise-short"]

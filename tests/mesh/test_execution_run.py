@@ -64,7 +64,7 @@ async def test_a_job_runs_to_a_sealed_and_paid_result(parts: Parts, engines: Chi
     assert sum(record["result"]["counts"].values()) == record["shots"] == 1024
     assert parts.signing.records == {f"job/{job.job_id}": ended.record}
     assert await parts.told(job) == [
-        f"jobs.work.{parts.routing.pool}.standard",
+        f"jobs.work.{parts.routing.pool}.enterprise-short",
         "jobs.event.completed",
     ]
     assert ended.version == 3
@@ -136,7 +136,7 @@ async def test_a_job_that_breaks_every_attempt_is_given_up_unpaid(
     for _ in range(MAX_ATTEMPTS + again):
         assert await runner.run_job(job.job_id) is Verdict.LATER
         assert (await parts.read(job.job_id)).state is State.RUNNING
-    assert await runner.run_job(job.job_id) is Verdict.BURY
+    assert await runner.run_job(job.job_id) is Verdict.DONE
     ended = await parts.read(job.job_id)
     assert (failed(ended), parts.hold(job)) == ((State.FAILED, "server_error"), "released")
     assert "not charged" in (ended.error_message or "")
@@ -149,7 +149,7 @@ async def test_a_job_that_cannot_be_sealed_is_not_charged(parts: Parts):
     for _ in range(MAX_ATTEMPTS):
         assert await parts.runner().run_job(job.job_id) is Verdict.LATER
         assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.RUNNING, "open")
-    assert await parts.runner().run_job(job.job_id) is Verdict.BURY
+    assert await parts.runner().run_job(job.job_id) is Verdict.DONE
     assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.FAILED, "released")
 
 
@@ -179,7 +179,7 @@ async def test_a_backend_that_fails_twice_is_left_once_and_the_watchers_are_told
     assert (moved.decision.backend.backend_id, moved.decision.backend.engine) == ("first", "aer")
     assert (moved.backend.backend_id, moved.backend.engine) == ("second", "spare")
     assert parts.hold(job) == "open"
-    assert (await parts.told(job))[-2:] == ["jobs.event.rerouted", f"jobs.work.{parts.routing.pool}b.standard"]
+    assert (await parts.told(job))[-2:] == ["jobs.event.rerouted", f"jobs.work.{parts.routing.pool}b.enterprise-short"]
     await parts.runner("another").run_job(job.job_id)
     ended = await parts.read(job.job_id)
     assert (ended.state, parts.hold(job)) == (State.COMPLETED, "settled")

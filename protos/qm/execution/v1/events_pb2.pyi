@@ -56,13 +56,13 @@ Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015
 
 @_typing.final
 class JobWork(_message.Message):
-    """JobWork is published on `jobs.work.<pool>.<priority>`: somebody has to run this job."""
+    """JobWork is published on `jobs.work.<pool>.<queue>`: a job waits there. Which one is run next, the database says."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Identifies the job."""
+    """Identifies the job that it was published for."""
     def __init__(
         self,
         *,

@@ -1,0 +1,65 @@
+"""Whose turn it is: which job a worker takes next of those that wait in a queue.
+
+Between the priorities and between the teams of one priority the engines' time is shared fairly (`shares.py`). Each
+worker keeps its own account of it, in memory: since each is fair to all that wait, all together are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from services.execution.job import Job, JobId, Priority, Queue, predicted_seconds
+from services.execution.lease import LEASE
+from services.execution.shares import Shares
+from services.execution.store import Line, Store
+
+LEAST_SECONDS = 0.001
+"""What a turn counts at least until it is over, so that jobs of no predicted length alternate too."""
+
+
+class Turns:
+    """The turns of one worker."""
+
+    def __init__(
+        self, store: Store, *, pool: str, worker: str, priority_weight: float, clock: Callable[[], dt.datetime]
+    ) -> None:
+        """Take jobs of `pool` for `worker`; priority jobs get `priority_weight` times as much as the others."""
+        self._store = store
+        self._pool = pool
+        self._worker = worker
+        self._weights = {Priority.STANDARD: 1.0, Priority.PRIORITY: priority_weight}
+        self._clock = clock
+        self._priorities: dict[Queue, Shares[Priority]] = {queue: Shares() for queue in Queue}
+        self._teams: dict[Queue, Shares[str]] = {queue: Shares() for queue in Queue}
+
+    async def claim(self, queue: Queue) -> Job | None:
+        """The next job of a queue, leased to the worker; None where none waits."""
+        ahead = self._priorities[queue].ahead
+        urgent_first = sorted(Priority, key=lambda priority: (ahead.get(priority, 0.0), -priority))
+        job = await self._store.claim_next(
+            Line(self._pool, queue, urgent_first),
+            self._teams[queue].ahead,
+            self._worker,
+            lease=LEASE,
+            now=self._clock(),
+        )
+        if job is not None:
+            seconds = _expected(job)
+            self._priorities[queue].begin(job.priority, seconds, weight=self._weights[job.priority])
+            self._teams[queue].begin(job.requester.team_id, seconds)
+        return job
+
+    async def lost(self) -> list[tuple[JobId, Queue]]:
+        """Jobs of the pool that are running and that no worker has any more; raises Unavailable."""
+        return await self._store.lost(self._pool, self._clock())
+
+    def ended(self, job: Job, seconds: float) -> None:
+        """Note how long a claimed job has kept its engine."""
+        more = seconds - _expected(job)
+        self._priorities[job.queue].correct(job.priority, more, weight=self._weights[job.priority])
+        self._teams[job.queue].correct(job.requester.team_id, more)
+
+
+def _expected(job: Job) -> float:
+    return max(LEAST_SECONDS, predicted_seconds(job.decision))
