@@ -26,6 +26,8 @@ LARGEST_RECORD = 2**20
 LARGEST_RESULT = 64 * 2**20
 """Bytes of a result, as canonical JSON."""
 MEDIA_TYPE = "application/json"
+_PLACE = b'"result":null'
+"""In canonical JSON once, for inside a string the quotes are escaped, and no other member has the name."""
 
 
 class RecordError(Exception):
@@ -65,18 +67,19 @@ def build_record(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> R
     Raises RecordError, and ResourceExhausted (RESULT_TOO_LARGE) for a result of more than LARGEST_RESULT bytes.
     """
     members = _members(job, outcome, executed_at)
-    signed = _canonical(job, {**members, "result": outcome.result})
-    if len(signed) <= LARGEST_RECORD:
-        return Record(signed)
-    apart = _canonical(job, outcome.result)
-    if len(apart) > LARGEST_RESULT:
+    result = _canonical(job, outcome.result)
+    # The result is put into its place: writing a large one twice would take seconds.
+    before, after = _canonical(job, {**members, "result": None}).split(_PLACE)
+    if len(before) + len(_PLACE) - len(b"null") + len(result) + len(after) <= LARGEST_RECORD:
+        return Record(b"".join((before, _PLACE.removesuffix(b"null"), result, after)))
+    if len(result) > LARGEST_RESULT:
         message = (
-            f"the result has {len(apart)} bytes, more than the {LARGEST_RESULT} that are kept; "
+            f"the result has {len(result)} bytes, more than the {LARGEST_RESULT} that are kept; "
             "use fewer shots, or ask for less (memory, probabilities)"
         )
         raise ResourceExhausted(message, reason="RESULT_TOO_LARGE")
-    told = ResultObject(f"sha256:{hashlib.sha256(apart).hexdigest()}", len(apart), MEDIA_TYPE)
-    return Record(_canonical(job, {**members, "result_object": msgspec.to_builtins(told)}), apart)
+    told = ResultObject(f"sha256:{hashlib.sha256(result).hexdigest()}", len(result), MEDIA_TYPE)
+    return Record(_canonical(job, {**members, "result_object": msgspec.to_builtins(told)}), result)
 
 
 def read_result(record: bytes) -> bytes | ResultObject:
