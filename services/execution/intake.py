@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakValueDictionary
 
 import rfc8785
@@ -121,8 +122,8 @@ class Intake:
 
     async def _prepare(self, request: pb.SubmitJobRequest) -> NewJob:
         algorithm = find(self._catalogue, request.algorithm_id)
-        parameters = _canonical(request.parameters)
-        measured = await self._measure(request, algorithm, parameters)
+        given = _given(request.parameters)
+        measured = await self._measure(request, algorithm, _canonical(given))
         job_id = JobId(uuid_utils.compat.uuid7())
         decision = await self._route(request, job_id, measured)
         hold = await self._hold(request, job_id, algorithm.facts.price_micros + decision.backend.price.micros)
@@ -132,7 +133,7 @@ class Intake:
             request_id=request.request_id,
             fingerprint=request.fingerprint,
             algorithm_id=algorithm.id,
-            parameters=parameters,
+            parameters=_canonical({**algorithm.parameters.defaults, **given}),
             requested_hardware=request.hardware,
             shot_count=request.shot_count,
             priority=Priority(request.priority),
@@ -223,9 +224,18 @@ def _checked(algorithm: Algorithm, parameters: bytes) -> bytes:
         raise InvalidArgument(str(error), reason=error.reason, field=error.path) from error
 
 
-def _canonical(parameters: Struct) -> bytes:
+def _given(parameters: Struct) -> dict[str, Any]:
+    """The parameters as they were sent."""
     try:
-        return rfc8785.dumps(json_format.MessageToDict(parameters))
-    except (ValueError, RecursionError) as error:  # a number that JSON does not have, or does not carry exactly
+        return json_format.MessageToDict(parameters)
+    except (ValueError, RecursionError) as error:  # a number that JSON does not have
+        message = f"parameters: {error}"
+        raise InvalidArgument(message, reason="INVALID_PARAMETERS", field="parameters") from error
+
+
+def _canonical(parameters: dict[str, Any]) -> bytes:
+    try:
+        return rfc8785.dumps(parameters)
+    except (ValueError, RecursionError) as error:  # a number that JSON does not carry exactly
         message = f"parameters: {error}"
         raise InvalidArgument(message, reason="INVALID_PARAMETERS", field="parameters") from error

@@ -95,7 +95,7 @@ class NewJob:
     """SHA-256 of the public request; a repeat has to match it."""
     algorithm_id: str
     parameters: bytes = field(repr=False)
-    """Canonical JSON (RFC 8785)."""
+    """Canonical JSON (RFC 8785), with the defaults of what was left out."""
     requested_hardware: str
     shot_count: int
     priority: Priority

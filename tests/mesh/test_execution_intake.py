@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,9 +17,11 @@ from qm.type.v1 import requester_pb2
 
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, ResourceExhausted, Unavailable
 from services.execution import task
+from services.execution.algorithms.facts import AlgorithmId
+from services.execution.algorithms.listing import load_catalogue
 from services.execution.children import Children, EngineFault
 from services.execution.job import State
-from tests.mesh.executing import BELL_FEATURES, ENGINE_BYTES, Parts, new_team, submission
+from tests.mesh.executing import BELL, BELL_FEATURES, ENGINE_BYTES, Parts, new_team, submission
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
 
@@ -252,3 +255,11 @@ async def test_an_accepted_job_waits_with_its_work_in_the_outbox(parts: Parts):
     job = await parts.accepted()
     assert (job.state, job.version) == (State.QUEUED, 1)
     assert await parts.told(job) == [f"jobs.work.{parts.routing.pool}.enterprise-short"]
+
+
+async def test_a_job_keeps_the_defaults_of_what_was_left_out(parts: Parts):
+    job = await parts.accepted()
+    kept = json.loads(job.parameters)
+    defaults = load_catalogue()[AlgorithmId(job.algorithm_id)].parameters.defaults
+    assert defaults
+    assert kept == {**defaults, "qasm": BELL}

@@ -150,7 +150,9 @@ class Job(JobSummary, kw_only=True):
     ) = UNSET
     qubits: Annotated[int, Meta(description="Qubits of the backend.", examples=[27])] | UnsetType = UNSET
     qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
-    parameters_hash: Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form.")] | UnsetType = UNSET
+    parameters_hash: (
+        Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form, defaults included.")] | UnsetType
+    ) = UNSET
     result: Annotated[dict[str, Any], Meta(description="By the algorithm's result schema.")] | UnsetType = UNSET
     result_object: (
         Annotated[

@@ -43,7 +43,7 @@ class Schema:
             raise ValueError(f"not a JSON Schema: {error.message}") from error
         self.document = document
         self._validator = Draft202012Validator(document)
-        self._defaults = {
+        self.defaults = {
             name: member["default"] for name, member in document.get("properties", {}).items() if "default" in member
         }
 
@@ -58,7 +58,7 @@ class Schema:
             raise _parameter_error(error, name)
         if not isinstance(value, Mapping):
             raise ParameterError(name, "must be an object")
-        return {**self._defaults, **value}
+        return {**self.defaults, **value}
 
 
 def _check_numbers(value: object, path: str, depth: int) -> None:
