@@ -25,17 +25,22 @@ FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact"]
 """How a fidelity was found.
 
 `ideal_comparison`: the Hellinger fidelity (sum of sqrt(p q))^2 of the counts that were returned against the exact
-distribution of the same circuit, computed where the circuit has at most 20 active qubits, is not dynamic, and the shots
-are at least ten times its possible outcomes (with fewer the sampling itself lowers the value, whatever the engine).
+distribution of the same circuit. That needs a circuit that is not dynamic, of at most 20 active qubits where the engine
+works on the distribution (state vectors, density matrices) and 12 where another has to find it, and shots that are at
+least ten times the possible outcomes (with fewer the sampling itself lowers the value, whatever the engine).
 `exact`: 1.0; the engine simulates without noise, and no such comparison was made.
 `calibration_estimate`: predicted from a device's calibration.
 """
 
 COMPARABLE_QUBITS = 20
+REFERENCE_QUBITS = 12
+"""Up to this width, what only samples is compared with the state vector of another engine; it takes a millisecond."""
 COMPARABLE_SHOTS_PER_OUTCOME = 10
 MOST_PROBABILITIES = 4_096
 LARGEST_MEMORY = 16 * 2**20
 """Characters of the bit strings of single shots, all shots together."""
+LARGEST_COUNTS = 128 * 2**20
+"""Characters of the bit strings of different outcomes, all together; who answers with them may allow less."""
 
 _COMPLEX_BYTES = 16
 _NODE_BYTES = 256
@@ -66,7 +71,8 @@ class Capabilities:
     """What an engine can do on this machine.
 
     `engine` is the name of its package. `max_qubits` has a key for every method of the engine: the widest circuit, in
-    active qubits. `dynamic` are those of its methods that take mid-circuit measurement, reset and control flow.
+    active qubits. `dynamic` are those of its methods that take mid-circuit measurement and reset, `branching` those
+    that take control flow too.
     `precision` is that of an amplitude: counts of a single-precision engine follow a distribution within about 1e-5 of
     the exact one.
     """
@@ -75,6 +81,7 @@ class Capabilities:
     engine_version: str
     max_qubits: Mapping[Method, int]
     dynamic: frozenset[Method] = frozenset()
+    branching: frozenset[Method] = frozenset()
     precision: Precision = "double"
 
 

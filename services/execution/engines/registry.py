@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "aer": "services.execution.engines.aer:AerEngine",
+    "qulacs": "services.execution.engines.qulacs:QulacsEngine",
+    "qsim": "services.execution.engines.qsim:QsimEngine",
+    "stim": "services.execution.engines.stim:StimEngine",
+    "ddsim": "services.execution.engines.ddsim:DdsimEngine",
 }
 ENGINES = tuple(_PLACES)
 """The names."""

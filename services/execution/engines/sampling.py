@@ -10,7 +10,7 @@ from services.execution.engines.engine import COMPARABLE_SHOTS_PER_OUTCOME
 from services.execution.engines.seeds import spread_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,12 +26,46 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
 def sample(
     distribution: NDArray[np.float64], shots: int, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw `shots` outcomes by inversion; return the ones that occurred, ascending, and how often each did."""
+    """Draw `shots` outcomes; return the ones that occurred, ascending, and how often each did.
+
+    A few shots are drawn one by one, by inversion; more shots than possible outcomes as a multinomial over these, which
+    takes no longer for a million shots than for a thousand.
+    """
+    possible = np.flatnonzero(distribution > 0)
+    if shots > len(possible):
+        weights = distribution[possible]
+        drawn = random.multinomial(shots, weights / weights.sum())
+        occurred = np.flatnonzero(drawn)
+        return possible[occurred], drawn[occurred]
     cumulative = np.cumsum(np.clip(distribution, 0, None))
-    drawn = np.searchsorted(cumulative, random.random(shots) * cumulative[-1], side="right")
-    last = int(np.flatnonzero(distribution > 0)[-1])
-    outcomes, counts = np.unique(np.minimum(drawn, last), return_counts=True)
-    return outcomes, counts
+    points = np.sort(random.random(shots)) * cumulative[-1]
+    outcomes = np.minimum(np.searchsorted(cumulative, points, side="right"), possible[-1])
+    return np.unique(outcomes, return_counts=True)
+
+
+def marginal(distribution: NDArray[np.float64], qubits: Sequence[int]) -> NDArray[np.float64]:
+    """Return the distribution of some of the qubits, given ascending; in both, the first qubit is lowest."""
+    width = len(distribution).bit_length() - 1
+    if len(qubits) == width:
+        return distribution
+    kept = np.zeros(width, dtype=bool)
+    kept[list(qubits)] = True
+    ends = np.flatnonzero(np.diff(kept[::-1])) + 1
+    runs = np.diff([0, *ends, width])  # neighbours that stay or go together are one axis: 2^20 of few axes sums fast
+    starts = np.cumsum(runs) - runs
+    dropped = tuple(axis for axis, start in enumerate(starts) if not kept[width - 1 - start])
+    return np.asarray(distribution.reshape([1 << int(run) for run in runs]).sum(axis=dropped)).ravel()
+
+
+def distinct(rows: NDArray[np.uint8], counts: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the distinct rows of bytes, in a fixed order, and the sum of the counts of each."""
+    length = rows.shape[1]
+    padded = np.zeros((len(rows), -(-length // 8) * 8), dtype=np.uint8)
+    padded[:, :length] = rows
+    words = padded.view(np.uint64)
+    keys = words[:, 0] if words.shape[1] == 1 else padded.view(f"V{padded.shape[1]}")[:, 0]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return rows[first], np.bincount(inverse, weights=counts, minlength=len(first)).astype(np.int64)
 
 
 def shuffled(counts: Mapping[str, int], random: np.random.Generator) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ reader (features, readout, each engine's transcoder) is then a loop over tuples.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from qiskit.circuit import ForLoopOp, WhileLoopOp
 
@@ -54,6 +54,10 @@ class Tape:
     def branches(self) -> bool:
         """Whether there is control flow."""
         return any(isinstance(step, Branch) for step in self.steps)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """The steps of a tape without control flow."""
+        return cast("tuple[Operation, ...]", self.steps)
 
     @property
     def width(self) -> int:

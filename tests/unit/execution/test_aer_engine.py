@@ -263,11 +263,11 @@ def test_sampling_never_draws_the_impossible():
     assert chisquare(counts, [3000, 7000]).pvalue > 1e-6
 
 
-def test_readout_turns_indices_to_keys_and_back():
-    readout = Readout((2, 5), (None, 1, 0, 0))
-    keys = readout.keys(np.arange(4))
-    assert keys.tolist() == [0b0000, 0b1100, 0b0010, 0b1110]
-    assert readout.indices(keys.tolist()).tolist() == [0, 1, 2, 3]
+def test_readout_turns_indices_to_rows_of_bits_and_back():
+    readout = Readout((2, 5), 4, clbits=(1, 2, 3), places=(1, 0, 0))
+    rows = readout.rows(np.arange(4))
+    assert rows.tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0], [0, 1, 1, 1]]
+    assert readout.indices(rows).tolist() == [0, 1, 2, 3]
 
 
 def test_seeds_are_hashes_within_63_bits():
