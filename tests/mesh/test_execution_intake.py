@@ -172,7 +172,8 @@ async def test_parameters_are_kept_alike_whatever_their_order_and_spelling(parts
         for spelling in spellings
     ]
     kept = {(await parts.read(job.job_id)).parameters for job in jobs}
-    assert kept == {b'{"geometry":{"bond_length_angstrom":1},"molecule":"H2"}'}
+    [one] = kept
+    assert one.startswith(b'{"estimator":"sampled","geometry":{"bond_length_angstrom":1},"molecule":"H2"')
 
 
 async def test_a_seed_is_the_callers_or_follows_from_the_job(parts: Parts):
