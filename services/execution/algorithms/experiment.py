@@ -47,12 +47,14 @@ class Experiment:
         self._outcomes: list[Outcome] = []
         self._largest: Features | None = None
 
-    def counts(self, circuits: Sequence[QuantumCircuit]) -> list[Mapping[str, int]]:
-        """Return the counts of each circuit, bit 0 rightmost.
+    def counts(self, circuits: Sequence[QuantumCircuit], shots: Sequence[int] | None = None) -> list[Mapping[str, int]]:
+        """Return the counts of each circuit, bit 0 rightmost; `shots` gives each its own number.
 
         Raises ParameterError, where one is too long, and EngineError.
         """
-        return [self.run(program).counts for program in [program_from(circuit) for circuit in circuits]]
+        programs = [program_from(circuit) for circuit in circuits]
+        shares = shots or [self._shots] * len(programs)
+        return [self.run(program, shots=share).counts for program, share in zip(programs, shares, strict=True)]
 
     def run(self, program: Program, *, shots: int | None = None, **wishes: Unpack[RunWishes]) -> Outcome:
         """Run a program as the next circuit, with `shots` shots in place of everyone's. Raises EngineError."""

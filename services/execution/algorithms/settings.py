@@ -22,23 +22,24 @@ class Setting:
     """Terms that are read together, after `change` turned each into a product of Z.
 
     `qubits` are measured, ascending, `qubits[k]` into bit k of an outcome; the bits of `supports[t]` are those whose
-    parity is the value of term t, times its coefficient. `terms[t]` is the term's place in the observable.
+    parity, times `signs[t]`, is the value of term t. `terms[t]` is the term's place in the observable.
     """
 
     change: QuantumCircuit
     qubits: tuple[int, ...]
     supports: NDArray[np.int64]
+    signs: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     terms: tuple[int, ...]
 
-    def parities(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def readings(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the value, 1 or -1, of each term (column) in each outcome (row)."""
         odd = np.bitwise_count(outcomes[:, None] & self.supports[None, :]) & 1
-        return np.asarray(1.0 - 2.0 * odd)
+        return np.asarray((1.0 - 2.0 * odd) * self.signs)
 
     def values(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what the terms add up to in each outcome."""
-        return np.asarray(self.parities(outcomes) @ self.coefficients)
+        """Return what the terms, each times its coefficient, add up to in each outcome."""
+        return np.asarray(self.readings(outcomes) @ self.coefficients)
 
     def measured(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a circuit with the setting's measurement at its end."""
@@ -101,12 +102,12 @@ def setting_of(operator: SparsePauliOp, group: list[int], commuting: Commuting) 
         raise ValueError("the terms do not commute")
     qubits = tuple(int(qubit) for qubit in np.flatnonzero(turned.z.any(axis=0)))
     weights = 1 << np.arange(len(qubits), dtype=np.int64)
-    signs = 1.0 - turned.phase  # a phase of 2 is the factor -1
     return Setting(
         change,
         qubits,
         turned.z[:, qubits].astype(np.int64) @ weights,
-        operator.coeffs.real[group] * signs,
+        1.0 - turned.phase,  # a phase of 2 is the factor -1
+        operator.coeffs.real[group],
         tuple(group),
     )
 
