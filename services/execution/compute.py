@@ -7,6 +7,7 @@ stream, and the next child starts clean.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import json
 import os
 import time
@@ -19,14 +20,19 @@ from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_fo
 from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
+from services.execution.engines.journal import Journal
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from services.execution.engines.engine import Method
+    from services.execution.engines.transpiled import Transpiled
 
 THREADS = 1
 """Of one run: on busy cores more threads cost ten times what they bring."""
+SHOWN_GATES = 500
+SHOWN_CHARACTERS = 65_536
+"""Of a fitted circuit that the record shows; its measures are told of any."""
 PROGRESS_SECONDS = 0.2
 """A child says how far it is at most this often."""
 _WARM_UP = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
@@ -98,10 +104,11 @@ def _run(
     runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
 ) -> task.Outcome:
     device = Simulator(registry.engine(request.engine, threads=THREADS), cast("Method", request.method))
-    started = time.perf_counter()
+    journal = Journal(device)
+    began_at, started = time.time(), time.perf_counter()
     result = runner.run(
         parameters,
-        device=device,
+        device=journal,
         shots=request.shots,
         seed=request.seed,
         progress=progress,
@@ -115,7 +122,37 @@ def _run(
         engine_version=device.engine_version,
         duration_ms=(time.perf_counter() - started) * 1e3,
         calibration_id=device.calibration_id,
+        stages=task.Stages(
+            began_at=began_at,
+            device_ms=journal.device_seconds * 1e3,
+            circuit_count=journal.circuit_count,
+            shot_count=journal.shot_count,
+        ),
+        transpiled=None if journal.transpiled is None else _told(journal.transpiled),
+        versions=_versions(AlgorithmId(request.algorithm_id)),
     )
+
+
+def _told(fitted: Transpiled) -> task.Transpiled:
+    gate_count = fitted.gate_count
+    text = fitted.openqasm() if gate_count <= SHOWN_GATES else None
+    return task.Transpiled(
+        layout=list(fitted.layout),
+        depth=fitted.depth,
+        gate_count=gate_count,
+        two_qubit_gate_count=fitted.two_qubit_gate_count,
+        optimization_level=fitted.optimization_level,
+        openqasm=text if text is not None and len(text) <= SHOWN_CHARACTERS else None,
+    )
+
+
+@functools.cache
+def _versions(algorithm_id: AlgorithmId) -> dict[str, str]:
+    return {
+        "algorithm": _facts()[algorithm_id].version,
+        "qiskit": importlib.metadata.version("qiskit"),
+        "qmumma": importlib.metadata.version("qmumma-cloud"),
+    }
 
 
 def _progress(connection: Connection) -> Callable[[float, str], None]:

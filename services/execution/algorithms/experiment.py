@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
 from services.execution.engines.seeds import spread_seed
@@ -16,19 +16,12 @@ if TYPE_CHECKING:
 
     from qiskit import QuantumCircuit
 
-    from services.execution.engines.device import Device
+    from services.execution.engines.device import Device, RunWishes
     from services.execution.engines.engine import FidelityMethod, Outcome
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
 _LIMITS = Limits()
-
-
-class RunWishes(TypedDict, total=False):
-    """What may be asked of a run besides its counts; see `Device.run`."""
-
-    with_probabilities: bool
-    with_memory: bool
 
 
 class Experiment:
