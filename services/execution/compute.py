@@ -21,6 +21,7 @@ from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
 from services.execution.engines.journal import Journal
+from services.execution.engines.memory import available_memory, limited_memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -35,6 +36,8 @@ SHOWN_CHARACTERS = 65_536
 """Of a fitted circuit that the record shows; its measures are told of any."""
 PROGRESS_SECONDS = 0.2
 """A child says how far it is at most this often."""
+_OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "Insufficient memory")
+"""What C++ and Aer say when there is no memory left."""
 _WARM_UP = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
 
 
@@ -89,15 +92,21 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
     try:
         if isinstance(request, task.Describe):
             return task.Description(_describer(algorithm_id).features(parameters))
-        return _run(_runner(algorithm_id), request, parameters, progress)
+        with limited_memory(request.memory_bytes):
+            return _run(_runner(algorithm_id), request, parameters, progress)
     except ParameterError as error:
         return task.Failure(error.reason, str(error), error.path)
     except AlgorithmError as error:
         return task.Failure("PROGRAM_FAILED", str(error), "parameters")
     except EngineError as error:
-        if error.reason == "ENGINE_FAULT":
+        if error.reason != "ENGINE_FAULT":
+            return task.Failure(error.reason, str(error), "parameters")
+        if not _is_for_memory(error):
             raise
-        return task.Failure(error.reason, str(error), "parameters")
+    except MemoryError:
+        pass
+    limit = request.memory_bytes if isinstance(request, task.Run) else 0
+    return task.Starved(limit or available_memory())
 
 
 def _run(
@@ -153,6 +162,13 @@ def _versions(algorithm_id: AlgorithmId) -> dict[str, str]:
         "qiskit": importlib.metadata.version("qiskit"),
         "qmumma": importlib.metadata.version("qmumma-cloud"),
     }
+
+
+def _is_for_memory(error: BaseException) -> bool:
+    """Whether a library failed for memory: it says so by an error of Python, or in words of its own."""
+    cause = error.__cause__ or error.__context__
+    said = isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+    return said or (cause is not None and _is_for_memory(cause))
 
 
 def _progress(connection: Connection) -> Callable[[float, str], None]:

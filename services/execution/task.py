@@ -35,6 +35,8 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     seed: int
     engine: str
     method: str
+    memory_bytes: int = 0
+    """The most memory that it may take beyond what a warm child has; 0 for what the child may have anyway."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -111,9 +113,16 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     field: Line = ""
 
 
+class Starved(msgspec.Struct, frozen=True, tag="starved"):
+    """The program needed more memory than it may have."""
+
+    memory_bytes: Annotated[int, Meta(ge=0, le=2**62)]
+    """Its limit."""
+
+
 Request = Describe | Run
-Answer = Description | Outcome | Failure
-Message = Progress | Description | Outcome | Failure
+Answer = Description | Outcome | Failure | Starved
+Message = Progress | Description | Outcome | Failure | Starved
 
 BULKY_BYTES = 64 * 1024
 
