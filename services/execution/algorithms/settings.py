@@ -66,18 +66,26 @@ def settings_of(operator: SparsePauliOp, commuting: Commuting) -> tuple[Setting,
 
 def groups_of(operator: SparsePauliOp, commuting: Commuting) -> list[list[int]]:
     """Return the places of the terms of each group."""
-    x, z = operator.paulis.x, operator.paulis.z
     clashes = clashes_of(operator.paulis, commuting)
     groups: list[list[int]] = []
-    for term in np.argsort(-np.abs(operator.coeffs.real), kind="stable"):
-        if not (x[term] | z[term]).any():
-            continue
+    for term in ranked(operator):
         home = next((group for group in groups if not clashes[term, group].any()), None)
         if home is None:
             home = []
             groups.append(home)
-        home.append(int(term))
+        home.append(term)
     return groups
+
+
+def ranked(operator: SparsePauliOp) -> list[int]:
+    """Return the places of the terms, largest coefficient first, identity left out.
+
+    Coefficients that are equal but for rounding keep their order: rounding is not the same on every machine.
+    """
+    sizes = np.abs(operator.coeffs.real)
+    order = np.argsort(-np.round(sizes / max(sizes.max(), 1e-300), 9), kind="stable")
+    measured = (operator.paulis.x | operator.paulis.z).any(axis=1)
+    return [int(term) for term in order if measured[term]]
 
 
 def clashes_of(paulis: PauliList, commuting: Commuting) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import numpy as np
 from qiskit.quantum_info import Statevector
 
 from services.execution.algorithms.algorithm import AlgorithmError
-from services.execution.algorithms.settings import Setting, clashes_of, constant_of, groups_of, setting_of
+from services.execution.algorithms.settings import Setting, clashes_of, constant_of, groups_of, ranked, setting_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,8 @@ class Measurement:
             message = f"{shots} shots are too few for {len(self.settings)} measurement settings; take at least {least}"
             raise AlgorithmError(message)
         free, weights = shots - least, np.array(self.deviations)
-        exact = free * (weights / weights.sum() if weights.sum() else np.full(len(weights), 1 / len(weights)))
+        shares = weights / weights.sum() if weights.sum() else np.full(len(weights), 1 / len(weights))
+        exact = np.round(free * shares, 6)  # equal shares stay equal, whatever the rounding before
         given = np.floor(exact).astype(int)
         for index in np.argsort(given - exact, kind="stable")[: free - int(given.sum())]:
             given[index] += 1
@@ -81,12 +82,11 @@ def measurement_of(operator: SparsePauliOp, state: NDArray[np.complex128]) -> Me
 def _widened(operator: SparsePauliOp, groups: list[list[int]]) -> list[list[int]]:
     """Add to each group every term that commutes with all that is in it, largest coefficient first."""
     clashes = clashes_of(operator.paulis, "fully")
-    ranked = [int(term) for term in np.argsort(-np.abs(operator.coeffs.real), kind="stable")]
-    ranked = [term for term in ranked if any(term in group for group in groups)]  # all but the identity
+    order = ranked(operator)
     wide = []
     for group in groups:
         terms, banned = list(group), np.any(clashes[group], axis=0)
-        for term in ranked:
+        for term in order:
             if term not in group and not banned[term]:
                 terms.append(term)
                 banned |= clashes[term]
