@@ -12,7 +12,7 @@ from services.execution.programs.errors import ProgramError
 from services.execution.programs.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qiskit import QuantumCircuit
 
@@ -40,14 +40,23 @@ class Experiment:
         self._outcomes: list[Outcome] = []
         self._largest: Features | None = None
 
-    def counts(self, circuits: Sequence[QuantumCircuit], shots: Sequence[int] | None = None) -> list[Mapping[str, int]]:
+    def counts(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        shots: Sequence[int] | None = None,
+        *,
+        done: Callable[[float], None] = lambda _part: None,
+    ) -> list[Mapping[str, int]]:
         """Return the counts of each circuit, bit 0 rightmost; `shots` gives each its own number.
 
-        Raises ParameterError, where one is too long, and EngineError.
+        `done` is told the part that has been run. Raises ParameterError, where one is too long, and EngineError.
         """
         programs = [program_from(circuit) for circuit in circuits]
-        shares = shots or [self._shots] * len(programs)
-        return [self.run(program, shots=share).counts for program, share in zip(programs, shares, strict=True)]
+        counts = []
+        for place, (program, share) in enumerate(zip(programs, shots or [self._shots] * len(programs), strict=True)):
+            done(place / len(programs))
+            counts.append(self.run(program, shots=share).counts)
+        return counts
 
     def run(self, program: Program, *, shots: int | None = None, **wishes: Unpack[RunWishes]) -> Outcome:
         """Run a program as the next circuit, with `shots` shots in place of everyone's. Raises EngineError."""
