@@ -31,7 +31,7 @@ class Points:
     @property
     def features(self) -> int:
         """Return the number of features."""
-        return self.train.shape[1]
+        return int(self.train.shape[1])
 
     @property
     def pairs(self) -> int:
