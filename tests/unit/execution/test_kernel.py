@@ -122,7 +122,7 @@ def test_features_are_those_of_a_pair_and_count_the_pairs(job: Job):
         (
             {"train": {"points": [[1], [2], [3], [1] * 9], "labels": [0, 1, 0, 1]}},
             "parameters.train.points[3]",
-            "too long",
+            "at most 8",
         ),
         ({"train": XOR, "bandwidth": 0}, "parameters.bandwidth", "at least 0.01"),
     ],
