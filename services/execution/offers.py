@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from mesh.errors import InvalidArgument
 from mesh.wording import duration_text
 from services.execution.engines.cost import CostModel, Limits, Plan, Refusal
 from services.execution.programs.features import Features
+from services.execution.twins import prediction
 
 _LONGEST_SECONDS = 3_000_000_000.0
 
@@ -46,7 +48,23 @@ class Offers:
             for refusal in _first_of_each_method(refusals)
             if refusal.method not in offered
         ]
+        if engine is None and prediction.ENGINE not in without:
+            made.append(self._twin(features, shots))
         return made
+
+    def _twin(self, features: Features, shots: int) -> routing_pb2.EngineOffer:
+        """What any twin offers; which machine's is asked for, routing knows."""
+        seconds = prediction.seconds(features, shots)
+        offer = routing_pb2.EngineOffer(engine=prediction.ENGINE, method=prediction.METHOD)
+        if seconds > self.limits.seconds:
+            needed, most = duration_text(seconds), duration_text(self.limits.seconds)
+            offer.refusal = f"the noisy simulation would take about {needed} and may take {most}"
+            offer.excess_bits = math.log2(seconds / self.limits.seconds)
+            return offer
+        offer.duration_p50.CopyFrom(_duration(seconds))
+        offer.duration_p90.CopyFrom(_duration(seconds * prediction.SPREAD_P90))
+        offer.memory_bytes = prediction.memory_bytes(features)
+        return offer
 
     def _unfit(self, engine: str, features: Features, shots: int, refusals: Sequence[Refusal]) -> InvalidArgument:
         others, _ = self._model.plans(features, shots, self.limits, without=(engine,))

@@ -169,14 +169,15 @@ class Runner:
 
     async def _run_twice(self, job: Job, lease: Lease) -> task.Outcome:
         """Run it; after a crash once more, since a child may have been killed for a neighbour's hunger."""
+        twin = job.backend.kind == routing_pb2.BACKEND_KIND_TWIN
         request = task.Run(
             job.algorithm_id,
             job.parameters,
             job.shot_count,
             job.seed,
-            job.backend.engine,
-            job.backend.method,
-            memory_bytes=self._children.allowance(0 if job.rerouted else job.decision.estimate.memory_bytes),
+            engine=job.backend.engine,
+            method=job.backend.method,
+            twin=job.backend.backend_id if twin else "",
         )
 
         async def run() -> task.Outcome:

@@ -13,6 +13,7 @@ from services.routing.config import RoutingConfig
 from services.routing.recorder import Recorder
 from services.routing.service import RoutingService
 from services.routing.store import DecisionStore
+from services.routing.twin import with_twins
 
 
 def utc_now() -> dt.datetime:
@@ -22,8 +23,7 @@ def utc_now() -> dt.datetime:
 
 async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
     """Put the service together."""
-    catalogue = load(config.catalogue_file, Catalogue)
-    catalogue.require_served()
+    catalogue = with_twins(load(config.catalogue_file, Catalogue), config.twins_file)
     recorder = Recorder(DecisionStore(await process.database()))
     process.on_close(recorder.close)
     service = RoutingService(catalogue, recorder, clock=utc_now)

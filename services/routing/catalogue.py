@@ -8,10 +8,9 @@ from typing import Annotated
 
 import msgspec
 
-from mesh.config import ConfigError
-
 CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
 
+Error = Annotated[float, msgspec.Meta(ge=0, le=1)]
 BackendId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
 
 
@@ -39,10 +38,6 @@ class Kind(StrEnum):
     LIVE = "live"
 
 
-SERVED_KINDS = frozenset({Kind.SIMULATOR, Kind.LIVE})
-"""The kinds that workers can run; a twin needs an engine of its own first."""
-
-
 class Method(StrEnum):
     """How a circuit is simulated (services/execution/engines)."""
 
@@ -50,6 +45,8 @@ class Method(StrEnum):
     STABILIZER = "stabilizer"
     MATRIX_PRODUCT_STATE = "matrix_product_state"
     DECISION_DIAGRAM = "decision_diagram"
+    CALIBRATED_NOISE = "calibrated_noise"
+    """That of twins (services/execution/twins), which choose among several for each circuit."""
 
 
 class Pool(StrEnum):
@@ -77,8 +74,23 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Where the prices and times are from."""
 
 
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of the machine that a twin simulates; errors are medians over its working qubits and pairs."""
+
+    calibration_id: str
+    working_qubit_count: Annotated[int, msgspec.Meta(ge=1)]
+    """The qubits that hang together without what had failed."""
+    single_qubit_error: Error
+    two_qubit_error: Error
+    readout_error: Error
+    connected: bool
+    """Every pair of qubits has a gate; else qubits are moved about, which takes gates."""
+    operations: frozenset[str]
+    """Of reset and control flow, what it can do."""
+
+
 class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Something that runs circuits without noise."""
+    """Something that runs circuits."""
 
     backend_id: BackendId
     display_name: str
@@ -93,7 +105,9 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     price_micros: Annotated[int, msgspec.Meta(ge=0)]
     """Micro-dollars that a job pays on top of the algorithm's price."""
     qubit_count: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-    """The most qubits that a program may use."""
+    """The most qubits that a program may use; of a twin, those of its machine."""
+    calibration: Calibration | None = None
+    """What a twin simulates; None for everything else."""
     machine: Machine | None = None
     """The machine itself: what a live backend is, and what a twin is the twin of."""
     owner: Owner | None = None
@@ -133,15 +147,6 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         names = [backend.backend_id for backend in self.backends]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"backends are named twice: {', '.join(sorted(twice))}")
-
-    def require_served(self) -> None:
-        """Raise ConfigError for a backend that no worker could run: its jobs would wait for ever."""
-        for backend in self.backends:
-            if backend.kind not in SERVED_KINDS:
-                served = ", ".join(sorted(SERVED_KINDS))
-                raise ConfigError(
-                    f"backend {backend.backend_id}: no worker runs the kind {backend.kind}, only {served}"
-                )
 
     def find(self, backend_id: str) -> Backend | None:
         """The backend of that name."""

@@ -33,6 +33,10 @@ def incapacity(backend: Backend, features: Features) -> Obstacle | None:
             reason += f": the state would have {count_text(features.qubit_count)} amplitudes"
             return Obstacle(reason, lasting=True, excess_bits=float(features.qubit_count - backend.qubit_count))
         return Obstacle(reason, lasting=True, excess_bits=math.log2(features.qubit_count / backend.qubit_count))
+    if backend.calibration is not None and features.qubit_count > backend.calibration.working_qubit_count:
+        most = backend.calibration.working_qubit_count
+        reason = f"the program has {features.qubit_count} qubits and {most} of the machine's worked when calibrated"
+        return Obstacle(reason, lasting=True, excess_bits=math.log2(features.qubit_count / most))
     return _too_dynamic(features) if backend.kind is Kind.LIVE else None
 
 

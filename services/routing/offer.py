@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.routing.catalogue import Backend, Catalogue, Owner
+from services.routing.catalogue import Backend, Catalogue, Kind, Owner
 from services.routing.program import Environment, Wish
 
 
@@ -10,7 +10,8 @@ def offered(catalogue: Catalogue, wish: Wish) -> list[Backend]:
     """The backends of the catalogue as this caller may use them.
 
     A machine is offered live to who names it, has an account at its provider or an operator who has, and no test key;
-    to everybody else its twin is, where the catalogue has one.
+    to everybody else its twin is, where the catalogue has one. A twin is offered to who names it: noise is never better
+    than none, and there are many.
     """
     accounts = {} if wish.environment is Environment.TEST else _first(wish.accounts)
     return [
@@ -18,6 +19,7 @@ def offered(catalogue: Catalogue, wish: Wish) -> list[Backend]:
         if backend.backend_id == wish.hardware and backend.machine and backend.machine.provider in accounts
         else backend
         for backend in catalogue.backends
+        if backend.kind is not Kind.TWIN or backend.backend_id == wish.hardware
     ]
 
 

@@ -7,6 +7,7 @@ taken or refused, never replaced.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -71,7 +72,7 @@ def choose(catalogue: Catalogue, wish: Wish) -> Choice:
     """
     ranked = sorted((judge(backend, wish) for backend in offered(catalogue, wish)), key=_rank)
     named = wish.hardware != AUTO
-    best = _named(ranked, wish.hardware) if named else ranked[0]
+    best = _named(ranked, wish.hardware, _names(catalogue)) if named else ranked[0]
     if isinstance(best, Misfit):
         raise _refusal(best, ranked, named=named)
     others = (candidate for candidate in ranked if candidate is not best)
@@ -96,7 +97,7 @@ def judge(backend: Backend, wish: Wish) -> Candidate:
             return Misfit(backend, NO_ENGINE, None)
         if offer.refusal:
             return Misfit(backend, refusal(offer), None)
-        estimate = of_engine(backend, offer)
+        estimate = of_engine(backend, offer, wish)
     obstacle = absence(backend, wish)
     return Misfit(backend, obstacle, estimate) if obstacle else Fit(backend, estimate)
 
@@ -109,16 +110,20 @@ def _rank(candidate: Candidate) -> tuple[float, ...]:
             return (2.0 if obstacle.lasting else 1.0, obstacle.excess_bits)
 
 
-def _named(ranked: list[Candidate], name: str) -> Candidate:
+def _named(ranked: list[Candidate], name: str, known: Iterable[str]) -> Candidate:
     for candidate in ranked:
         if candidate.backend.backend_id == name:
             return candidate
-    known = ", ".join(sorted(candidate.backend.backend_id for candidate in ranked))
+    known = ", ".join(sorted(known))
     raise InvalidArgument(
         f"hardware: there is no backend {name!r}; there are {known}, and auto.",
         reason="UNKNOWN_BACKEND",
         field="hardware",
     )
+
+
+def _names(catalogue: Catalogue) -> list[str]:
+    return [backend.backend_id for backend in catalogue.backends]
 
 
 def _refusal(best: Misfit, ranked: list[Candidate], *, named: bool) -> MeshError:
@@ -158,12 +163,24 @@ def _praise(best: Fit, wish: Wish, *, named: bool) -> str:
         case Method.DECISION_DIAGRAM:
             what = _circuit(features)
             why = f"a decision diagram is exact and takes {estimate.engine} {time}"
+        case Method.CALIBRATED_NOISE:
+            return _twin_praise(backend, estimate, features)
     if backend.method is not Method.STATEVECTOR:
         why += f"; a state vector would have {amplitudes} amplitudes"
     offer = wish.offer(backend.method)
     if offer is not None and offer.comparison:
         why += f"; {offer.comparison}"
     return f"{what}: {why}.{' You asked for this backend.' if named else ''}"
+
+
+def _twin_praise(backend: Backend, estimate: Estimate, features: Features) -> str:
+    calibration = "" if backend.calibration is None else f" of {backend.calibration.calibration_id}"
+    low, high = 100 * estimate.fidelity_low, 100 * estimate.fidelity_high
+    time = duration_text(estimate.duration_p50.total_seconds())
+    return (
+        f"{_circuit(features)}: the calibration{calibration} is simulated with its noise, not run on the machine; that "
+        f"takes {time}, and a fidelity of {low:.0f} to {high:.0f} % is expected. You asked for this backend."
+    )
 
 
 def _circuit(features: Features, start: str = "Circuit") -> str:

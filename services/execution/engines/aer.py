@@ -98,7 +98,7 @@ class AerEngine(Simulating):
         data = self._execute(circuit, method, shots=shots, seed=spread_seed(seed, "aer"))
         counted = sorted((int(key, 16), count) for key, count in data["counts"].items())
         return Draw(
-            _rows([key for key, _ in counted], readout.num_clbits),
+            rows_of([key for key, _ in counted], readout.num_clbits),
             np.array([count for _, count in counted], dtype=np.int64),
         )
 
@@ -122,7 +122,7 @@ class AerEngine(Simulating):
         return cast("Mapping[str, Any]", result.data(0))
 
 
-def _rows(keys: list[int], num_clbits: int) -> NDArray[np.uint8]:
+def rows_of(keys: list[int], num_clbits: int) -> NDArray[np.uint8]:
     """Return a row of classical bits for each of Aer's integers over them."""
     length = -(-num_clbits // 8)
     packed = np.frombuffer(b"".join(key.to_bytes(length, "little") for key in keys), dtype=np.uint8)

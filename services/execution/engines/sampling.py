@@ -76,7 +76,7 @@ def shuffled(counts: Mapping[str, int], random: np.random.Generator) -> tuple[st
 
 
 def hellinger_fidelity(
-    distribution: NDArray[np.float64], outcomes: NDArray[np.int64], counts: NDArray[np.int64]
+    distribution: NDArray[np.float64], outcomes: NDArray[np.int64], counts: NDArray[np.int64] | NDArray[np.float64]
 ) -> float:
     """Return (sum over outcomes of sqrt(p q))^2 of a distribution p and the frequencies q, in 0 to 1."""
     frequencies = counts / counts.sum()

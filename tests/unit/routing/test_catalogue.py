@@ -44,14 +44,6 @@ def test_a_backend_is_found_by_its_whole_name():
     assert catalogue.find("sim") is None
 
 
-def test_a_backend_that_no_worker_can_run_is_refused_at_the_start() -> None:
-    catalogue = load(CATALOGUE_FILE, Catalogue)
-    catalogue.require_served()
-    first = msgspec.structs.replace(catalogue.backends[0], kind=Kind.TWIN)
-    with pytest.raises(ConfigError, match=rf"{first.backend_id}: no worker runs the kind twin"):
-        msgspec.structs.replace(catalogue, backends=(first,)).require_served()
-
-
 def test_a_live_backend_names_its_machine() -> None:
     first = load(CATALOGUE_FILE, Catalogue).backends[0]
     with pytest.raises(ValueError, match="names no machine"):

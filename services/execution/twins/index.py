@@ -1,0 +1,93 @@
+"""Writes what routing knows of the twins: python -m services.execution.twins.index
+
+Routing imports nothing of execution; it reads services/routing/twins.json, and a test tells when that is out of date.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from services.execution.twins.device import working_qubits
+from services.execution.twins.shelf import devices, snapshot
+from services.execution.twins.snapshot import Snapshot
+
+INDEX = Path(__file__).parents[2] / "routing" / "twins.json"
+LEFT_OUT = {
+    "ibm_fractional": "describes no machine",
+    "ibm_kyoto": "every two-qubit gate had failed on the day of its snapshot",
+}
+_DIGITS = 6
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing knows of one twin (services/routing/twin.py); errors are medians over the working places."""
+
+    device: str
+    display_name: str
+    vendor: str
+    calibration_id: str
+    source: str
+    basis: str
+    qubit_count: int
+    working_qubit_count: int
+    single_qubit_error: float
+    two_qubit_error: float
+    readout_error: float
+    connected: bool
+    """Every pair of qubits has a gate."""
+    operations: tuple[str, ...]
+    """Of reset and control flow, what it can do."""
+
+
+def row(snapshot: Snapshot) -> Row:
+    """The facts of one snapshot."""
+    working = set(working_qubits(snapshot))
+    errors: dict[int, list[float]] = {1: [], 2: []}
+    pairs: set[frozenset[int]] = set()
+    for gate in snapshot.gates:
+        for place, (error, _) in snapshot.rates(gate).items():
+            if set(place) <= working and error != 1:
+                if gate.width > 1:
+                    pairs.add(frozenset(place))
+                if error:  # virtual gates have none, and are free
+                    errors[gate.width].append(error)
+    readout = [error for qubit in working if (error := snapshot.qubits[qubit].readout_error)]
+    resets = {"reset"} & {gate.name for gate in snapshot.gates}
+    return Row(
+        device=snapshot.device,
+        display_name=snapshot.display_name,
+        vendor=snapshot.vendor,
+        calibration_id=snapshot.calibration_id,
+        source=snapshot.source.title,
+        basis=snapshot.source.basis,
+        qubit_count=snapshot.qubit_count,
+        working_qubit_count=len(working),
+        single_qubit_error=_median(errors[1]),
+        two_qubit_error=_median(errors[2]),
+        readout_error=_median(readout),
+        connected=2 * len(pairs) == len(working) * (len(working) - 1),
+        operations=tuple(sorted(resets.union(snapshot.control_flow))),
+    )
+
+
+def rows() -> list[Row]:
+    """The facts of every twin that is offered: the newest calibrations first, then the most qubits."""
+    made = [row(snapshot(device)) for device in devices() if device not in LEFT_OUT]
+    return sorted(made, key=lambda each: (each.calibration_id.partition("@")[2][:4], each.qubit_count), reverse=True)
+
+
+def encoded() -> bytes:
+    """The index, one twin a line."""
+    lines = b",\n".join(msgspec.json.encode(each) for each in rows())
+    return b"[\n" + lines + b"\n]\n"
+
+
+def _median(values: list[float]) -> float:
+    return round(median(values), _DIGITS) if values else 0.0
+
+
+if __name__ == "__main__":
+    INDEX.write_bytes(encoded())
