@@ -31,9 +31,6 @@ START_SECONDS: Final = 60.0
 RESTART_SECONDS: Final = 0.2
 """Before a zygote that died is started again."""
 
-LARGEST_ANSWER: Final = 64 * 2**20
-"""Bytes of one message that a child may send."""
-
 _ANSWERS: Final = {task.Describe: task.Description, task.Run: task.Outcome}
 
 OnProgress = Callable[[float, str], None]
@@ -244,8 +241,8 @@ class _Child:
         return self.receive()
 
     def receive(self) -> bytes:
-        """The next message; blocks. Raises EOFError at the end, and OSError for more than LARGEST_ANSWER bytes."""
-        return self._connection.recv_bytes(LARGEST_ANSWER)
+        """The next message; blocks. Raises EOFError at the end, and OSError for more than task.LARGEST_ANSWER bytes."""
+        return self._connection.recv_bytes(task.LARGEST_ANSWER)
 
     def kill(self) -> None:
         """End it; a thread that waits for it is told."""

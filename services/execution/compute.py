@@ -74,7 +74,19 @@ def serve(connection: Connection, *, engines: bool) -> None:
             request = task.decode_request(connection.recv_bytes())
         except EOFError:
             return
-        connection.send_bytes(task.encode(answer(request, _progress(connection))))
+        connection.send_bytes(_message(answer(request, _progress(connection))))
+
+
+def _message(told: task.Answer) -> bytes:
+    """The bytes of an answer; one that the parent would not take is a failure that says so."""
+    payload = task.encode(told)
+    if len(payload) <= task.LARGEST_ANSWER:
+        return payload
+    message = (
+        f"the result has {len(payload)} bytes, more than the {task.LARGEST_ANSWER} that are taken; "
+        "use fewer shots, or ask for less (memory, probabilities)"
+    )
+    return task.encode(task.Failure("RESULT_TOO_LARGE", message, "parameters"))
 
 
 def answer(request: task.Request, progress: Callable[[float, str], None]) -> task.Answer:

@@ -88,6 +88,8 @@ Answer = Description | Outcome | Failure
 Message = Progress | Description | Outcome | Failure
 
 BULKY_BYTES = 64 * 1024
+LARGEST_ANSWER = 64 * 2**20
+"""Bytes of one message that a child may send."""
 
 _ENCODER = msgspec.msgpack.Encoder()
 _REQUESTS = msgspec.msgpack.Decoder(Request)

@@ -28,7 +28,8 @@ from services.signing.tree import hash_leaf
 Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 
 RESULT_TYPE = "qmumma.result/v1"
-PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
+PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof", "completed_at"})
+"""What stands beside the record in an answer."""
 ANCHOR_PREFIX = "vajra://txid/"
 
 _TYPE = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9_]+)+/v[1-9][0-9]*")

@@ -191,6 +191,12 @@ class Job(JobSummary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    completed_at: (
+        Annotated[
+            Moment, Meta(description="When it had been signed and paid. Told beside the record: nothing signs it.")
+        ]
+        | UnsetType
+    ) = UNSET
     proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET
 
 

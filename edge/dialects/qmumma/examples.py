@@ -88,6 +88,7 @@ COMPLETED = {
     "key_id": "vajra-2026-11",
     "audit_hash": _HASH,
     "blockchain_anchor": ANCHOR,
+    "completed_at": "2026-11-21T04:00:01.262000Z",
 }
 ANCHOR_FOUND = {
     "blockchain_anchor": ANCHOR,

@@ -107,7 +107,11 @@ def job_body(job: Job, proof: Proof | None = None) -> bytes:
         return encode(summary(job))
     if len(job.record) < len(b'{"a":0}') or job.record[:1] != b"{":
         raise Internal(MUTE, reason="COMPLETED_WITHOUT_RECORD")
-    members = {**_seal_members(job.seal), **({"proof": proof} if proof else {})}
+    members = _seal_members(job.seal)
+    if job.HasField("end_time"):
+        members["completed_at"] = moment(job.end_time)
+    if proof:
+        members["proof"] = proof
     return b"".join((job.record[:-1], b",", encode(members)[1:]))
 
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 T = TypeVar("T")
-PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"})
+PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof", "completed_at"})
+"""What stands beside the record in an answer."""
 _MAX_INDEX = 2**53
 _MAX_INTEGER = 2**53 - 1
 _MOST_NAMED = 20

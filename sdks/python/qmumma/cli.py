@@ -21,7 +21,8 @@ Check that a result is what a Q-MUMMA cloud signed and logged: every field again
 ML-DSA-65 signature, the entry in the transparency log, the path from that entry to the log's root, and the log's
 signatures on it. Each check is printed on a line and named after the place in the file that it is about.
 
-RESULT is the answer of GET /v1/jobs/{id}?include=proof, or - for standard input.
+RESULT is the answer of GET /v1/jobs/{id}?include=proof, or - for standard input. A result that is too large to be in
+it comes from GET /v1/jobs/{id}/result: give that file with --download.
 """
 _EPILOG = """\
 exit status:
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(usage=command)
     command.add_argument("result", metavar="RESULT", help="the result with its proof, a JSON file")
+    command.add_argument("--download", metavar="FILE", help="the result by itself, as it was downloaded")
     command.add_argument("--jwks", metavar="FILE", help="the signing keys, a JSON Web Key Set")
     command.add_argument("--log-key", metavar="FILE", help="the log's keys, a vkey on each line; all must have signed")
     command.add_argument("--url", metavar="URL", help="fetch both kinds of keys from this server, and trust it")
@@ -79,12 +81,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verify(options: argparse.Namespace) -> Report:
     result = sys.stdin.buffer.read() if options.result == "-" else _read(options.result)
+    download = None if options.download is None else _read(options.download)
     if options.url is None:
-        return verify(result, _read(options.jwks), _text(_read(options.log_key), options.log_key))
+        return verify(result, _read(options.jwks), _text(_read(options.log_key), options.log_key), download)
     report = verify(
         result,
         fetch(options.url, JWKS_PATH),
         _text(fetch(options.url, LOG_KEYS_PATH), options.url + LOG_KEYS_PATH),
+        download,
     )
     trusted = f"the keys came from {options.url}: this proves as much as you trust that server"
     return Report(report.checks, (*report.notes, trusted))

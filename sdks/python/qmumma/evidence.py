@@ -13,7 +13,10 @@ from qmumma.note import Checkpoint, decode_base64, parse_checkpoint
 RESULT_TYPE = "qmumma.result/v1"
 ANCHOR_PREFIX = "vajra://txid/"
 
-_TOP_MEMBERS = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof"}
+UNSIGNED = "completed_at"
+"""The member that the server tells beside the signed ones: when it had signed them."""
+
+_TOP_MEMBERS = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof", UNSIGNED}
 _PROOF_MEMBERS = {"leaf", "leaf_index", "tree_size", "inclusion", "inclusion_digests", "checkpoint", "digests"}
 _LEAF_MEMBERS = {"v", "type", "audit_hash", "kid", "sig_sha256"}
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -58,6 +61,8 @@ class Evidence:
     inclusion_digests: tuple[str, ...]
     checkpoint: Checkpoint
     digests: dict[str, str]
+    tells_completion: bool
+    """Whether there is a `completed_at`, which nothing signs."""
 
 
 def read_evidence(data: bytes, name: str) -> Evidence:
@@ -96,6 +101,7 @@ def read_evidence(data: bytes, name: str) -> Evidence:
         inclusion_digests=_take(proof, "inclusion_digests", _hash_texts, "proof."),
         checkpoint=_take(proof, "checkpoint", _checkpoint, "proof."),
         digests=_take(proof, "digests", _digests, "proof."),
+        tells_completion=UNSIGNED in members,
     )
 
 

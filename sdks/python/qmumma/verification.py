@@ -20,11 +20,12 @@ from qmumma.note import LogKey, parse_log_keys
 from qmumma.report import Check, Report
 
 
-def verify(result: bytes, jwks: bytes, log_keys: str) -> Report:
+def verify(result: bytes, jwks: bytes, log_keys: str, download: bytes | None = None) -> Report:
     """Check a result, as `GET /v1/jobs/{id}?include=proof` answers it, against keys that you trust.
 
     `jwks` is the JSON Web Key Set of the signing service, `log_keys` the log's vkeys, one a line; every one of them
-    must have signed the checkpoint. Raises UnreadableError when one of the three is not what it should be at all.
+    must have signed the checkpoint. `download` is what `GET /v1/jobs/{id}/result` gave, where the result is too large
+    to be in the answer. Raises UnreadableError when one of the three is not what it should be at all.
     """
     signing_keys = parse_jwks(jwks, "the JWKS")
     keys = parse_log_keys(log_keys, "the log's keys")
@@ -32,15 +33,20 @@ def verify(result: bytes, jwks: bytes, log_keys: str) -> Report:
         evidence = read_evidence(result, "the result")
     except MalformedError as fault:
         return Report((Check(fault.place, ok=False, detail=str(fault)),))
-    return Examination(evidence, signing_keys, keys).report()
+    return Examination(evidence, signing_keys, keys, download).report()
 
 
 class Examination:
     """One result under examination. What is known of each part is worked out once, then the checks read it."""
 
     def __init__(
-        self, evidence: Evidence, signing_keys: tuple[dict[str, Json], ...], log_keys: tuple[LogKey, ...]
+        self,
+        evidence: Evidence,
+        signing_keys: tuple[dict[str, Json], ...],
+        log_keys: tuple[LogKey, ...],
+        download: bytes | None = None,
     ) -> None:
+        self._download = download
         self._evidence = evidence
         self._signing_keys = signing_keys
         self._log_keys = log_keys
@@ -59,6 +65,7 @@ class Examination:
         """Make every check, in the order of the chain."""
         checks = (
             *self._fields(),
+            *self._downloaded(),
             self._audit_hash(),
             *self._signature(),
             *self._leaf(),
@@ -85,6 +92,21 @@ class Examination:
             yield _failed(f"proof.digests.{name}", fault[0]) if self._record_intact else _failed(name, fault[1])
         if not faults:
             yield _passed("fields", f"all {len(record)} have the digests that the proof names")
+
+    def _downloaded(self) -> Iterator[Check]:
+        """Compare a download with what the record says of a result that is not in it."""
+        if self._download is None:
+            return
+        told, record = self._evidence.record.get("result_object"), self._evidence.record
+        if isinstance(told, dict):
+            digest, size = told.get("digest"), told.get("size_bytes")
+        else:
+            inside = canonical(record["result"]) if "result" in record else b""
+            digest, size = _sha256(inside), len(inside)
+        if (_sha256(self._download), len(self._download)) == (digest, size):
+            yield _passed("download", f"is the result: {size} bytes, {digest}")
+        else:
+            yield _failed("download", f"is not the result, which has {size} bytes and the digest {digest}")
 
     def _audit_hash(self) -> Check:
         evidence = self._evidence
@@ -210,6 +232,10 @@ class Examination:
         return bool(lines) and all(key.verifies(checkpoint.text.encode(), line.signature) for line in lines)
 
     def _notes(self) -> Iterator[str]:
+        if self._evidence.tells_completion:
+            yield "completed_at is what the server told of the time after signing: nothing proves it"
+        if self._download is None and "result_object" in self._evidence.record:
+            yield "the result itself is not in the file: download it, and give it too to have it checked"
         known = {(key.name, key.id) for key in self._log_keys}
         for line in self._evidence.checkpoint.signatures:
             if (line.name, line.key_id) not in known:

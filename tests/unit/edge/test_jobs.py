@@ -278,6 +278,15 @@ async def test_a_completed_job_is_its_record_byte_for_byte_and_what_proves_it(
 PROOF = {"pqc_signature", "audit_hash", "blockchain_anchor", "key_id", "proof"}
 
 
+async def test_a_completed_job_says_when_beside_its_record(world: Any, client: httpx.AsyncClient) -> None:
+    job = world.execution.make()
+    job.end_time.FromJsonString("2026-11-21T04:00:02.5Z")
+    await world.execution.complete(job)
+    answer = await client.get(f"/v1/jobs/{ID}")
+    assert answer.json()["completed_at"] == "2026-11-21T04:00:02.500000Z"
+    assert b"completed_at" not in job.record
+
+
 async def test_include_proof_adds_the_log_entry_and_a_digest_of_every_member(
     world: Any, client: httpx.AsyncClient
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.execution import task
+from services.execution import compute, task
 from services.execution.programs.features import Features
 
 OUTCOME = task.Outcome({"counts": {"0": 1}}, 1, 1.0, "exact", "qiskit-aer", "0.17", 0.5)
@@ -87,3 +87,13 @@ def test_any_bytes_are_a_message_or_refused(payload: bytes):
     except msgspec.DecodeError:
         return
     assert isinstance(message, task.Message)
+
+
+def test_an_answer_that_is_too_large_becomes_a_failure_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(task, "LARGEST_ANSWER", 1000)
+    large = task.Outcome({"text": "x" * 1000}, 1, 1.0, "exact", "fake", "1", 0.1)
+    told = task.decode(compute._message(large))
+    assert isinstance(told, task.Failure)
+    assert (told.reason, "use fewer shots" in told.message) == ("RESULT_TOO_LARGE", True)
+    small = task.Outcome({}, 1, 1.0, "exact", "fake", "1", 0.1)
+    assert task.decode(compute._message(small)) == small

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from qmumma.cli import main
+from qmumma.exact import canonical
 
 README = Path(__file__).parents[3] / "sdks" / "python" / "README.md"
 
@@ -39,6 +40,14 @@ def test_a_genuine_result_is_printed_line_by_line_and_exits_0(files: Path, capsy
     assert len(lines) == 11
     assert all(line.startswith("✓ ") for line in lines)
     assert verdict == "all 11 checks hold"
+
+
+def test_a_download_is_checked_with_its_result(bundle: Any, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "download.json").write_bytes(canonical(bundle.body["result"]))
+    assert main(arguments(files, "--download", str(files / "download.json"))) == 0
+    assert "✓ download: is the result" in capsys.readouterr().out
+    (files / "download.json").write_bytes(b"{}")
+    assert main(arguments(files, "--download", str(files / "download.json"))) == 1
 
 
 def test_an_altered_result_exits_1_and_names_the_place(

@@ -13,6 +13,8 @@ import pytest
 from qmumma import Report, UnreadableError, verify
 from qmumma.exact import UnkeptNumberError, canonical, parse
 
+from tests.unit.sdk.conftest import FIELDS, build, encode
+
 ZEROS = "sha256:" + "0" * 64
 ED25519_LINE, MLDSA_LINE = 4, 5
 
@@ -468,3 +470,35 @@ def test_one_altered_byte_anywhere_is_named(bundle: Any) -> None:
         assert named(check(bundle, text)) == {member}
     assert outcomes["named"] > 2_000
     assert outcomes["unreadable"] > 100
+
+
+def large_bundle(download: bytes) -> Any:
+    digest = f"sha256:{hashlib.sha256(download).hexdigest()}"
+    told = {"digest": digest, "size_bytes": len(download), "media_type": "application/json"}
+    fields = {name: value for name, value in FIELDS.items() if name != "result"}
+    return build({**fields, "result_object": told})
+
+
+def test_a_download_is_checked_against_the_digest_that_is_signed() -> None:
+    download = b'{"counts":{"00":4096}}'
+    bundle = large_bundle(download)
+    report = check(bundle, bundle.result)
+    assert report.ok
+    assert ["download it" in note for note in report.notes] == [True]
+    with_download = verify(bundle.result, bundle.jwks, bundle.log_keys, download)
+    assert with_download.ok
+    assert with_download.notes == ()
+    altered = verify(bundle.result, bundle.jwks, bundle.log_keys, download.replace(b"6", b"7"))
+    assert named(altered) == {"download"}
+
+
+def test_a_download_of_a_result_that_is_in_the_file_is_checked_too(bundle: Any) -> None:
+    download = canonical(FIELDS["result"])
+    assert verify(bundle.result, bundle.jwks, bundle.log_keys, download).ok
+    assert named(verify(bundle.result, bundle.jwks, bundle.log_keys, download + b" ")) == {"download"}
+
+
+def test_the_time_of_completion_is_said_to_be_unsigned(bundle: Any) -> None:
+    report = check(bundle, encode({**bundle.body, "completed_at": "2026-11-21T16:53:22.700000Z"}))
+    assert report.ok
+    assert ["completed_at" in note for note in report.notes] == [True]
