@@ -7,15 +7,9 @@ clear error; a fresh one is forked from the zygote in milliseconds.
 from __future__ import annotations
 
 import asyncio
-import os
-import select
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar, overload
 
@@ -23,7 +17,10 @@ import msgspec
 
 from mesh.errors import InvalidArgument, ResourceExhausted, Unavailable
 from mesh.telemetry import log
+from mesh.wording import bytes_text
 from services.execution import task
+from services.execution.child import Child, Zygote, hang_up, out_of_memory_kills
+from services.execution.room import Room
 
 START_SECONDS: Final = 60.0
 """How long a zygote may take to import the engines, on a cold disk."""
@@ -32,6 +29,9 @@ RESTART_SECONDS: Final = 0.2
 """Before a zygote that died is started again."""
 
 _ANSWERS: Final = {task.Describe: task.Description, task.Run: task.Outcome}
+
+HEADROOM_BYTES: Final = 2**30
+"""What a run may take beside twice the memory that its engine is predicted to need."""
 
 OnProgress = Callable[[float, str], None]
 R = TypeVar("R")
@@ -44,18 +44,21 @@ class EngineFault(Exception):
 class Children:
     """A fixed number of warm children; a call waits for a free one, in the order of arrival."""
 
-    def __init__(self, count: int, *, memory_bytes: int, engines: bool = True) -> None:
+    def __init__(self, count: int, *, memory_bytes: int, total_bytes: int | None = None, engines: bool = True) -> None:
         """Plan `count` children with at most `memory_bytes` of address space each; `start` makes them.
 
-        Without `engines` they are warm for describing programs alone, and start in half the time.
+        Runs that say what they need get at most `total_bytes` all together, and wait for each other where that is not
+        enough. Without `engines` the children are warm for describing programs alone, and start in half the time.
         """
         self._count = count
         self._memory_bytes = memory_bytes
+        self._room = Room(total_bytes if total_bytes is not None else count * memory_bytes)
         self._engines = engines
-        self._idle: asyncio.Queue[_Child] = asyncio.Queue()
-        self._zygote: _Zygote | None = None
+        self._idle: asyncio.Queue[Child] = asyncio.Queue()
+        self._zygote: Zygote | None = None
         self._replacing: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
+        self._kills = out_of_memory_kills()
         self._closing = False
         # Each busy child keeps a thread in a blocking read; one more is for forks.
         self._threads = ThreadPoolExecutor(count + 1, "engine-child")
@@ -64,6 +67,15 @@ class Children:
     def count(self) -> int:
         """How many calls run at a time."""
         return self._count
+
+    def allowance(self, predicted_bytes: int) -> int:
+        """The most memory that a run may take which is predicted to need so many bytes; 0 where nothing was predicted.
+
+        A prediction is a bound for the engine alone: an algorithm has matrices of its own, and libraries their copies.
+        """
+        share = self._room.total // self._count
+        wanted = 2 * predicted_bytes + HEADROOM_BYTES if predicted_bytes else share
+        return min(wanted, self._memory_bytes, self._room.total)
 
     async def start(self) -> None:
         """Start the zygote and fork the children; raises Unavailable where the engines cannot be imported."""
@@ -83,21 +95,25 @@ class Children:
     ) -> task.Answer:
         """The answer to a request, in at most `timeout` seconds of running.
 
-        Raises InvalidArgument for a fault of the program, ResourceExhausted when the time is up, and EngineFault when
-        the child died. Cancelling the call kills the child.
+        Raises InvalidArgument for a fault of the program, ResourceExhausted when the time is up or the memory is not
+        enough, and EngineFault when the child died. Cancelling the call kills the child.
         """
+        async with self._room.taken(request.memory_bytes if isinstance(request, task.Run) else 0):
+            return await self._call(request, timeout, on_progress)
+
+    async def _call(self, request: task.Request, timeout: float, on_progress: OnProgress | None) -> task.Answer:
         child = await self._take()
         healthy = False
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._ask(child, request, on_progress)
-            healthy = True
+            healthy = not isinstance(answer, task.Starved)
         except TimeoutError:
-            message = f"the program ran longer than its limit of {timeout:.0f} s; use fewer shots, qubits or iterations"
+            message = f"the program ran longer than its limit of {timeout:g} s; use fewer shots, qubits or iterations"
             raise ResourceExhausted(message, reason="TIME_LIMIT") from None
         except (EOFError, OSError) as error:
-            message = "the engine ended without an answer, most likely for lack of memory"
-            raise EngineFault(message) from error
+            kills, self._kills = self._kills, out_of_memory_kills()
+            raise EngineFault(await child.death(for_memory=self._kills > kills)) from error
         except (msgspec.DecodeError, RecursionError) as error:
             raise EngineFault("the engine gave no valid answer") from error
         finally:
@@ -107,6 +123,9 @@ class Children:
                 self._discard(child)
         if isinstance(answer, task.Failure):
             raise InvalidArgument(answer.message, reason=answer.reason, field=answer.field)
+        if isinstance(answer, task.Starved):
+            message = f"the program needed more than its limit of {bytes_text(answer.memory_bytes)} of memory"
+            raise ResourceExhausted(f"{message}; use fewer qubits or less entanglement", reason="MEMORY_LIMIT")
         return answer
 
     async def close(self) -> None:
@@ -117,23 +136,23 @@ class Children:
         await self._end_zygote()
         self._threads.shutdown(wait=False)
 
-    async def _take(self) -> _Child:
+    async def _take(self) -> Child:
         """A free child that lives; one that died while it was idle is replaced."""
         while not (child := await self._idle.get()).alive:
             self._discard(child)
         return child
 
-    async def _ask(self, child: _Child, request: task.Request, on_progress: OnProgress | None) -> task.Answer:
+    async def _ask(self, child: Child, request: task.Request, on_progress: OnProgress | None) -> task.Answer:
         message = task.decode(await self._in_thread(lambda: child.exchange(task.encode(request))))
         while isinstance(message, task.Progress):
             if on_progress is not None:
                 on_progress(message.fraction, message.message)
             message = task.decode(await self._in_thread(child.receive))
-        if not isinstance(message, (_ANSWERS[type(request)], task.Failure)):
+        if not isinstance(message, (_ANSWERS[type(request)], task.Failure, task.Starved)):
             raise msgspec.ValidationError(f"{type(message).__name__} answers no {type(request).__name__}")
         return message
 
-    def _discard(self, child: _Child) -> None:
+    def _discard(self, child: Child) -> None:
         child.kill()
         if not self._closing:
             replacing = asyncio.create_task(self._replace())
@@ -150,20 +169,21 @@ class Children:
                     log.warning("engine_restarts", reason=error.message)
                 await asyncio.sleep(RESTART_SECONDS)
 
-    async def _fork(self) -> _Child:
+    async def _fork(self) -> Child:
         """A fresh child, of a fresh zygote where there is none; raises Unavailable."""
         ours, theirs = socket.socketpair()
         connection = Connection(ours.detach())
         try:
             with theirs:
                 if self._zygote is None:
-                    self._zygote = await asyncio.to_thread(_Zygote, self._memory_bytes, engines=self._engines)
+                    self._zygote = await asyncio.to_thread(Zygote, self._memory_bytes, engines=self._engines)
+                    self._zygote.listen()
                 self._zygote.fork(theirs)
             async with asyncio.timeout(START_SECONDS):
                 ready = task.decode_ready(await self._in_thread(connection.recv_bytes))
-            return _Child(connection, ready.pid)
+            return Child(connection, ready.pid, self._zygote.end_of(ready.pid))
         except (TimeoutError, EOFError, OSError, msgspec.DecodeError) as error:
-            _hang_up(connection)
+            hang_up(connection)
             if isinstance(error, TimeoutError) or self._zygote is None or not self._zygote.alive:
                 await self._end_zygote()
             message = "the engine process does not start; its log says why"
@@ -173,90 +193,7 @@ class Children:
         zygote, self._zygote = self._zygote, None
         if zygote is not None:
             await asyncio.to_thread(zygote.kill)
+            zygote.close()
 
     def _in_thread(self, work: Callable[[], R]) -> asyncio.Future[R]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-class _Zygote:
-    """The zygote process and our end of its control socket."""
-
-    def __init__(self, memory_bytes: int, *, engines: bool) -> None:
-        ours, theirs = socket.socketpair()
-        self._control = ours
-        environment = {
-            **{
-                name: os.environ[name]
-                for name in ("PATH", "HOME", "LANG", "PYTHONPATH", "TMPDIR")
-                if name in os.environ
-            },
-            # One thread for each job: on busy cores the engines' default threads cost ten times what they bring.
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "RAYON_NUM_THREADS": "1",
-            "QISKIT_PARALLEL": "FALSE",
-        }
-        arguments = [str(theirs.fileno()), str(os.getpid()), str(memory_bytes), "engines" if engines else "parsers"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "services.execution.zygote", *arguments],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
-
-    def fork(self, task_socket: socket.socket) -> None:
-        """Have a child forked that serves `task_socket`."""
-        socket.send_fds(self._control, [b"f"], [task_socket.fileno()])
-
-    def kill(self) -> None:
-        """End it and its children."""
-        self._process.kill()
-        self._process.wait()
-        self._control.close()
-
-
-class _Child:
-    """One child and our end of its task socket."""
-
-    def __init__(self, connection: Connection, pid: int) -> None:
-        self._connection = connection
-        self._pidfd = os.pidfd_open(pid)
-        self._ended = select.poll()
-        self._ended.register(self._pidfd, select.POLLIN)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return not self._ended.poll(0)
-
-    def exchange(self, message: bytes) -> bytes:
-        """Send a message and receive the next; blocks, and a child that does not read blocks the sending too."""
-        self._connection.send_bytes(message)
-        return self.receive()
-
-    def receive(self) -> bytes:
-        """The next message; blocks. Raises EOFError at the end, and OSError for more than task.LARGEST_ANSWER bytes."""
-        return self._connection.recv_bytes(task.LARGEST_ANSWER)
-
-    def kill(self) -> None:
-        """End it; a thread that waits for it is told."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        os.close(self._pidfd)
-        _hang_up(self._connection)
-
-
-def _hang_up(connection: Connection) -> None:
-    """End the stream, and with it the read of a thread.
-
-    The descriptor closes when that thread, too, has let go of the connection: closed under it, its number could already
-    be another child's, whose bytes it would read.
-    """
-    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as stream:
-        stream.shutdown(socket.SHUT_RDWR)

@@ -7,6 +7,7 @@ stream, and the next child starts clean.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import json
 import os
 import time
@@ -19,17 +20,25 @@ from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_fo
 from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
+from services.execution.engines.journal import Journal
+from services.execution.engines.memory import available_memory, limited_memory
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from services.execution.engines.device import Device
     from services.execution.engines.engine import Method
+    from services.execution.engines.transpiled import Transpiled
 
 THREADS = 1
 """Of one run: on busy cores more threads cost ten times what they bring."""
+SHOWN_GATES = 500
+SHOWN_CHARACTERS = 65_536
+"""Of a fitted circuit that the record shows; its measures are told of any."""
 PROGRESS_SECONDS = 0.2
 """A child says how far it is at most this often."""
+_OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "Insufficient memory")
+"""What C++ and Aer say when there is no memory left."""
 _WARM_UP = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
 
 
@@ -97,15 +106,21 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
     try:
         if isinstance(request, task.Describe):
             return task.Description(_describer(algorithm_id).features(parameters))
-        return _run(_runner(algorithm_id), request, parameters, progress)
+        with limited_memory(request.memory_bytes):
+            return _run(_runner(algorithm_id), request, parameters, progress)
     except ParameterError as error:
         return task.Failure(error.reason, str(error), error.path)
     except AlgorithmError as error:
         return task.Failure("PROGRAM_FAILED", str(error), "parameters")
     except EngineError as error:
-        if error.reason == "ENGINE_FAULT":
+        if error.reason != "ENGINE_FAULT":
+            return task.Failure(error.reason, str(error), "parameters")
+        if not _is_for_memory(error):
             raise
-        return task.Failure(error.reason, str(error), "parameters")
+    except MemoryError:
+        pass
+    limit = request.memory_bytes if isinstance(request, task.Run) else 0
+    return task.Starved(limit or available_memory())
 
 
 def _device(request: task.Run) -> Device:
@@ -120,10 +135,11 @@ def _run(
     runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
 ) -> task.Outcome:
     device = _device(request)
-    started = time.perf_counter()
+    journal = Journal(device)
+    began_at, started = time.time(), time.perf_counter()
     result = runner.run(
         parameters,
-        device=device,
+        device=journal,
         shots=request.shots,
         seed=request.seed,
         progress=progress,
@@ -137,7 +153,44 @@ def _run(
         engine_version=device.engine_version,
         duration_ms=(time.perf_counter() - started) * 1e3,
         calibration_id=device.calibration_id,
+        stages=task.Stages(
+            began_at=began_at,
+            device_ms=journal.device_seconds * 1e3,
+            circuit_count=journal.circuit_count,
+            shot_count=journal.shot_count,
+        ),
+        transpiled=None if journal.transpiled is None else _told(journal.transpiled),
+        versions=_versions(AlgorithmId(request.algorithm_id)),
     )
+
+
+def _told(fitted: Transpiled) -> task.Transpiled:
+    gate_count = fitted.gate_count
+    text = fitted.openqasm() if gate_count <= SHOWN_GATES else None
+    return task.Transpiled(
+        layout=list(fitted.layout),
+        depth=fitted.depth,
+        gate_count=gate_count,
+        two_qubit_gate_count=fitted.two_qubit_gate_count,
+        optimization_level=fitted.optimization_level,
+        openqasm=text if text is not None and len(text) <= SHOWN_CHARACTERS else None,
+    )
+
+
+@functools.cache
+def _versions(algorithm_id: AlgorithmId) -> dict[str, str]:
+    return {
+        "algorithm": _facts()[algorithm_id].version,
+        "qiskit": importlib.metadata.version("qiskit"),
+        "qmumma": importlib.metadata.version("qmumma-cloud"),
+    }
+
+
+def _is_for_memory(error: BaseException) -> bool:
+    """Whether a library failed for memory: it says so by an error of Python, or in words of its own."""
+    cause = error.__cause__ or error.__context__
+    said = isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+    return said or (cause is not None and _is_for_memory(cause))
 
 
 def _progress(connection: Connection) -> Callable[[float, str], None]:

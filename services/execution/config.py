@@ -70,9 +70,12 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     priority_weight: Annotated[float, Meta(gt=0)] = 4.0
     """While both wait, priority jobs get this many times the engines' time of the others."""
     engine_memory_bytes: int = 10 * GIB
-    """Address space of each."""
+    """Address space of each: the most that one job may have, of which a warm child already maps about 1.3 GiB."""
+    memory_bytes: int | None = None
+    """For the jobs of all engines together, by what each may take; unless given, three quarters of what the machine or
+    the worker's control group has. A job that does not fit beside the others waits."""
     run_seconds: float = 300.0
-    """The longest run."""
+    """The longest run; one that takes longer is ended and fails."""
     run_memory_bytes: int = 4 * GIB
     """The most memory that a job may need that it sends elsewhere, by the prediction."""
     pool: str = "sim"

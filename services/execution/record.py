@@ -108,15 +108,42 @@ def _members(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> dict[
         "qubits_used": outcome.qubits_used,
         "fidelity": f"{100 * outcome.fidelity:.2f}%",
         "fidelity_method": outcome.fidelity_method,
-        "execution": {
-            "engine": outcome.engine,
-            "engine_version": outcome.engine_version,
-            "method": job.backend.method,
-            "simulated": outcome.simulated,
-            "seed": str(job.seed),
-            "calibration_id": outcome.calibration_id,
-            "duration_ms": round(outcome.duration_ms, 3),
+        "execution": _execution(job, outcome, executed_at),
+    }
+
+
+def _execution(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> dict[str, Any]:
+    """What made the result. A member that this run has nothing to say of is null."""
+    stages, fitted = outcome.stages, outcome.transpiled
+    began_at = None if stages is None else dt.datetime.fromtimestamp(stages.began_at, dt.UTC)
+    return {
+        "engine": outcome.engine,
+        "engine_version": outcome.engine_version,
+        "method": job.backend.method,
+        "simulated": outcome.simulated,
+        "seed": str(job.seed),
+        "calibration_id": outcome.calibration_id,
+        "duration_ms": round(outcome.duration_ms, 3),
+        "device_ms": None if stages is None else round(stages.device_ms, 3),
+        "circuits": None if stages is None else stages.circuit_count,
+        "shots_total": None if stages is None else stages.shot_count,
+        "stages": {
+            "accepted_at": rfc3339(job.create_time),
+            "claimed_at": None if job.start_time is None else rfc3339(job.start_time),
+            "run_began_at": None if began_at is None else rfc3339(began_at),
+            "run_ended_at": rfc3339(executed_at),
         },
+        "transpiled": None
+        if fitted is None
+        else {
+            "layout": fitted.layout,
+            "depth": fitted.depth,
+            "gates": fitted.gate_count,
+            "two_qubit_gates": fitted.two_qubit_gate_count,
+            "optimization_level": fitted.optimization_level,
+            "openqasm": fitted.openqasm,
+        },
+        "versions": outcome.versions,
     }
 
 

@@ -178,6 +178,7 @@ class Runner:
             engine=job.backend.engine,
             method=job.backend.method,
             twin=job.backend.backend_id if twin else "",
+            memory_bytes=self._children.allowance(0 if job.rerouted else job.decision.estimate.memory_bytes),
         )
 
         async def run() -> task.Outcome:

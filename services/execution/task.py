@@ -35,6 +35,8 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     seed: int
     engine: str
     method: str
+    memory_bytes: int = 0
+    """The most memory that it may take beyond what a warm child has; 0 for what the child may have anyway."""
     twin: str = ""
     """The device whose twin runs the circuits; empty for an ideal simulation."""
 
@@ -58,6 +60,31 @@ class Description(msgspec.Struct, frozen=True, tag="description"):
     features: Features
 
 
+class Stages(msgspec.Struct, frozen=True):
+    """When a run was, and what its device did in it."""
+
+    began_at: Annotated[float, Meta(ge=0, le=1e11)]
+    """Unix time in seconds: the child begins, with parsing and whatever comes before the first circuit."""
+    device_ms: Annotated[float, Meta(ge=0, le=1e12)]
+    """The time that the device's circuits took, their compilation included."""
+    circuit_count: Annotated[int, Meta(ge=0, le=2**53)]
+    shot_count: Annotated[int, Meta(ge=0, le=2**53)]
+    """Of all circuits together."""
+
+
+class Transpiled(msgspec.Struct, frozen=True):
+    """The circuit that a device really ran; of several the one with the most gates on two qubits."""
+
+    layout: list[Annotated[int, Meta(ge=0)] | None]
+    """The device's qubit for each of the program, None for one that no operation touches."""
+    depth: Annotated[int, Meta(ge=0)]
+    gate_count: Annotated[int, Meta(ge=0)]
+    two_qubit_gate_count: Annotated[int, Meta(ge=0)]
+    optimization_level: Annotated[int, Meta(ge=0, le=3)]
+    openqasm: Annotated[str, Meta(max_length=65_536)] | None
+    """OpenQASM 3, where it is short."""
+
+
 class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     """Answers Run."""
 
@@ -73,6 +100,11 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     """What the engine says of itself, whatever the backend is called; every engine of this package simulates."""
     calibration_id: Word | None = None
     """The calibration that the device had, or that its twin simulates."""
+    stages: Stages | None = None
+    transpiled: Transpiled | None = None
+    """None where no circuit was fitted to a device."""
+    versions: dict[Word, Word] = {}
+    """Of what ran besides the engine, by name."""
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
@@ -83,9 +115,16 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     field: Line = ""
 
 
+class Starved(msgspec.Struct, frozen=True, tag="starved"):
+    """The program needed more memory than it may have."""
+
+    memory_bytes: Annotated[int, Meta(ge=0, le=2**62)]
+    """Its limit."""
+
+
 Request = Describe | Run
-Answer = Description | Outcome | Failure
-Message = Progress | Description | Outcome | Failure
+Answer = Description | Outcome | Failure | Starved
+Message = Progress | Description | Outcome | Failure | Starved
 
 BULKY_BYTES = 64 * 1024
 LARGEST_ANSWER = 64 * 2**20

@@ -26,6 +26,7 @@ from mesh.telemetry import log
 from services.execution.children import Children
 from services.execution.config import WorkerConfig
 from services.execution.engines.cost import CostModel, Limits
+from services.execution.engines.memory import available_memory
 from services.execution.job import Job, JobId, Queue
 from services.execution.offers import Offers
 from services.execution.peers import Peers
@@ -173,7 +174,11 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
     outbox = Outbox(database, events)
     outbox.start()
     process.on_close(outbox.close)
-    children = Children(config.engine_count, memory_bytes=config.engine_memory_bytes)
+    children = Children(
+        config.engine_count,
+        memory_bytes=config.engine_memory_bytes,
+        total_bytes=config.memory_bytes or available_memory() * 3 // 4,
+    )
     await children.start()
     process.on_close(children.close)
     store = Store(database, outbox)

@@ -218,6 +218,9 @@ class FakeChildren:
         self.runs = 0
         self.running = asyncio.Event()
 
+    def allowance(self, predicted_bytes: int) -> int:
+        return predicted_bytes
+
     async def call(self, request: task.Request, *, timeout: float, on_progress: Any = None) -> task.Answer:
         assert timeout > 0
         if isinstance(request, task.Describe):

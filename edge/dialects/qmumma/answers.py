@@ -107,7 +107,47 @@ class Execution(msgspec.Struct, kw_only=True):
     calibration_id: Annotated[str | None, Meta(description="The calibration behind the noise; null without noise.")] = (
         None
     )
-    duration_ms: Annotated[float, Meta(description="How long the engine ran.", ge=0, examples=[41])]
+    duration_ms: Annotated[float, Meta(description="How long the run took, parsing included.", ge=0, examples=[41])]
+    device_ms: Annotated[float | None, Meta(description="How long its circuits took, compilation included.")] = None
+    circuits: Annotated[int | None, Meta(description="Circuits that were run for it.")] = None
+    shots_total: Annotated[int | None, Meta(description="Shots of all circuits together.")] = None
+    stages: Annotated[Stages, Meta(description="When the job reached each stage.")] | UnsetType = UNSET
+    transpiled: Annotated[
+        Transpiled | None, Meta(description="The circuit as it was fitted to the device; null where none was.")
+    ] = None
+    versions: (
+        Annotated[
+            dict[str, str],
+            Meta(
+                description="Of what ran besides the engine: this service, the algorithm, Qiskit (parser, transpiler).",
+                examples=[{"algorithm": "1.0.0", "qiskit": "2.6.2", "qmumma": "0.1.0"}],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Stages(msgspec.Struct, kw_only=True):
+    """When the job reached each stage."""
+
+    accepted_at: Annotated[Moment, Meta(description="It was accepted, and began to wait.")]
+    claimed_at: Annotated[Moment | None, Meta(description="A worker first took it.")] = None
+    run_began_at: Annotated[Moment | None, Meta(description="The run that gave the result began, with parsing.")] = None
+    run_ended_at: Annotated[Moment, Meta(description="Its result was there; then it was stored, signed and paid.")]
+
+
+class Transpiled(msgspec.Struct, kw_only=True):
+    """The circuit that the device ran; of several the one with the most gates on two qubits."""
+
+    layout: Annotated[
+        list[int | None],
+        Meta(description="The device's qubit on which each qubit of the program begins; null for an idle one."),
+    ]
+    depth: Annotated[int, Meta(description="Its longest chain of operations.", ge=0, examples=[31])]
+    gates: Annotated[int, Meta(description="Its gates.", ge=0, examples=[57])]
+    two_qubit_gates: Annotated[int, Meta(description="Its gates on two qubits.", ge=0, examples=[9])]
+    optimization_level: Annotated[int, Meta(description="The transpiler's effort.", ge=0, le=3, examples=[2])]
+    openqasm: Annotated[str | None, Meta(description="Its OpenQASM 3 text, where it has at most 500 gates.")] = None
 
 
 class ResultObject(msgspec.Struct, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, ParameterError
 from services.execution.engines.seeds import spread_seed
@@ -12,23 +12,16 @@ from services.execution.programs.errors import ProgramError
 from services.execution.programs.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qiskit import QuantumCircuit
 
-    from services.execution.engines.device import Device
+    from services.execution.engines.device import Device, RunWishes
     from services.execution.engines.engine import FidelityMethod, Outcome
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
 _LIMITS = Limits()
-
-
-class RunWishes(TypedDict, total=False):
-    """What may be asked of a run besides its counts; see `Device.run`."""
-
-    with_probabilities: bool
-    with_memory: bool
 
 
 class Experiment:
@@ -47,12 +40,23 @@ class Experiment:
         self._outcomes: list[Outcome] = []
         self._largest: Features | None = None
 
-    def counts(self, circuits: Sequence[QuantumCircuit]) -> list[Mapping[str, int]]:
-        """Return the counts of each circuit, bit 0 rightmost.
+    def counts(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        shots: Sequence[int] | None = None,
+        *,
+        done: Callable[[float], None] = lambda _part: None,
+    ) -> list[Mapping[str, int]]:
+        """Return the counts of each circuit, bit 0 rightmost; `shots` gives each its own number.
 
-        Raises ParameterError, where one is too long, and EngineError.
+        `done` is told the part that has been run. Raises ParameterError, where one is too long, and EngineError.
         """
-        return [self.run(program).counts for program in [program_from(circuit) for circuit in circuits]]
+        programs = [program_from(circuit) for circuit in circuits]
+        counts = []
+        for place, (program, share) in enumerate(zip(programs, shots or [self._shots] * len(programs), strict=True)):
+            done(place / len(programs))
+            counts.append(self.run(program, shots=share).counts)
+        return counts
 
     def run(self, program: Program, *, shots: int | None = None, **wishes: Unpack[RunWishes]) -> Outcome:
         """Run a program as the next circuit, with `shots` shots in place of everyone's. Raises EngineError."""

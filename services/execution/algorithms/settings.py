@@ -22,23 +22,24 @@ class Setting:
     """Terms that are read together, after `change` turned each into a product of Z.
 
     `qubits` are measured, ascending, `qubits[k]` into bit k of an outcome; the bits of `supports[t]` are those whose
-    parity is the value of term t, times its coefficient. `terms[t]` is the term's place in the observable.
+    parity, times `signs[t]`, is the value of term t. `terms[t]` is the term's place in the observable.
     """
 
     change: QuantumCircuit
     qubits: tuple[int, ...]
     supports: NDArray[np.int64]
+    signs: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     terms: tuple[int, ...]
 
-    def parities(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def readings(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the value, 1 or -1, of each term (column) in each outcome (row)."""
         odd = np.bitwise_count(outcomes[:, None] & self.supports[None, :]) & 1
-        return np.asarray(1.0 - 2.0 * odd)
+        return np.asarray((1.0 - 2.0 * odd) * self.signs)
 
     def values(self, outcomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what the terms add up to in each outcome."""
-        return np.asarray(self.parities(outcomes) @ self.coefficients)
+        """Return what the terms, each times its coefficient, add up to in each outcome."""
+        return np.asarray(self.readings(outcomes) @ self.coefficients)
 
     def measured(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """Return a circuit with the setting's measurement at its end."""
@@ -65,18 +66,26 @@ def settings_of(operator: SparsePauliOp, commuting: Commuting) -> tuple[Setting,
 
 def groups_of(operator: SparsePauliOp, commuting: Commuting) -> list[list[int]]:
     """Return the places of the terms of each group."""
-    x, z = operator.paulis.x, operator.paulis.z
     clashes = clashes_of(operator.paulis, commuting)
     groups: list[list[int]] = []
-    for term in np.argsort(-np.abs(operator.coeffs.real), kind="stable"):
-        if not (x[term] | z[term]).any():
-            continue
+    for term in ranked(operator):
         home = next((group for group in groups if not clashes[term, group].any()), None)
         if home is None:
             home = []
             groups.append(home)
-        home.append(int(term))
+        home.append(term)
     return groups
+
+
+def ranked(operator: SparsePauliOp) -> list[int]:
+    """Return the places of the terms, largest coefficient first, identity left out.
+
+    Coefficients that are equal but for rounding keep their order: rounding is not the same on every machine.
+    """
+    sizes = np.abs(operator.coeffs.real)
+    order = np.argsort(-np.round(sizes / max(sizes.max(), 1e-300), 9), kind="stable")
+    measured = (operator.paulis.x | operator.paulis.z).any(axis=1)
+    return [int(term) for term in order if measured[term]]
 
 
 def clashes_of(paulis: PauliList, commuting: Commuting) -> NDArray[np.bool_]:
@@ -101,12 +110,12 @@ def setting_of(operator: SparsePauliOp, group: list[int], commuting: Commuting) 
         raise ValueError("the terms do not commute")
     qubits = tuple(int(qubit) for qubit in np.flatnonzero(turned.z.any(axis=0)))
     weights = 1 << np.arange(len(qubits), dtype=np.int64)
-    signs = 1.0 - turned.phase  # a phase of 2 is the factor -1
     return Setting(
         change,
         qubits,
         turned.z[:, qubits].astype(np.int64) @ weights,
-        operator.coeffs.real[group] * signs,
+        1.0 - turned.phase,  # a phase of 2 is the factor -1
+        operator.coeffs.real[group],
         tuple(group),
     )
 

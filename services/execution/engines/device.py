@@ -6,7 +6,7 @@ knows (amplitudes) it asks for where `ideal` says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from numpy import complex128
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from services.execution.engines.engine import Engine, Method, Outcome
     from services.execution.programs.program import Program
+
+
+class RunWishes(TypedDict, total=False):
+    """What may be asked of a run besides its counts; see `Device.run`."""
+
+    with_probabilities: bool
+    with_memory: bool
 
 
 class Device(Protocol):

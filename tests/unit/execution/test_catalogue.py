@@ -96,7 +96,7 @@ def test_every_parameter_is_bounded(catalogue: Catalogue):
     ("parameters", "path", "part"),
     [
         ({}, "parameters.molecule", "required"),
-        ({"molecule": "H3"}, "parameters.molecule", "H2, LiH, H2O"),
+        ({"molecule": "H3"}, "parameters.molecule", "H2, LiH, BeH2, H2O, N2"),
         ({"molecule": 5}, "parameters.molecule", "string"),
         ({"molecule": "H2", "shots": 1}, "parameters.shots", "unknown"),
         ({"molecule": "H2", "estimator": "x" * 5000}, "parameters.estimator", "sampled, exact"),

@@ -8,8 +8,8 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 from services.execution.algorithms.algorithm import ParameterError
-from services.execution.algorithms.amplitude.circuit import estimation_circuits
-from services.execution.algorithms.amplitude.likelihood import fit, powers_of
+from services.execution.algorithms.amplitude.circuit import estimation_circuits, powers_of
+from services.execution.algorithms.amplitude.likelihood import fit
 from services.execution.algorithms.amplitude.option import Grid, Option
 from tests.unit.execution.marketplace import Job, Noisy
 

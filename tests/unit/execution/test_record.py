@@ -18,16 +18,18 @@ from services.execution.record import (
     read_result,
     rfc3339,
 )
-from services.execution.task import Outcome
-from tests.unit.execution.jobs import backend, job
+from services.execution.task import Outcome, Stages, Transpiled
+from tests.unit.execution.jobs import CREATED, backend, job
 
 EXECUTED = dt.datetime(2026, 3, 1, 14, 0, 1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
 OUTCOME = Outcome({"counts": {"11": 500, "00": 524}}, 2, 0.99237, "ideal_comparison", "qiskit-aer", "0.17", 1.23456)
 RECORD = (
     '{"algorithm_id":"circuit.openqasm.v1","cost_usd":0.1,"created_at":"2026-03-01T12:00:00.000005Z",'
     '"executed_at":"2026-03-01T12:00:01.000000Z",'
-    '"execution":{"calibration_id":null,"duration_ms":1.235,"engine":"qiskit-aer","engine_version":"0.17",'
-    '"method":"statevector","seed":"9223372036854775807","simulated":true},'
+    '"execution":{"calibration_id":null,"circuits":null,"device_ms":null,"duration_ms":1.235,"engine":"qiskit-aer",'
+    '"engine_version":"0.17","method":"statevector","seed":"9223372036854775807","shots_total":null,"simulated":true,'
+    '"stages":{"accepted_at":"2026-03-01T12:00:00.000005Z","claimed_at":null,"run_began_at":null,'
+    '"run_ended_at":"2026-03-01T12:00:01.000000Z"},"transpiled":null,"versions":{}},'
     '"fidelity":"99.24%","fidelity_method":"ideal_comparison","hardware":"simulator",'
     '"job_id":"qm_job_01890a5dac96774bbcceb302099a8057",'
     f'"parameters_hash":"sha256:{hashlib.sha256(b"{" + b"}").hexdigest()}","priority":"standard","qubits":29,'
@@ -64,6 +66,33 @@ def test_a_record_tells_where_the_job_ran_in_the_end():
     moved = dataclasses.replace(job(priority=Priority.PRIORITY), backend=backend(backend_id="b", method="stabilizer"))
     record = json.loads(build_record(moved, OUTCOME, EXECUTED).signed)
     assert (record["hardware"], record["execution"]["method"], record["priority"]) == ("b", "stabilizer", "priority")
+
+
+def test_a_record_tells_what_ran_when_and_as_what():
+    ran = outcome(
+        stages=Stages(EXECUTED.timestamp() - 0.5, 400.0, 3, 3072),
+        transpiled=Transpiled([5, None, 4], 7, 9, 2, 2, "OPENQASM 3.0;"),
+        versions={"qiskit": "2.6.2"},
+    )
+    execution = json.loads(build_record(dataclasses.replace(job(), start_time=CREATED), ran, EXECUTED).signed)[
+        "execution"
+    ]
+    assert (execution["circuits"], execution["shots_total"], execution["device_ms"]) == (3, 3072, 400)
+    assert execution["stages"] == {
+        "accepted_at": "2026-03-01T12:00:00.000005Z",
+        "claimed_at": "2026-03-01T12:00:00.000005Z",
+        "run_began_at": "2026-03-01T12:00:00.500000Z",
+        "run_ended_at": "2026-03-01T12:00:01.000000Z",
+    }
+    assert execution["transpiled"] == {
+        "layout": [5, None, 4],
+        "depth": 7,
+        "gates": 9,
+        "two_qubit_gates": 2,
+        "optimization_level": 2,
+        "openqasm": "OPENQASM 3.0;",
+    }
+    assert execution["versions"] == {"qiskit": "2.6.2"}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_signs_of_rotated_terms_are_kept():
     (setting,) = settings_of(operator, "fully")
     bell = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
     probabilities = bell.evolve(setting.change).probabilities(list(setting.qubits))
-    values = setting.parities(np.arange(len(probabilities))).T @ probabilities * setting.coefficients
+    values = setting.readings(np.arange(len(probabilities))).T @ probabilities
     assert dict(zip(setting.terms, values, strict=True)) == pytest.approx({0: 1, 1: -1, 2: 1})
 
 

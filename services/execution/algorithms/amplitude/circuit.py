@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _LIMITS = Limits()
 
 
+def powers_of(amplifications: int) -> list[int]:
+    """Return the schedule of powers: 0, 1, 2, 4, ..., each amplification twice the last one."""
+    return [0, *(1 << k for k in range(amplifications))]
+
+
 def estimation_circuits(grid: Grid, powers: Sequence[int]) -> list[QuantumCircuit]:
     """Return for each power m the circuit Q^m A with the payoff's qubit measured.
 

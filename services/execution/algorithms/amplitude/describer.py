@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.amplitude.circuit import estimation_circuits
-from services.execution.algorithms.amplitude.likelihood import powers_of
+from services.execution.algorithms.amplitude.circuit import estimation_circuits, powers_of
 from services.execution.algorithms.amplitude.option import grid_from
 from services.execution.algorithms.experiment import features_from
 

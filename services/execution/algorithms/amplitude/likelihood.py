@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import chi2
+from scipy.special import gammaincc
 
 _LARGEST = math.pi / 2
 _GRID = 4_001
@@ -51,11 +51,6 @@ class Fit:
         return self.p_value >= _CONSISTENT
 
 
-def powers_of(amplifications: int) -> list[int]:
-    """Return the schedule of powers: 0, 1, 2, 4, ..., each amplification twice the last one."""
-    return [0, *(1 << k for k in range(amplifications))]
-
-
 def fit(powers: Sequence[int], hits: Sequence[int], shots: int) -> Fit:
     """Find the angle from the hits of each power among `shots`."""
     factors = 2 * np.array(powers) + 1.0
@@ -75,7 +70,7 @@ def fit(powers: Sequence[int], hits: Sequence[int], shots: int) -> Fit:
     share = np.sin(factors * theta) ** 2
     spread = np.maximum(shots * share * (1 - share), 1 / shots)
     misfit = float(((hit - shots * share) ** 2 / spread).sum())
-    return Fit(theta, low, high, float(chi2.sf(misfit, max(1, len(powers) - 1))))
+    return Fit(theta, low, high, float(gammaincc(max(1, len(powers) - 1) / 2, misfit / 2)))
 
 
 def _valleys(losses: NDArray[np.float64]) -> NDArray[np.intp]:

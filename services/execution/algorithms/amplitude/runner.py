@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from services.execution.algorithms import picture
-from services.execution.algorithms.amplitude.circuit import estimation_circuits
-from services.execution.algorithms.amplitude.likelihood import Fit, fit, powers_of
+from services.execution.algorithms.amplitude.circuit import estimation_circuits, powers_of
+from services.execution.algorithms.amplitude.likelihood import Fit, fit
 from services.execution.algorithms.amplitude.option import Grid, grid_from
 from services.execution.algorithms.experiment import Experiment
 

@@ -22,8 +22,8 @@ class ActiveSpace:
     """The electronic problem of the active orbitals, in Hartree.
 
     `one_body[p, q]` and `two_body[p, q, r, s]` = (pq|rs) are over real spatial orbitals in order of energy;
-    `core_energy` holds the nuclei and the frozen electrons. `irreps` multiply by exclusive-or. `fci_energy` is exact in
-    the whole basis, frozen orbitals included.
+    `core_energy` holds the nuclei and the frozen electrons. `irreps` multiply by exclusive-or. `casci_energy` is exact
+    within the active space, `fci_energy` in the whole basis, frozen orbitals included.
     """
 
     core_energy: float
@@ -32,6 +32,7 @@ class ActiveSpace:
     pairs: int
     irreps: tuple[int, ...]
     hartree_fock_energy: float
+    casci_energy: float
     fci_energy: float
 
     @property
@@ -68,6 +69,7 @@ def solve_mean_field(molecule: Molecule) -> ActiveSpace:
         pairs=molecule.active_pairs,
         irreps=tuple(int(irrep) for irrep in irreps[molecule.frozen :]),
         hartree_fock_energy=float(mean_field.e_tot),
+        casci_energy=float(space.kernel(coefficients)[0]),
         fci_energy=float(fci.FCI(mean_field).kernel()[0]),
     )
 

@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from services.execution.algorithms.algorithm import AlgorithmResult
-from services.execution.algorithms.vqe.ansatz import OPTIMIZER, Ansatz, Excitation, Optimum, excitations_of
-from services.execution.algorithms.vqe.circuit import ansatz_circuit
-from services.execution.algorithms.vqe.estimate import estimate
-from services.execution.algorithms.vqe.fermions import hamiltonian
-from services.execution.algorithms.vqe.integrals import ActiveSpace, solve_mean_field
-from services.execution.algorithms.vqe.molecules import Molecule, molecule_from
-from services.execution.algorithms.vqe.observable import observable_of
-from services.execution.algorithms.vqe.sector import Sector
+from services.execution.algorithms.picture import Bars, Line, bars, lines
+from services.execution.algorithms.vqe.ansatz import OPTIMIZER
+from services.execution.algorithms.vqe.estimate import Estimate
+from services.execution.algorithms.vqe.molecules import Molecule, molecule_from, scan_from
+from services.execution.algorithms.vqe.reading import Reader
+from services.execution.algorithms.vqe.solution import Solution, solve
 from services.execution.programs.measure import features_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-    from qiskit import QuantumCircuit
-
-    from services.execution.algorithms.algorithm import Progress
+    from services.execution.algorithms.algorithm import AlgorithmResult, Progress
     from services.execution.engines.device import Device
-    from services.execution.engines.engine import FidelityMethod
+
+_MILLI = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Solution:
-    """The optimised ansatz of one molecule, as amplitudes and as a circuit."""
+class _Point:
+    """A solved molecule and how its energy was read."""
 
-    molecule: Molecule
-    space: ActiveSpace
-    sector: Sector
-    matrix: NDArray[np.float64]
-    excitations: tuple[Excitation, ...]
-    optimum: Optimum
-    circuit: QuantumCircuit
-
-    def energy_of(self, state: NDArray[np.complex128]) -> float:
-        """Return the energy, in Hartree, of a state of the qubits within the sector."""
-        amplitudes = state[self.sector.determinants]
-        return float(np.vdot(amplitudes, self.matrix @ amplitudes).real)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How the energy was read out of the solution."""
-
-    energy: float
-    standard_error: float | None
-    shots: int
-    settings: int
-    fidelity: float
-    fidelity_method: FidelityMethod
+    solution: Solution
+    found: Estimate
 
 
 class VqeRunner:
@@ -71,69 +43,53 @@ class VqeRunner:
         seed: int,
         progress: Progress,
     ) -> AlgorithmResult:
-        """Find the ground state; see `Runner.run`."""
-        solution = solve(molecule_from(parameters), progress=progress)
-        progress(0.8, "measuring")
-        state = device.statevector(solution.circuit)
-        if parameters.get("estimator", "sampled") == "sampled":
-            reading = _sampled(solution, state, shots=shots, seed=seed)
-        else:
-            reading = _Reading(solution.energy_of(state), None, 0, 0, 1.0, "exact")
+        """Find the ground state, and those along the scan; see `Runner.run`."""
+        sampled = parameters.get("estimator", "sampled") == "sampled"
+        reader = Reader(device, sampled=sampled, shots=shots, seed=seed)
+        molecules = (molecule_from(parameters), *scan_from(parameters))
+        points = [
+            _point(molecule, reader, _part(progress, index, molecules)) for index, molecule in enumerate(molecules)
+        ]
         progress(1.0, "done")
-        return AlgorithmResult(
-            result=_result(solution, reading),
-            fidelity=reading.fidelity,
-            fidelity_method=reading.fidelity_method,
-            qubits_used=2 * solution.sector.orbitals,
-        )
+        first, scan = points[0], points[1:]
+        result = {
+            **_result(first, sum(point.found.shots for point in points)),
+            "scan": {"points": [_scanned(point) for point in scan]} if scan else None,
+            "picture": _curve(scan) if scan else _levels(first),
+        }
+        return reader.result(result, 2 * first.solution.sector.orbitals)
 
 
-def solve(molecule: Molecule, *, progress: Progress) -> Solution:
-    """Optimise the ansatz of a molecule.
-
-    Raises AlgorithmError where Hartree-Fock does not converge.
-    """
-    progress(0.0, "solving the mean field")
-    space = solve_mean_field(molecule)
-    sector = Sector.of(space.orbitals, space.pairs)
-    excitations = excitations_of(space)
-    matrix = sector.hamiltonian(space)
-    progress(0.3, "optimising")
-    optimum = Ansatz(sector, excitations).minimise(
-        matrix,
-        # Not the energy: it is what the job is paid for, and whoever cancels pays nothing.
-        lambda iteration, _: progress(0.3 + 0.4 * iteration / (iteration + 10), f"iteration {iteration}"),
-    )
-    progress(0.7, "building the circuit")
-    circuit = ansatz_circuit(sector, excitations, optimum.angles)
-    return Solution(molecule, space, sector, matrix, excitations, optimum, circuit)
+def _part(progress: Progress, index: int, molecules: Sequence[Molecule]) -> Progress:
+    """Return the progress of one molecule among several."""
+    return lambda done, word: progress((index + done) / len(molecules), word)
 
 
-def _sampled(solution: Solution, state: NDArray[np.complex128], *, shots: int, seed: int) -> _Reading:
-    observable = observable_of(hamiltonian(solution.space))
-    found = estimate(observable, state, shots=shots, seed=seed)
-    settings = len(observable.groups)
-    if found.fidelity is None:
-        return _Reading(found.energy, found.standard_error, shots, settings, 1.0, "exact")
-    return _Reading(found.energy, found.standard_error, shots, settings, found.fidelity, "ideal_comparison")
+def _point(molecule: Molecule, reader: Reader, progress: Progress) -> _Point:
+    solution = solve(molecule, progress=progress)
+    progress(0.8, "measuring")
+    return _Point(solution, reader.read(solution))
 
 
-def _result(solution: Solution, reading: _Reading) -> dict[str, Any]:
+def _result(point: _Point, shots: int) -> dict[str, Any]:
+    solution, found = point.solution, point.found
     molecule, space, features = solution.molecule, solution.space, features_of(solution.circuit)
     return {
         "molecule": molecule.name,
         "geometry": {"bond_length_angstrom": molecule.bond_length, "angle_degrees": molecule.angle},
         "basis": "sto-3g",
-        "energy_hartree": reading.energy,
-        "standard_error_hartree": reading.standard_error,
-        "estimator": "exact" if reading.standard_error is None else "sampled",
-        "shots_total": reading.shots,
-        "measurement_settings": reading.settings,
+        "energy_hartree": found.energy,
+        "standard_error_hartree": found.standard_error,
+        "estimator": "exact" if found.standard_error is None else "sampled",
+        "shots_total": shots,
+        "measurement_settings": found.settings,
         "ansatz_energy_hartree": solution.optimum.energy,
         "reference": {
             "hartree_fock_hartree": space.hartree_fock_energy,
+            "casci_hartree": space.casci_energy,
             "fci_hartree": space.fci_energy,
-            "error_vs_fci_hartree": reading.energy - space.fci_energy,
+            "error_vs_casci_hartree": found.energy - space.casci_energy,
+            "error_vs_fci_hartree": found.energy - space.fci_energy,
             "best_classical": {"method": "full configuration interaction", "energy_hartree": space.fci_energy},
         },
         "active_space": {
@@ -156,3 +112,55 @@ def _result(solution: Solution, reading: _Reading) -> dict[str, Any]:
             "gradient": "exact_simulation",
         },
     }
+
+
+def _scanned(point: _Point) -> dict[str, Any]:
+    space = point.solution.space
+    return {
+        "bond_length_angstrom": point.solution.molecule.bond_length,
+        "energy_hartree": point.found.energy,
+        "standard_error_hartree": point.found.standard_error,
+        "ansatz_energy_hartree": point.solution.optimum.energy,
+        "hartree_fock_hartree": space.hartree_fock_energy,
+        "casci_hartree": space.casci_energy,
+        "fci_hartree": space.fci_energy,
+    }
+
+
+def _levels(point: _Point) -> str:
+    """Draw how far each method is above the exact energy of the basis."""
+    space, found = point.solution.space, point.found
+    error = found.standard_error
+    energies = {
+        "Hartree-Fock": space.hartree_fock_energy,
+        "VQE": found.energy,
+        "ansatz, exactly": point.solution.optimum.energy,
+        "CASCI": space.casci_energy,
+    }
+    above = [_MILLI * (energy - space.fci_energy) for energy in energies.values()]
+    whiskers = [0.0, _MILLI * error, 0.0, 0.0] if error is not None else None
+    description = (
+        f"Energies of {point.solution.molecule.name} above full configuration interaction in thousandths of a Hartree:"
+        f" {', '.join(f'{name} {value:.2f}' for name, value in zip(energies, above, strict=True))}."
+    )
+    title = f"{point.solution.molecule.name}: energy above FCI"
+    return bars(title, description, list(energies), [Bars("above FCI", above, whiskers, marked=[1])], axis="mHa")
+
+
+def _curve(scan: Sequence[_Point]) -> str:
+    """Draw the energies over the bond length."""
+    name = scan[0].solution.molecule.name
+    lengths = [point.solution.molecule.bond_length for point in scan]
+    errors = [point.found.standard_error or 0.0 for point in scan]
+    spaces = [point.solution.space for point in scan]
+    series = [
+        Line("VQE", lengths, [point.found.energy for point in scan], "dots", errors if any(errors) else None),
+        Line("Hartree-Fock", lengths, [space.hartree_fock_energy for space in spaces], "dashed"),
+        Line("FCI", lengths, [space.fci_energy for space in spaces]),
+    ]
+    description = (
+        f"Energy of {name} at {len(scan)} bond lengths from {lengths[0]:g} to {lengths[-1]:g} Å by VQE, Hartree-Fock"
+        " and full configuration interaction."
+    )
+    title = f"{name}: energy over the bond length"
+    return lines(title, description, series, x_axis="bond length (Å)", y_axis="energy (Ha)")
