@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.algorithm import AlgorithmResult
-from services.execution.algorithms.openqasm import parsed
+from services.execution.algorithms.openqasm import program_in
 from services.execution.algorithms.wishes import Wishes
 from services.execution.programs.circuit import unmeasured
 
@@ -33,7 +33,7 @@ class CircuitRunner:
     ) -> AlgorithmResult:
         """Run the circuit; see `Runner.run`."""
         progress(0.0, "parsing")
-        program = parsed(parameters["qasm"], "parameters.qasm")
+        program = program_in(parameters)
         wishes = Wishes.of(parameters)
         wishes.check(device)
         progress(0.1, "running")

@@ -32,8 +32,14 @@ class OpenQasmDescriber:
 
         Raises ParameterError at `parameters.qasm` or at what was asked of it.
         """
-        program = parsed(parameters["qasm"], "parameters.qasm")
+        program = program_in(parameters)
         return Wishes.of(parameters).routed(program.features)
+
+
+def program_in(parameters: Mapping[str, Any]) -> Program:
+    """Return the program in `parameters.qasm`, with the inputs in `parameters.inputs`. Raises ParameterError."""
+    inputs = Inputs(parameters.get("inputs", {}), "parameters.inputs")
+    return parsed(parameters["qasm"], "parameters.qasm", inputs)
 
 
 def parsed(source: str, path: str, inputs: Inputs | None = None) -> Program:

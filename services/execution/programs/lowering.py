@@ -104,7 +104,7 @@ class _Lowering:
         """Make an input the constant that was sent for it, and so bounded as every other constant is."""
         name = node.identifier.name
         if name not in self._inputs:
-            refuse(node, "UNBOUND_INPUT", f"input {name} has no value: send one with the program")
+            refuse(node, "UNBOUND_INPUT", f"input {name} has no value: send one in `inputs`")
         self.bound.add(name)
         return scope.with_constant(name, input_value(node, self._inputs[name]))
 

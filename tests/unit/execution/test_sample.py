@@ -54,6 +54,14 @@ def test_a_circuit_alone_is_repeated_by_its_seed(job: Job, single: Job):
         assert single.run({"qasm": BELL}, seed=int(one["seed"]))["counts"] == one["counts"]
 
 
+def test_inputs_of_a_single_circuit_are_bound_too(single: Job):
+    assert single.run({"qasm": TURN, "inputs": {"a": np.pi}})["counts"] == {"10": 4096}
+    for inputs, path in (({"a": 1, "b": 1}, "parameters.inputs"), ({}, "parameters.qasm")):
+        with pytest.raises(ParameterError) as caught:
+            single.features({"qasm": TURN, "inputs": inputs})
+        assert caught.value.path == path
+
+
 def test_quasi_probabilities_are_the_shares_of_the_shots(job: Job):
     (one,) = job.run({"circuits": [{"qasm": BELL}]})["results"]
     assert one["quasi_probabilities"] == {text: count / 4096 for text, count in one["counts"].items()}
