@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from services.execution import task
 from services.execution.algorithms.algorithm import AlgorithmError, Describer, ParameterError, Runner
-from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_defaults, read_facts
+from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
 from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
@@ -48,11 +48,6 @@ def _facts() -> dict[AlgorithmId, Facts]:
 
 
 @functools.cache
-def _defaults() -> dict[AlgorithmId, dict[str, Any]]:
-    return {AlgorithmId(folder.name): read_defaults(folder) for folder in algorithm_folders()}
-
-
-@functools.cache
 def _describer(algorithm_id: AlgorithmId) -> Describer:
     return _facts()[algorithm_id].load_describer()
 
@@ -64,7 +59,6 @@ def _runner(algorithm_id: AlgorithmId) -> Runner:
 
 def preload(*, engines: bool) -> None:
     """Import what describing programs takes, and `engines` too; in the zygote, where nothing may run yet."""
-    _defaults()
     for algorithm_id in _facts():
         _describer(algorithm_id)
         if engines:
@@ -101,8 +95,7 @@ def _message(told: task.Answer) -> bytes:
 def answer(request: task.Request, progress: Callable[[float, str], None]) -> task.Answer:
     """Do what is asked; raises whatever is no fault of the program."""
     algorithm_id = AlgorithmId(request.algorithm_id)
-    # A job keeps what was sent; what was left out has its default here.
-    parameters = {**_defaults()[algorithm_id], **json.loads(request.parameters)}
+    parameters = json.loads(request.parameters)
     try:
         if isinstance(request, task.Describe):
             return task.Description(_describer(algorithm_id).features(parameters))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, NewType, cast
+from typing import Annotated, NewType, cast
 
 import msgspec
 
@@ -44,12 +43,6 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_facts(folder: Path) -> Facts:
     """The facts of an algorithm's folder. Raises OSError, and ValueError where they are wrong."""
     return msgspec.convert(tomllib.loads((folder / "algorithm.toml").read_text("utf-8")), Facts)
-
-
-def read_defaults(folder: Path) -> dict[str, Any]:
-    """What an algorithm takes for the parameters that are left out. Raises OSError and ValueError."""
-    members = json.loads((folder / "parameters.json").read_text("utf-8")).get("properties", {})
-    return {name: member["default"] for name, member in members.items() if "default" in member}
 
 
 def algorithm_folders(catalogue: Path = BUILTIN_CATALOGUE) -> list[Path]:
