@@ -1,0 +1,1 @@
+"""hhl.linear.v1: small linear systems by the algorithm of Harrow, Hassidim and Lloyd."""
