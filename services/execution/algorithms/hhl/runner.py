@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _REAL = 1e-9
 _PRECOMPUTED = (
     "The eigenvalues and eigenvectors of the matrix, from which the powers of its evolution, the scale of the clock "
-    "and the condition number were made, and the phase of the solution. They solve the system already, so this shows how "
-    "the algorithm works and no advantage over a classical computer."
+    "and the condition number were made, and the phase of the solution. They solve the system already, so this shows "
+    "how the algorithm works and no advantage over a classical computer."
 )
 
 
