@@ -43,8 +43,7 @@ class Reading:
         if not count:
             raise AlgorithmError("no shot succeeded, so that there is no solution to read: take more shots")
         direction, purity = leading(density_from(kept, system.qubits))
-        phase = np.vdot(system.matrix @ direction, system.right)
-        phase = phase / abs(phase) if abs(phase) > 0 else 1.0
+        phase = np.exp(1j * np.angle(np.vdot(system.matrix @ direction, system.right)))
         norm = math.sqrt(count / shots) * float(np.linalg.norm(system.right)) / (system.smallest * system.step)
         return cls(system, kept, shots, count / shots, norm * phase * direction, purity)
 
