@@ -60,6 +60,7 @@ _COST = Cost(
     engine="aer",
     method="statevector",
     dynamic=True,
+    branching=True,
     double=True,
     bytes_per_amplitude=16,
     max_qubits=29,

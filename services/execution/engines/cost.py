@@ -74,7 +74,9 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     engine: str
     method: Method
     dynamic: bool
-    """Whether it runs circuits that measure midway or branch."""
+    """Whether it runs circuits that measure midway or reset."""
+    branching: bool
+    """Whether it runs control flow."""
     double: bool
     """Whether its amplitudes are of double precision."""
     bytes_per_amplitude: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -210,7 +212,9 @@ def _unable(cost: Cost, features: Features) -> Refusal | None:
     if cost.method == "stabilizer" and not features.clifford:
         reason = "the program has gates outside the Clifford group"
     elif features.dynamic and not cost.dynamic:
-        reason = "it does not measure midway, reset or branch"
+        reason = "it does not measure midway or reset"
+    elif features.branching and not cost.branching:
+        reason = "it has no control flow"
     elif features.amplitudes and not cost.double:
         reason = "its amplitudes are of single precision, and exact ones are asked for"
     elif features.active_qubits > cost.max_qubits:

@@ -8,7 +8,7 @@ from qiskit.circuit import ClassicalRegister, QuantumCircuit
 
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.flatten import flatten
-from services.execution.programs.measure import features_of
+from services.execution.programs.measure import features_of_tape
 from services.execution.programs.program import Program
 from services.execution.programs.tape import tape_of
 
@@ -33,7 +33,8 @@ def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3
     if not _measures(flat):
         flat = _measure_all(flat)
         notes = (MEASURED_ALL,)
-    return Program(flat, tape_of(flat), features_of(flat), version, output_registers(flat), notes)
+    tape = tape_of(flat)
+    return Program(flat, tape, features_of_tape(tape), version, output_registers(flat), notes)
 
 
 def unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:

@@ -16,8 +16,10 @@ DIAGONAL = frozenset({"id", "z", "s", "sdg", "t", "tdg", "p", "rz", "u1", "cz", 
 _FLIPS = frozenset({"x", "y"})
 _CONTROLLED_X = frozenset({"cx", "ccx"})
 _CONTROLS = {"cx": 1, "cy": 1, "csx": 1, "ccx": 2, "cswap": 1}
-_LARGEST_BITS = 300
-"""Keeps 8^bits within a float."""
+_HOPELESS_BITS = 20
+"""A bond dimension that nothing can hold: from there on the bounds are those of any state."""
+_MOST_VISITS = 1_000_000
+"""Cuts looked at, over all gates; from there on likewise."""
 
 
 class State(IntEnum):
@@ -39,15 +41,20 @@ class Entanglement:
         self.states = [State.ZERO_OR_ONE] * num_qubits
         self.bits = [0] * max(num_qubits - 1, 0)
         self._work = 0.0
+        self._most = 0
+        self._visits = 0
 
     @property
     def most_bits(self) -> int:
         """log2 of the largest Schmidt rank over any cut, at most."""
-        return max(self.bits, default=0)
+        return self._most
 
     @property
     def work_bits(self) -> float:
-        """log2 of the sum over the gates and the cuts they span of rank^3: what a matrix product state multiplies."""
+        """log2 of the sum over the gates and the cuts they span of rank^3: what a matrix product state multiplies.
+
+        Of hopeless circuits only the part before they became so.
+        """
         return math.log2(self._work) if self._work else 0.0
 
     def forget(self, qubits: Collection[int]) -> None:
@@ -64,6 +71,8 @@ class Entanglement:
         if len(qubits) == 1:
             self._turn(name, qubits[0])
             return
+        if self._visits > _MOST_VISITS:
+            return
         rank_bits = self._couple(name, qubits) * times
         first, last = min(qubits), max(qubits)
         bits = self.bits
@@ -71,8 +80,18 @@ class Entanglement:
             for cut in range(first, last):
                 bits[cut] += rank_bits
             self._relax(first, last)
-        for cut in range(first, last):
-            self._work += times * 8.0 ** min(bits[cut], _LARGEST_BITS)
+        for rank in bits[first:last]:
+            self._work += times * 8.0 ** min(rank, 2 * _HOPELESS_BITS)
+            self._most = max(self._most, rank)
+        self._visits += last - first
+        if self._most > _HOPELESS_BITS or self._visits > _MOST_VISITS:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Take the bounds of any state from here on."""
+        self._visits = _MOST_VISITS + 1
+        self._most = len(self.states) // 2
+        self._work = max(self._work, 8.0 ** min(self._most, _HOPELESS_BITS))
 
     def _turn(self, name: str, qubit: int) -> None:
         state = self.states[qubit]

@@ -43,5 +43,7 @@ class Features:
     rank_work_bits: float = 0.0
     """log2 of the sum, over those gates and the cuts that they span, of the cube of the rank's bound by then."""
     measured_qubit_count: int = 0
+    branching: bool = False
+    """Whether it has control flow."""
     midway_count: int = 0
     """Measurements and resets that something follows: each may part the shots into branches."""

@@ -1,4 +1,4 @@
-"""Measures of a flat circuit: one pass over its operations."""
+"""Measures of a flat circuit: one pass over its tape."""
 
 from __future__ import annotations
 
@@ -6,31 +6,29 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from qiskit.circuit import ForLoopOp, WhileLoopOp
-
 from services.execution.programs.clifford import GENERATORS, clifford_form
 from services.execution.programs.entanglement import DIAGONAL, Entanglement
 from services.execution.programs.features import Features
-from services.execution.programs.flatten import DIRECTIVES
+from services.execution.programs.tape import Branch, tape_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qiskit import QuantumCircuit
-    from qiskit.circuit import Bit, CircuitInstruction, ControlFlowOp
 
-_NOT_GATES = DIRECTIVES | {"measure", "reset", "break_loop", "continue_loop"}
+    from services.execution.programs.tape import Operation, Step, Tape
+
+_NOT_GATES = frozenset({"measure", "reset", "break_loop", "continue_loop"})
 
 
 @dataclass(slots=True)
 class _Measuring:
-    """Running totals; bits are known by their index in the outermost circuit."""
+    """Running totals; `level` has a place for each active qubit, and behind them for each classical bit."""
 
-    num_qubits: int
+    width: int
     level: list[int]
     entanglement: Entanglement
     gates: Counter[str] = field(default_factory=Counter)
-    active: set[int] = field(default_factory=set)
     measured: set[int] = field(default_factory=set)
     last: set[int] = field(default_factory=set)
     """Qubits whose measurement nothing has followed yet."""
@@ -41,86 +39,91 @@ class _Measuring:
     clifford: bool = True
     dynamic: bool = False
     unbounded: bool = False
+    branching: bool = False
 
-    def block(self, circuit: QuantumCircuit, qubits: Sequence[int], clbits: Sequence[int], times: int) -> None:
-        """Add the operations of a circuit whose bits are the given ones, run `times` times."""
-        place: dict[Bit, int] = dict(zip(circuit.qubits, qubits, strict=True))
-        place.update((bit, self.num_qubits + index) for bit, index in zip(circuit.clbits, clbits, strict=True))
-        for item in circuit.data:
-            wires = [place[bit] for bit in (*item.qubits, *item.clbits)]
-            width = len(item.qubits)
-            if item.is_control_flow():
-                self._control_flow(item.operation, wires[:width], wires[width:], times)
-            elif item.name not in DIRECTIVES:
-                self._operation(item, wires[:width], wires, times)
+    def block(self, steps: Sequence[Step], times: int) -> None:
+        """Add steps that run `times` times."""
+        for step in steps:
+            if isinstance(step, Branch):
+                self._branch(step, times)
+            else:
+                self._operation(step, times)
 
-    def _operation(self, item: CircuitInstruction, qubits: list[int], wires: list[int], times: int) -> None:
-        name = item.name
-        self.active.update(qubits)
+    def _operation(self, operation: Operation, times: int) -> None:
+        name, qubits, angles, clbits = operation
         self.gates[name] += times
-        after = max((self.level[wire] for wire in wires), default=0) + times
-        for wire in wires:
-            self.level[wire] = after
-        if name == "measure":
-            self._measurement(qubits[0], times)
-            return
-        self.dynamic |= name == "reset" or not self.measured.isdisjoint(qubits)
-        self._leave_midway(self.last.intersection(qubits), times)
-        if name == "reset":
-            self.midway += times
-            self.entanglement.collapse(qubits[0])
-            return
+        level = self.level
+        if len(qubits) == 1 and not clbits:
+            level[qubits[0]] += times
+        else:
+            wires = [*qubits, *[self.width + bit for bit in clbits]]
+            after = max([level[wire] for wire in wires], default=0) + times
+            for wire in wires:
+                level[wire] = after
         if name in _NOT_GATES:
+            self._other(name, qubits, times)
             return
+        if self.measured and not self.measured.isdisjoint(qubits):
+            self.dynamic = True
+            self._leave_midway(self.last.intersection(qubits), times)
         self.entanglement.apply(name, qubits, times)
-        self.diagonal += times * (name in DIAGONAL)
+        if name in DIAGONAL:
+            self.diagonal += times
         if len(qubits) > 1:
             self.wide += times
             self.reach += times * (max(qubits) - min(qubits))
         if self.clifford and name not in GENERATORS:
-            self.clifford = clifford_form(name, tuple(float(angle) for angle in item.params)) is not None
+            self.clifford = clifford_form(name, angles) is not None
 
-    def _measurement(self, qubit: int, times: int) -> None:
-        self._leave_midway(self.last.intersection((qubit,)), times)
-        self.measured.add(qubit)
-        self.last.add(qubit)
-        self.midway += times - 1
-        self.entanglement.collapse(qubit)
+    def _other(self, name: str, qubits: tuple[int, ...], times: int) -> None:
+        """Add what is no gate."""
+        self._leave_midway(self.last.intersection(qubits), times)
+        if name == "measure":
+            self.measured.update(qubits)
+            self.last.update(qubits)
+            self.midway += times - 1
+        elif name == "reset":
+            self.dynamic = True
+            self.midway += times
+        for qubit in qubits:
+            self.entanglement.collapse(qubit)
 
     def _leave_midway(self, qubits: set[int], times: int) -> None:
         """Count the measurements of these qubits among those that something follows."""
         self.midway += len(qubits) * times
         self.last -= qubits
 
-    def _control_flow(self, operation: ControlFlowOp, qubits: list[int], clbits: list[int], times: int) -> None:
-        self.dynamic = True
+    def _branch(self, branch: Branch, times: int) -> None:
+        self.dynamic = self.branching = True
+        self.unbounded |= branch.unbounded
         self._leave_midway(set(self.last), 1)
-        self.unbounded |= isinstance(operation, WhileLoopOp)
-        if isinstance(operation, ForLoopOp):
-            times *= len(operation.params[0])
-        wires = qubits + clbits
-        start = max((self.level[wire] for wire in wires), default=0)
-        deepest = start
-        for block in operation.blocks:
+        wires = [*branch.qubits, *[self.width + bit for bit in branch.clbits]]
+        start = deepest = max((self.level[wire] for wire in wires), default=0)
+        for block in branch.blocks:
             for wire in wires:
                 self.level[wire] = start
-            self.entanglement.forget(qubits)
-            self.block(block, qubits, [bit - self.num_qubits for bit in clbits], times)
-            deepest = max([deepest, *(self.level[wire] for wire in wires)])
-        self.entanglement.forget(qubits)
+            self.entanglement.forget(branch.qubits)
+            self.block(block, times * branch.times)
+            deepest = max([deepest, *[self.level[wire] for wire in wires]])
+        self.entanglement.forget(branch.qubits)
         for wire in wires:
             self.level[wire] = deepest
 
 
 def features_of(circuit: QuantumCircuit) -> Features:
     """Return the features of a flat circuit (see `flatten`)."""
-    qubits, clbits = circuit.num_qubits, circuit.num_clbits
-    totals = _Measuring(qubits, [0] * (qubits + clbits), Entanglement(qubits))
-    totals.block(circuit, range(qubits), range(clbits), 1)
+    return features_of_tape(tape_of(circuit))
+
+
+def features_of_tape(tape: Tape) -> Features:
+    """Return the features of a flat circuit from its tape."""
+    width = tape.width
+    totals = _Measuring(width, [0] * (width + tape.num_clbits), Entanglement(width))
+    totals.block(tape.steps, 1)
     return Features(
-        num_qubits=qubits,
-        num_clbits=clbits,
-        active_qubits=len(totals.active),
+        num_qubits=tape.num_qubits,
+        num_clbits=tape.num_clbits,
+        active_qubits=width,
         depth=max(totals.level, default=0),
         gate_count=sum(count for name, count in totals.gates.items() if name not in _NOT_GATES),
         two_qubit_gate_count=totals.wide,
@@ -132,6 +135,7 @@ def features_of(circuit: QuantumCircuit) -> Features:
         clifford=totals.clifford,
         dynamic=totals.dynamic,
         unbounded=totals.unbounded,
+        branching=totals.branching,
         midway_count=totals.midway,
         diagonal_gate_count=totals.diagonal,
         gates=dict(sorted(totals.gates.items())),

@@ -1,0 +1,108 @@
+"""From measured seconds to services/execution/engines/costs.toml: the seconds of a step of each kind, for each way.
+
+The fit is a robust least squares of the error of log(predicted / measured), with no negative seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares, nnls
+
+from services.execution.engines import registry
+from services.execution.engines.cost import COSTS_FILE, STEPS, Cost, steps
+from services.execution.engines.engine import Method
+from services.execution.programs.features import Features
+
+Measured = tuple[Features, int, Mapping[tuple[str, str], float]]
+"""The features of a circuit, its shots, and seconds by way."""
+BYTES_PER_AMPLITUDE: Mapping[str, int] = {"aer": 16, "qsim": 8, "qulacs": 48}
+"""At the peak of a run: see the engines."""
+FEWEST = 8
+"""Circuits that a fit needs."""
+NEGLIGIBLE = 1e-7  # seconds
+
+
+def write_costs(measured: Sequence[Measured], file: Path = COSTS_FILE) -> None:
+    """Fit every way that was measured, and write the file."""
+    ways = sorted({way for _, _, seconds in measured for way in seconds})
+    costs = [made for way in ways if (made := _fitted(way, measured)) is not None]
+    day = dt.datetime.now(dt.UTC).date()
+    versions = ", ".join(
+        f"{can.engine} {can.engine_version}"
+        for can in (registry.engine(name).capabilities for name in registry.ENGINES)
+    )
+    head = [
+        "# What a step of each kind takes each engine; written by `python -m bench.engines --write`.",
+        f'measured = "bench/engines.py, {day}: CPU time of one thread on {_processor()}; {versions}"',
+    ]
+    file.write_text("\n".join(head + [line for cost in costs for line in _lines(cost)]) + "\n", "utf-8")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _fitted(way: tuple[str, str], measured: Sequence[Measured]) -> Cost | None:
+    engine, method = way
+    by: Method = method  # type: ignore[assignment] # it is one
+    ran = [(features, shots, seconds[way]) for features, shots, seconds in measured if way in seconds]
+    if len(ran) < FEWEST:
+        return None
+    times = np.array([seconds for _, _, seconds in ran])
+    design = np.array([steps(by, features, shots) for features, shots, _ in ran])
+    per_step = fit(design, times)
+    low, middle, high = np.quantile(times / (design @ per_step), (0.1, 0.5, 0.9))
+    can = registry.engine(engine).capabilities
+    return Cost(
+        engine=engine,
+        method=by,
+        dynamic=by in can.dynamic,
+        branching=by in can.branching,
+        double=can.precision == "double" and by != "stabilizer",
+        bytes_per_amplitude=BYTES_PER_AMPLITUDE[engine] if by == "statevector" else 0,
+        max_qubits=can.max_qubits[by],
+        measured=f"{len(ran)} circuits; measured / predicted 10 % {low:.2f}, median {middle:.2f}, 90 % {high:.2f}",
+        spread_p90=round(max(1.0, float(high)), 2),
+        seconds={kind: float(f"{value:.3g}") for kind, value in zip(STEPS[by], per_step, strict=True) if value > 0},
+    )
+
+
+def fit(design: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Seconds of each kind of step, at least 0."""
+    scale = design.max(axis=0)
+    used = scale > 0
+    scaled = design[:, used] / scale[used]
+    start, _ = nnls(scaled / times[:, None], np.ones(len(times)))
+
+    def error(logs: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log(scaled @ np.exp(logs) / times))
+
+    logs = least_squares(error, np.log(np.maximum(start, 1e-9)), loss="soft_l1", f_scale=0.15).x
+    most = np.exp(logs)  # seconds that each kind of step contributes to any circuit, at most
+    per_step = np.zeros(design.shape[1])
+    per_step[used] = np.where(most < NEGLIGIBLE, 0.0, most / scale[used])
+    return per_step
+
+
+def _lines(cost: Cost) -> list[str]:
+    lines = [
+        "",
+        "[[costs]]",
+        f'engine = "{cost.engine}"',
+        f'method = "{cost.method}"',
+        f"dynamic = {str(cost.dynamic).lower()}",
+        f"branching = {str(cost.branching).lower()}",
+        f"double = {str(cost.double).lower()}",
+    ]
+    if cost.bytes_per_amplitude:
+        lines.append(f"bytes_per_amplitude = {cost.bytes_per_amplitude}")
+    lines += [f"max_qubits = {cost.max_qubits}", f'measured = "{cost.measured}"', f"spread_p90 = {cost.spread_p90}"]
+    return [*lines, "", "[costs.seconds]", *[f"{kind} = {value:.3g}" for kind, value in cost.seconds.items()]]

@@ -1,0 +1,216 @@
+"""Every engine on every circuit of a public set: which is the best, which one is chosen, and what Aer alone would take.
+
+    python -m bench.engines [--quick] [--write] [--only NAME]     about ten minutes, a minute with --quick
+
+Each way to run a circuit (an engine by a method, and `AerSimulator()` left to itself) has a warm child process with
+limits of memory and time, so that a crash or a hog costs one number. What counts is CPU time, the least of a few runs,
+from the parsed program to the counts: the duration on an undisturbed machine, whoever else is busy. `--write` fits
+services/execution/engines/costs.toml to the circuits that are not held out; what is said of the choice is said of the
+file as it then is, apart for circuits that were fitted to and for those that were not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bench.circuits import Case
+from bench.circuits.cases import cases
+from bench.circuits.fitting import write_costs
+from bench.circuits.timing import AUTOMATIC, MEMORY_BYTES, Timed, Timer, Way, ways
+from services.execution.engines.cost import CostModel, Limits
+from services.execution.programs.circuit import program_of
+from services.execution.programs.features import Features
+from services.execution.programs.limits import Limits as ProgramLimits
+
+PROGRAMS = ProgramLimits(qubits=2_000, clbits=4_000, operations=1_000_000)
+LIMITS = Limits(MEMORY_BYTES, 300.0)
+LONGEST_SECONDS, QUICK_SECONDS = 20.0, 4.0
+PATIENCE, PATIENCE_ALONE = 4.0, 10.0
+"""A way may take so many times as long as the best one so far, and Aer left to itself."""
+LEAST_SECONDS = 1.0
+LINE = "{:32}{:>7}{:>7}  {:22}{:>8}{:>8}  {:22}{:>8}{:>7}{:>8}"
+GEOMETRIC_TARGET, WORST_TARGET, NEAR_SHARE, NEAR = 1.25, 3.0, 0.95, 1.3
+AUTOMATIC_TARGET, BELL_TARGET = 5.0, 0.25
+
+
+@dataclass
+class Row:
+    """What was measured of one circuit: seconds by way; a way that did not end has the time it had, as `over`."""
+
+    case: Case
+    features: Features
+    seconds: dict[Way, float] = field(default_factory=dict)
+    over: dict[Way, float] = field(default_factory=dict)
+
+    @property
+    def engines(self) -> dict[Way, float]:
+        """The seconds of the ways that can be chosen."""
+        return {way: seconds for way, seconds in self.seconds.items() if way != AUTOMATIC}
+
+    @property
+    def best(self) -> Way | None:
+        """The fastest way, None where nothing came to an end."""
+        return min(self.engines, key=self.engines.__getitem__, default=None)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the model takes for a circuit, beside the best way."""
+
+    row: Row
+    way: Way | None
+    predicted: float
+    refusal: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the way that was taken refuses, or fails."""
+        return self.way is not None and self.way not in self.row.seconds and self.way not in self.row.over
+
+    @property
+    def ratio(self) -> float | None:
+        """Times the best way; at least, where the chosen one did not end. None where there is nothing to compare."""
+        if self.way is None or self.row.best is None:
+            return None
+        taken = self.row.seconds.get(self.way, self.row.over.get(self.way))
+        return None if taken is None else taken / self.row.seconds[self.row.best]
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as long Aer left to itself takes; at least, where it did not end. None where it fails."""
+        if self.way is None or self.way not in self.row.seconds:
+            return None
+        alone = self.row.seconds.get(AUTOMATIC, self.row.over.get(AUTOMATIC))
+        return None if alone is None else alone / self.row.seconds[self.way]
+
+
+def measure(chosen: Sequence[Case], model: CostModel, longest: float) -> list[Row]:
+    """Run every case every way, the likely best first, so that the slow ones may be cut short."""
+    rows = []
+    with Timer() as timer:
+        for number, case in enumerate(chosen, 1):
+            program = program_of(case.make(), PROGRAMS)
+            row = Row(case, program.features)
+            plans, _ = model.plans(program.features, case.shots, LIMITS)
+            order = {(plan.engine, plan.method): place for place, plan in enumerate(plans)}
+            for way in sorted(ways(), key=lambda way: order.get(way, len(order)) if way != AUTOMATIC else math.inf):
+                best = min(row.engines.values(), default=longest)
+                times = PATIENCE_ALONE if way == AUTOMATIC else PATIENCE
+                patience = min(longest, max(LEAST_SECONDS, times * best))
+                timed = timer.run(way, program, case.shots, patience)
+                if timed is Timed.OVER:
+                    row.over[way] = patience
+                elif not isinstance(timed, Timed):
+                    row.seconds[way] = timed
+            rows.append(row)
+            print(f"\r{number}/{len(chosen)} {case.name:40}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return rows
+
+
+def choose(rows: Iterable[Row], model: CostModel) -> list[Choice]:
+    """What the model takes for each circuit."""
+    choices = []
+    for row in rows:
+        plans, refusals = model.plans(row.features, row.case.shots, LIMITS)
+        if plans:
+            first = plans[0]
+            choices.append(Choice(row, (first.engine, first.method), first.seconds_p50, ""))
+        else:
+            choices.append(Choice(row, None, math.nan, f"{refusals[0].engine}: {refusals[0].reason}"))
+    return choices
+
+
+def table(choices: Iterable[Choice]) -> None:
+    """Print a line for each circuit."""
+    columns = ("circuit", "qubits", "gates", "chosen", "ms", "said", "best", "ms", "ratio", "Aer/")
+    print(LINE.format(*columns))
+    for choice in choices:
+        row = choice.row
+        name = row.case.name + (" *" if row.case.held_out else "")
+        head = (name, row.features.active_qubits, row.features.gate_count)
+        if choice.way is None:
+            best = f"; {label(row.best)} could" if row.best else ""
+            print(LINE.format(*head, f"refused: {choice.refusal}{best}", *[""] * 6))
+            continue
+        taken = row.seconds.get(choice.way)
+        best = "" if row.best in (None, choice.way) else label(row.best)
+        least = "" if row.best is None else milliseconds(row.seconds[row.best])
+        ratio = "" if choice.ratio is None else f"{choice.ratio:.2f}"
+        gain = f"{'>' if AUTOMATIC in row.over else ''}{choice.gain:.1f}" if choice.gain else "fails"
+        said = milliseconds(choice.predicted)
+        tail = (label(choice.way), "over" if taken is None else milliseconds(taken), said, best, least, ratio, gain)
+        print(LINE.format(*head, *tail))
+    print("* held out: nothing was fitted to it")
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds with three digits."""
+    return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:.0f}"
+
+
+def label(way: Way | None) -> str:
+    """A way in few letters."""
+    short = {"matrix_product_state": "mps", "decision_diagram": "diagram"}
+    return f"{way[0]} {short.get(way[1], way[1])}" if way else ""
+
+
+def summary(name: str, choices: Sequence[Choice]) -> None:
+    """Print the ratios of a set of circuits, beside their targets."""
+    refused = [choice for choice in choices if choice.way is None]
+    taken = [choice for choice in choices if choice.way in choice.row.seconds]
+    print(f"\n{name}: {len(choices)} circuits, {len(refused)} refused")
+    for said, odd in (
+        ("refused, though an engine could", [each for each in refused if each.row.best is not None]),
+        ("chosen, and over its time", [each for each in choices if each.way in each.row.over]),
+        ("chosen, and failed", [choice for choice in choices if choice.failed]),
+    ):
+        if odd:
+            print(f"  {said}: {', '.join(each.row.case.name for each in odd)}")
+    ratios = [choice.ratio for choice in choices if choice.ratio is not None]
+    gains = [choice.gain for choice in choices if choice.gain is not None]
+    if not ratios or not gains:
+        return
+    near = sum(ratio <= NEAR for ratio in ratios) / len(ratios)
+    mean, alone = statistics.geometric_mean(ratios), statistics.geometric_mean(gains)
+    print(f"  chosen / best: {mean:.3f} in the geometric mean (target {GEOMETRIC_TARGET})")
+    print(f"    worst {max(ratios):.2f} (target {WORST_TARGET}), {near:.0%} within {NEAR} (target {NEAR_SHARE:.0%})")
+    print(f"  AerSimulator() / chosen: at least {alone:.1f} in the geometric mean (target {AUTOMATIC_TARGET})")
+    print(f"    over {len(gains)} circuits; {len(taken) - len(gains)} more fail on it")
+    off = sorted(choice.row.seconds[choice.way] / choice.predicted for choice in taken if choice.way)
+    low, middle, high = (off[round(share * (len(off) - 1))] for share in (0.1, 0.5, 0.9))
+    print(f"  measured / predicted of the chosen: {low:.2f}, {middle:.2f}, {high:.2f} at 10, 50 and 90 %")
+
+
+def main() -> None:
+    """Measure, fit where asked, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a short set")
+    parser.add_argument("--write", action="store_true", help="fit costs.toml to what is measured")
+    parser.add_argument("--only", default="", help="circuits whose name has this")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    wanted = [case for case in cases() if arguments.only in case.name and (case.quick or not arguments.quick)]
+    rows = measure(wanted, CostModel.load(), QUICK_SECONDS if arguments.quick else LONGEST_SECONDS)
+    if arguments.write:
+        write_costs([(row.features, row.case.shots, row.engines) for row in rows if not row.case.held_out])
+    choices = choose(rows, CostModel.load())
+    table(choices)
+    for name, held_out in (("fitted to", False), ("held out", True)):
+        part = [choice for choice in choices if choice.row.case.held_out == held_out]
+        if part:
+            summary(name, part)
+    summary("all", choices)
+    bell = next((choice for choice in choices if choice.row.case.name == "bell"), None)
+    if bell is not None and bell.gain:
+        print(f"\nBell, 1,024 shots: {1 / bell.gain:.3f} of raw Aer (target {BELL_TARGET})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What the engines offer for a program, on the wire."""
+
+import math
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from mesh.errors import InvalidArgument
+from services.execution.engines.cost import Cost, CostModel, Costs, Limits
+from services.execution.offers import Offers
+from services.execution.programs.features import Features
+
+GIB = 2**30
+FEW = Features(
+    5, 5, 5, 6, 20, 10, 5, 2, clifford=False, dynamic=False, unbounded=False, gates={}, measured_qubit_count=5
+)
+
+
+def cost(engine: str, method: str, seconds: float, **changes: object) -> Cost:
+    fields: dict[str, object] = {
+        "engine": engine,
+        "method": method,
+        "dynamic": engine == "aer",
+        "branching": engine == "aer",
+        "double": True,
+        "bytes_per_amplitude": 16,
+        "max_qubits": 100,
+        "measured": "in a test",
+        "spread_p90": 2.0,
+        "seconds": {"run": seconds},
+    }
+    return msgspec.convert(fields | changes, Cost)
+
+
+COSTS = Costs(
+    measured="in a test",
+    costs=(
+        cost("aer", "statevector", 0.004),
+        cost("qulacs", "statevector", 0.001),
+        cost("aer", "matrix_product_state", 0.01),
+        cost("stim", "stabilizer", 0.0005),
+    ),
+)
+OFFERS = Offers(CostModel(COSTS), Limits(GIB, 300))
+
+
+def test_the_best_of_each_method_is_offered_and_compared_with_the_next():
+    first, second, third = OFFERS.of(FEW, 1024)
+    assert (first.engine, first.method, first.comparison) == ("qulacs", "statevector", "aer would need 4 ms")
+    assert (first.duration_p50.ToTimedelta().total_seconds(), first.duration_p90.ToTimedelta().total_seconds()) == (
+        0.001,
+        0.002,
+    )
+    assert first.memory_bytes == 16 * 2**5
+    assert (second.engine, second.method, second.comparison, second.refusal) == ("aer", "matrix_product_state", "", "")
+    assert (third.method, third.refusal) == ("stabilizer", "the program has gates outside the Clifford group")
+    assert third.excess_bits == math.inf
+
+
+def test_a_method_has_a_refusal_only_where_no_engine_of_it_can():
+    wide = OFFERS.of(replace(FEW, active_qubits=40), 1024)
+    assert {offer.method: bool(offer.refusal) for offer in wide} == {
+        "statevector": True,
+        "matrix_product_state": False,
+        "stabilizer": True,
+    }
+
+
+def test_a_named_engine_is_the_only_one_that_is_offered():
+    assert {offer.engine for offer in OFFERS.of(FEW, 1024, engine="aer")} == {"aer"}
+
+
+def test_an_engine_that_failed_is_left_out():
+    assert {offer.engine for offer in OFFERS.of(FEW, 1024, without={"qulacs"}) if not offer.refusal} == {"aer"}
+
+
+def test_a_named_engine_that_cannot_run_the_program_is_refused_with_those_that_can():
+    with pytest.raises(InvalidArgument) as caught:
+        OFFERS.of(FEW, 1024, engine="stim")
+    assert (caught.value.reason, caught.value.field) == ("ENGINE_DOES_NOT_FIT", "parameters.engine")
+    assert caught.value.message == (
+        "parameters.engine: stim cannot run this program: the program has gates outside the Clifford group. "
+        "These can run it: qulacs, aer."
+    )
+    with pytest.raises(InvalidArgument, match="No other engine can run it either"):
+        OFFERS.of(replace(FEW, active_qubits=200), 1024, engine="qulacs")
+
+
+def test_a_run_of_years_fits_on_the_wire():
+    slow = Offers(CostModel(Costs(measured="", costs=(cost("aer", "statevector", 1e30),))), Limits(GIB, math.inf))
+    [offer] = slow.of(FEW, 1)
+    assert offer.duration_p50.ToTimedelta().days > 30_000
