@@ -147,7 +147,7 @@ def graph(
         )
         parts.append(f'<path fill="none" {style} d="{path}"/>' if path else "")
     if len({weight for _, _, weight in edges}) > 1 and len(edges) <= MOST_NODES:
-        parts.append('<g class="qm-halo" stroke="#fff" stroke-width="3" paint-order="stroke">')
+        parts.append('<g class="qm-halo" stroke="#fff" stroke-width="5" stroke-linejoin="round" paint-order="stroke">')
         for a, b, weight in edges:  # a third of the way along, where few other edges cross
             x, y = (2 * places[a][k] / 3 + places[b][k] / 3 for k in (0, 1))
             parts.append(_text(x, y + 4, f"{weight:g}", "middle"))

@@ -1,5 +1,5 @@
 """The quantum approximate optimisation algorithm (Farhi, Goldstone, Gutmann, arXiv:1411.4028).
 
-`layers` simulates its state and `angles` chooses its angles, whatever the problem. `graph`, `maxcut` and
+`layers` simulates its state, `angles` and `refinement` find its angles, whatever the problem. `graph`, `maxcut` and
 `maxcut_circuit` are about cuts; `assets`, `exchange`, `portfolio` and `portfolio_circuit` about portfolios.
 """

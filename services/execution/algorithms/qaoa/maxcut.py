@@ -9,10 +9,11 @@ import numpy as np
 
 from services.execution.algorithms.experiment import Experiment, described, program_from
 from services.execution.algorithms.picture import graph as draw_graph
-from services.execution.algorithms.qaoa.angles import OPTIMIZER, Found, evaluations_for, known, search
+from services.execution.algorithms.qaoa.angles import evaluations_for, known
 from services.execution.algorithms.qaoa.graph import Graph, graph_of
 from services.execution.algorithms.qaoa.layers import Layers
 from services.execution.algorithms.qaoa.maxcut_circuit import maxcut_circuit
+from services.execution.algorithms.qaoa.refinement import OPTIMIZER, Found, search
 from services.execution.algorithms.spins import flipped, turned
 from services.execution.algorithms.tally import Tally
 

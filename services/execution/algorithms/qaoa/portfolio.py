@@ -11,11 +11,12 @@ import numpy as np
 from services.execution.algorithms.algorithm import AlgorithmError
 from services.execution.algorithms.experiment import Experiment
 from services.execution.algorithms.picture import Line, lines
-from services.execution.algorithms.qaoa.angles import OPTIMIZER, Found, evaluations_for, search
+from services.execution.algorithms.qaoa.angles import evaluations_for
 from services.execution.algorithms.qaoa.assets import Assets, assets_of
 from services.execution.algorithms.qaoa.exchange import Exchanges
 from services.execution.algorithms.qaoa.layers import Layers
 from services.execution.algorithms.qaoa.portfolio_circuit import portfolio_circuit
+from services.execution.algorithms.qaoa.refinement import OPTIMIZER, Found, search
 from services.execution.algorithms.tally import Tally
 
 if TYPE_CHECKING:
