@@ -258,6 +258,19 @@ async def test_a_large_result_is_stored_apart_before_its_record_is_kept(parts: P
     assert json.loads(kept[1]) == LARGE.result
 
 
+async def test_a_worker_that_died_after_storing_a_large_result_stores_no_second_one(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    job = await parts.accepted()
+    monkeypatch.setattr(parts.store, "keep_record", parts.store.by_request)  # called wrongly: raises TypeError
+    assert await parts.runner(children=FakeChildren(LARGE)).run_job(job.job_id) is Verdict.LATER
+    assert ((await parts.read(job.job_id)).record, len(parts.results.kept)) == (None, 1)
+    monkeypatch.undo()
+    assert await parts.runner(children=FakeChildren(LARGE)).run_job(job.job_id) is Verdict.DONE
+    named = json.loads((await parts.read(job.job_id)).record or b"")["result_object"]["digest"]
+    assert list(parts.results.kept) == [f"{job.job_id.hex}/{named.removeprefix('sha256:')}"]
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_large_result_that_cannot_be_stored_is_tried_again_later_and_nothing_is_kept(parts: Parts):
     job = await parts.accepted()
