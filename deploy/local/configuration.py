@@ -32,7 +32,7 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
         told["events"] = {"url": events_url}
     if program.peers:
         told["peers"] = {peer: layout.address(peer) for peer in program.peers}
-    return told
+    return {**program.told, **told}
 
 
 def write_configuration(file: Path, told: Mapping[str, Value]) -> None:

@@ -28,6 +28,8 @@ class Program:
     """Configuration key → name of a file with a random secret, made at the first start."""
     host: str = ""
     """The process that it shares with others of the same host; empty for one of its own."""
+    told: Mapping[str, str | int] = field(default_factory=dict)
+    """What its configuration says besides, by key."""
     is_http: bool = False
     """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
 
@@ -48,8 +50,9 @@ _WORKER = Program(
     _WORKER_OFFSET,
     tier=2,
     events=True,
-    peers=("billing", "routing", "signing"),
+    peers=("accounts", "billing", "routing", "signing"),
 )
+_LIVE_WORKER = replace(_WORKER, name="worker-live", offset=16, told={"pool": "live", "engine_count": 8})
 
 HOST = "services"
 """The process of those that share one."""
@@ -78,7 +81,7 @@ SERVICES = (
         14,
         tier=1,
         events=True,
-        peers=("billing", "routing", "signing"),
+        peers=("accounts", "billing", "routing", "signing"),
     ),
     Program(
         "edge",
@@ -103,7 +106,7 @@ def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
         replace(_WORKER, name=f"worker-{number}" if workers > 1 else "worker", offset=_WORKER_OFFSET + number)
         for number in range(workers)
     )
-    *services, edge = SERVICES
+    *services, edge = (*SERVICES[:-1], _LIVE_WORKER, SERVICES[-1])
     if not apart:
         services = [replace(program, host=HOST) for program in services]
         made = (*(replace(worker, host=HOST) for worker in made[:1]), *made[1:])

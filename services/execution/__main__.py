@@ -17,6 +17,7 @@ from services.execution.config import ExecutionConfig
 from services.execution.download import Downloads
 from services.execution.engines.cost import CostModel, Limits
 from services.execution.intake import Intake
+from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import Market
 from services.execution.offers import Offers
 from services.execution.peers import Peers
@@ -41,7 +42,8 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     peers = Peers.of(process)
     catalogue = load_catalogue()
     limits = Limits(config.run_memory_bytes, config.run_seconds)
-    intake = Intake(store, catalogue, children, peers, Offers(CostModel.load(), limits), now)
+    accounts = ProviderAccounts.of(peers.accounts, config.provider_credentials_file, now)
+    intake = Intake(store, catalogue, children, peers, Offers(CostModel.load(), limits), accounts=accounts, clock=now)
     process.on_close(intake.close)
     watchers = Watchers()
     await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)
@@ -62,6 +64,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
             watchers,
             Cancellations(store, peers.billing, events, now),
             Downloads(store, open_results(config.results, events)),
+            accounts=accounts,
         ),
     )
 

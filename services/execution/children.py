@@ -28,7 +28,11 @@ START_SECONDS: Final = 60.0
 RESTART_SECONDS: Final = 0.2
 """Before a zygote that died is started again."""
 
-_ANSWERS: Final = {task.Describe: task.Description, task.Run: task.Outcome}
+_ANSWERS: Final = {
+    task.Describe: (task.Description,),
+    task.Run: (task.Outcome,),
+    task.Replay: (task.Circuits, task.Outcome),
+}
 
 HEADROOM_BYTES: Final = 2**30
 """What a run may take beside twice the memory that its engine is predicted to need."""
@@ -90,6 +94,9 @@ class Children:
         self, request: task.Run, *, timeout: float, on_progress: OnProgress | None = None
     ) -> task.Outcome: ...
 
+    @overload
+    async def call(self, request: task.Replay, *, timeout: float) -> task.Circuits | task.Outcome: ...
+
     async def call(
         self, request: task.Request, *, timeout: float, on_progress: OnProgress | None = None
     ) -> task.Answer:
@@ -148,7 +155,7 @@ class Children:
             if on_progress is not None:
                 on_progress(message.fraction, message.message)
             message = task.decode(await self._in_thread(child.receive))
-        if not isinstance(message, (_ANSWERS[type(request)], task.Failure, task.Starved)):
+        if not isinstance(message, (*_ANSWERS[type(request)], task.Failure, task.Starved)):
             raise msgspec.ValidationError(f"{type(message).__name__} answers no {type(request).__name__}")
         return message
 

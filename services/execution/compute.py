@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from services.execution import task
-from services.execution.algorithms.algorithm import AlgorithmError, Describer, ParameterError, Runner
+from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, Describer, ParameterError, Runner
 from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
 from services.execution.engines import registry
 from services.execution.engines.device import Simulator
@@ -97,10 +99,15 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
     algorithm_id = AlgorithmId(request.algorithm_id)
     parameters = json.loads(request.parameters)
     try:
-        if isinstance(request, task.Describe):
-            return task.Description(_describer(algorithm_id).features(parameters))
-        with limited_memory(request.memory_bytes):
-            return _run(_runner(algorithm_id), request, parameters, progress)
+        match request:
+            case task.Describe():
+                done: task.Answer = task.Description(_describer(algorithm_id).features(parameters))
+            case task.Replay():
+                done = _replay(_runner(algorithm_id), request, parameters, progress)
+            case task.Run():
+                with limited_memory(request.memory_bytes):
+                    done = _run(_runner(algorithm_id), request, parameters, progress)
+        return done  # noqa: TRY300 - the handlers below answer too
     except ParameterError as error:
         return task.Failure(error.reason, str(error), error.path)
     except AlgorithmError as error:
@@ -130,22 +137,43 @@ def _run(
     device = _device(request)
     journal = Journal(device)
     began_at, started = time.time(), time.perf_counter()
-    result = runner.run(
-        parameters,
-        device=journal,
-        shots=request.shots,
-        seed=request.seed,
-        progress=progress,
+    result = runner.run(parameters, device=journal, shots=request.shots, seed=request.seed, progress=progress)
+    outcome = _outcome(request.algorithm_id, journal, result, began_at)
+    return msgspec.structs.replace(outcome, duration_ms=(time.perf_counter() - started) * 1e3)
+
+
+def _replay(
+    runner: Runner, request: task.Replay, parameters: dict[str, Any], progress: Callable[[float, str], None]
+) -> task.Circuits | task.Outcome:
+    from services.execution.live.replay import CircuitsNeeded, ReplayDevice  # noqa: PLC0415 - imports the transpiler
+
+    journal = Journal(ReplayDevice(request.provider, request.target, request.readings))
+    try:
+        result = runner.run(parameters, device=journal, shots=request.shots, seed=request.seed, progress=progress)
+    except CircuitsNeeded as needed:
+        return task.Circuits(needed.circuits)
+    outcome = _outcome(request.algorithm_id, journal, result, request.began_at)
+    # What this process took was no machine's time.
+    machine_ms = sum(reading.seconds for reading in request.readings) * 1e3
+    return msgspec.structs.replace(
+        outcome,
+        duration_ms=machine_ms,
+        simulated=request.target.simulated,
+        stages=msgspec.structs.replace(outcome.stages, device_ms=machine_ms) if outcome.stages else None,
     )
+
+
+def _outcome(algorithm_id: str, journal: Journal, result: AlgorithmResult, began_at: float) -> task.Outcome:
+    """What came of a run; how long it took is the caller's to say."""
     return task.Outcome(
         result=dict(result.result),
         qubits_used=result.qubits_used,
         fidelity=min(1.0, result.fidelity),  # a sum of shares may pass 1 by a rounding
         fidelity_method=result.fidelity_method,
-        engine=device.engine,
-        engine_version=device.engine_version,
-        duration_ms=(time.perf_counter() - started) * 1e3,
-        calibration_id=device.calibration_id,
+        engine=journal.engine,
+        engine_version=journal.engine_version,
+        duration_ms=0.0,
+        calibration_id=journal.calibration_id,
         stages=task.Stages(
             began_at=began_at,
             device_ms=journal.device_seconds * 1e3,
@@ -153,7 +181,7 @@ def _run(
             shot_count=journal.shot_count,
         ),
         transpiled=None if journal.transpiled is None else _told(journal.transpiled),
-        versions=_versions(AlgorithmId(request.algorithm_id)),
+        versions=_versions(AlgorithmId(algorithm_id)),
     )
 
 

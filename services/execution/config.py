@@ -56,6 +56,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """Age from which an open hold is compared with its job."""
     results: ResultsConfig = NatsConfig()
     """Where large results lie."""
+    provider_credentials_file: Path | None = None
+    """The operator's credentials at providers of live machines: TOML, mode 0600, a table for each; all may use them."""
 
 
 class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,3 +84,5 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     """The backends whose jobs it takes: the `pool` of routing's catalogue."""
     results: ResultsConfig = NatsConfig()
     """Where large results go."""
+    provider_credentials_file: Path | None = None
+    """The operator's credentials at providers of live machines: TOML, mode 0600, a table for each; all may use them."""

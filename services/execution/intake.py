@@ -33,6 +33,7 @@ from services.execution.algorithms.listing import Algorithm, Catalogue
 from services.execution.children import Children, EngineFault
 from services.execution.engines.seeds import derive_seed
 from services.execution.job import Job, JobId, NewJob, Priority
+from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import find
 from services.execution.messages import features_message, money
 from services.execution.offers import Offers
@@ -63,13 +64,15 @@ class _Measured:
 class Intake:
     """Accepts jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of intake, wired once
         self,
         store: Store,
         catalogue: Catalogue,
         children: Children,
         peers: Peers,
         offers: Offers,
+        *,
+        accounts: ProviderAccounts,
         clock: Callable[[], dt.datetime],
     ) -> None:
         """Measure programs in `children`, and commit in groups to `store`."""
@@ -78,6 +81,7 @@ class Intake:
         self._children = children
         self._peers = peers
         self._offers = offers
+        self._accounts = accounts
         self._clock = clock
         self._measured: OrderedDict[tuple[str, bytes], _Measured] = OrderedDict()
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
@@ -174,6 +178,8 @@ class Intake:
         shots = request.shot_count
         if shots not in measured.offers:
             measured.offers = {shots: self._offers.of(measured.features, shots, engine=measured.engine)}
+        # "auto" never spends a provider's money, so that nobody need be asked for accounts.
+        named = request.hardware != "auto"
         response = await self._peers.routing.ChooseBackend(
             routing_pb2.ChooseBackendRequest(
                 job_id=str(job_id),
@@ -182,8 +188,10 @@ class Intake:
                 features=measured.message,
                 shot_count=shots,
                 offers=measured.offers[shots],
+                accounts=await self._accounts.reach(request.requester) if named else (),
             )
         )
+        response.decision.twin_allowed = request.allow_twin
         backend = response.decision.backend
         if measured.engine not in (None, backend.engine):
             message = (

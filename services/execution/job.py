@@ -189,8 +189,9 @@ class Job:
 
     @property
     def may_reroute(self) -> bool:
-        """Whether a fault of its engine may move it: once, and only where the caller named none."""
-        return self.requested_hardware == "auto" and not self.rerouted
+        """Whether a fault of its engine may move it: once, where the caller named none, or allows a machine's twin."""
+        twin = self.backend.kind == routing_pb2.BACKEND_KIND_LIVE and self.decision.twin_allowed
+        return (self.requested_hardware == "auto" or twin) and not self.rerouted
 
 
 def predicted_seconds(decision: routing_pb2.Decision) -> float:

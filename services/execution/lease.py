@@ -30,6 +30,15 @@ class LeaseLost(Exception):
     """Another worker has the job now."""
 
 
+class Parked(Exception):
+    """The job waits for something that is not here; nobody need hold it for so long."""
+
+    def __init__(self, seconds: float, message: str) -> None:
+        """Keep when to look again, and a word on what is waited for."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class Lease:
     """One worker's hold on one job."""
 
@@ -43,6 +52,7 @@ class Lease:
         self._cancelled = False
         self._lost = False
         self._note: tuple[float, str] | None = None
+        self._progress, self._told = 0.0, ""
 
     async def claim(self) -> Job | None:
         """Take the job; None where it has ended or another worker's lease still runs."""
@@ -54,12 +64,27 @@ class Lease:
     def hold(self, job: Job) -> None:
         """Go on with a job that the store has claimed for the holder."""
         self._cancelled |= job.cancel_requested
-        self._note = job.progress, job.progress_message
+        self._progress, self._told = job.progress, job.progress_message
+        self._note = self._progress, self._told
 
     async def give_back(self) -> None:
         """Let another worker take the job at once; this attempt at it was none."""
         with suppress(Unavailable, DeadlineExceeded):  # then the lease runs out
             await self._store.give_back(self._job_id, self._worker, self._clock())
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the team does not want the job any more."""
+        return self._cancelled
+
+    async def park(self, parked: Parked) -> None:
+        """Let go of the job for a while, and tell its watchers why; this attempt at it was none."""
+        now = self._clock()
+        until = now + dt.timedelta(seconds=parked.seconds)
+        with suppress(Unavailable, DeadlineExceeded):  # then the lease runs out, and the job is looked at earlier
+            if str(parked) != self._told:
+                await self._store.report(self._job_id, self._worker, self._progress, str(parked), now)
+            await self._store.park(self._job_id, self._worker, until=until, now=now)
 
     async def compute(self, work: Coroutine[Any, Any, R]) -> R:
         """The result of `work`, unless the job is cancelled (JobCancelled) or lost (LeaseLost) before that."""

@@ -24,7 +24,8 @@ from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, JobId, State
-from services.execution.lease import JobCancelled, Lease, LeaseLost
+from services.execution.lease import JobCancelled, Lease, LeaseLost, Parked
+from services.execution.live.story import LiveStory
 from services.execution.messages import features_message
 from services.execution.offers import Offers
 from services.execution.peers import Peers
@@ -60,11 +61,13 @@ class Runner:
         *,
         worker: str,
         clock: Callable[[], dt.datetime],
+        live: LiveStory | None = None,
     ) -> None:
         """Run in `children`, each run bounded by the limits of `offers`; `worker` names the lease's holder.
 
-        Results that are too large for their records go to `results`.
+        Results that are too large for their records go to `results`. `live` takes jobs on machines.
         """
+        self._live = live
         self._store = store
         self._children = children
         self._peers = peers
@@ -111,6 +114,9 @@ class Runner:
         except LeaseLost:
             log.warning("lease_lost", job_id=str(job.job_id))
             return Verdict.LATER
+        except Parked as parked:
+            await lease.park(parked)
+            return Verdict.LATER
         except (Unavailable, DeadlineExceeded) as error:
             log.warning("job_postponed", job_id=str(job.job_id), reason=error.reason)
             await lease.give_back()
@@ -137,7 +143,7 @@ class Runner:
         record = job.record
         if record is None:
             try:
-                record = await self._record(job, await self._run_twice(job, lease))
+                record = await self._record(job, await self._outcome(job, lease))
             except JobCancelled:
                 return await self._end(job, State.CANCELLED, None)
             except EngineFault as fault:
@@ -166,6 +172,13 @@ class Runner:
             key = ResultKey(job.job_id, record.sha256)
             await patiently(lambda: self._results.put(key, apart))
         return record.signed
+
+    async def _outcome(self, job: Job, lease: Lease) -> task.Outcome:
+        if job.backend.kind != routing_pb2.BACKEND_KIND_LIVE:
+            return await self._run_twice(job, lease)
+        if self._live is None:
+            raise EngineFault("no worker here reaches live machines")
+        return await self._live.step(job, lease)
 
     async def _run_twice(self, job: Job, lease: Lease) -> task.Outcome:
         """Run it; after a crash once more, since a child may have been killed for a neighbour's hunger."""
@@ -213,25 +226,28 @@ class Runner:
         except (EngineFault, InvalidArgument, ResourceExhausted):
             return None
         simulated = job.backend.kind == routing_pb2.BACKEND_KIND_SIMULATOR
+        live = job.backend.kind == routing_pb2.BACKEND_KIND_LIVE
         request = routing_pb2.ChooseBackendRequest(
             job_id=str(job.job_id),
             requester=job.requester,
-            hardware="auto",
+            hardware=job.requested_hardware if live else "auto",  # without an account a machine is its twin
             features=features_message(description.features),
             shot_count=job.shot_count,
-            excluded_backend_ids=[] if simulated else [job.backend.backend_id],
+            excluded_backend_ids=[] if simulated or live else [job.backend.backend_id],
             offers=offers,
         )
 
         async def choose() -> routing_pb2.Backend | None:
             try:
-                return (await self._peers.routing.ChooseBackend(request)).decision.backend
+                backend = (await self._peers.routing.ChooseBackend(request)).decision.backend
             except InvalidArgument:
                 return None
             except Unavailable as error:
                 if error.reason == "HARDWARE_UNAVAILABLE":
                     return None
                 raise
+            # The money that is held stays what it is.
+            return backend if backend.price.micros == job.backend.price.micros else None
 
         return await patiently(choose)
 

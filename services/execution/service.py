@@ -13,6 +13,7 @@ from services.execution.cancel import Cancellations
 from services.execution.download import Downloads
 from services.execution.intake import Intake
 from services.execution.job import JobId, State, job_not_found
+from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import Market
 from services.execution.messages import job_message
 from services.execution.store import Store
@@ -22,7 +23,7 @@ from services.execution.watch import Watchers
 class ExecutionService:
     """Jobs and the marketplace."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the service, wired once
         self,
         store: Store,
         intake: Intake,
@@ -30,6 +31,8 @@ class ExecutionService:
         watchers: Watchers,
         cancellations: Cancellations,
         downloads: Downloads,
+        *,
+        accounts: ProviderAccounts,
     ) -> None:
         """Serve what is in `store`."""
         self._store = store
@@ -38,6 +41,7 @@ class ExecutionService:
         self._watchers = watchers
         self._cancellations = cancellations
         self._downloads = downloads
+        self._accounts = accounts
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, _call: Call) -> pb.SubmitJobResponse:
         """Accept a job, once."""
@@ -88,6 +92,13 @@ class ExecutionService:
     async def ListAlgorithms(self, _request: pb.ListAlgorithmsRequest, _call: Call) -> pb.ListAlgorithmsResponse:
         """Return the marketplace."""
         return await self._market.summary()
+
+    async def TestProviderSecret(
+        self, request: pb.TestProviderSecretRequest, _call: Call
+    ) -> pb.TestProviderSecretResponse:
+        """Ask a provider about a team's credentials."""
+        ok, detail = await self._accounts.test(request.requester.team_id, request.provider)
+        return pb.TestProviderSecretResponse(ok=ok, detail=detail)
 
     async def GetAlgorithm(self, request: pb.GetAlgorithmRequest, _call: Call) -> pb.GetAlgorithmResponse:
         """Return one algorithm with its schemas and where it can run."""

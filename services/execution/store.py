@@ -235,6 +235,15 @@ class Store:
             job_id, worker, now,
         )  # fmt: skip
 
+    async def park(self, job_id: JobId, worker: str, *, until: dt.datetime, now: dt.datetime) -> None:
+        """Let nobody have a running job until then, or until its team cancels it; it was no attempt."""
+        await self._database.execute(
+            "UPDATE jobs SET worker = NULL, update_time = $4::timestamptz, attempt_count = attempt_count - 1,"
+            " lease_end_time = CASE WHEN cancel_requested THEN $4::timestamptz ELSE $3::timestamptz END"
+            " WHERE job_id = $1 AND worker = $2 AND state = 2",
+            job_id, worker, until, now,
+        )  # fmt: skip
+
     async def report(self, job_id: JobId, worker: str, progress: float, message: str, now: dt.datetime) -> None:
         """Note how far a running job is, and tell its watchers."""
         async with self._database.transaction() as connection:
@@ -297,12 +306,13 @@ class Store:
         return job_of(row)
 
     async def request_cancel(self, job_id: JobId, team_id: str) -> Job | None:
-        """Ask the worker of a running job to let go; None where it is not running."""
+        """Ask the worker of a running job to let go, or any worker to see to a parked one; None where it runs not."""
         row = await self._database.fetchrow(
-            "UPDATE jobs SET cancel_requested = true WHERE job_id = $1 AND team_id = $2 AND state = 2 RETURNING *",
-            job_id,
-            team_id,
-        )
+            "UPDATE jobs SET cancel_requested = true,"
+            " lease_end_time = CASE WHEN worker IS NULL THEN update_time ELSE lease_end_time END"
+            " WHERE job_id = $1 AND team_id = $2 AND state = 2 RETURNING *",
+            job_id, team_id,
+        )  # fmt: skip
         return job_of(row) if row else None
 
     async def requeue_stalled(self, *, older_than: dt.datetime, now: dt.datetime) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from services.execution.live.target import Compiled, Reading, Target
 from services.execution.programs.features import Features
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -39,6 +40,21 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     """The most memory that it may take beyond what a warm child has; 0 for what the child may have anyway."""
     twin: str = ""
     """The device whose twin runs the circuits; empty for an ideal simulation."""
+
+
+class Replay(msgspec.Struct, frozen=True, tag="replay"):
+    """Run an algorithm on a machine, as far as the machine has answered."""
+
+    algorithm_id: str
+    parameters: bytes
+    """JSON."""
+    shots: int
+    seed: int
+    provider: str
+    target: Target
+    readings: tuple[Reading, ...]
+    began_at: float
+    """Unix time in seconds: the first replay."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -107,6 +123,12 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     """Of what ran besides the engine, by name."""
 
 
+class Circuits(msgspec.Struct, frozen=True, tag="circuits"):
+    """Answers Replay, where the machine has to answer these first."""
+
+    circuits: Annotated[tuple[Compiled, ...], Meta(min_length=1)]
+
+
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """The program itself is at fault: trying again cannot help."""
 
@@ -122,9 +144,9 @@ class Starved(msgspec.Struct, frozen=True, tag="starved"):
     """Its limit."""
 
 
-Request = Describe | Run
-Answer = Description | Outcome | Failure | Starved
-Message = Progress | Description | Outcome | Failure | Starved
+Request = Describe | Run | Replay
+Answer = Description | Outcome | Circuits | Failure | Starved
+Message = Progress | Description | Outcome | Circuits | Failure | Starved
 
 BULKY_BYTES = 64 * 1024
 LARGEST_ANSWER = 64 * 2**20

@@ -28,6 +28,9 @@ from services.execution.config import WorkerConfig
 from services.execution.engines.cost import CostModel, Limits
 from services.execution.engines.memory import available_memory
 from services.execution.job import Job, JobId, Queue
+from services.execution.live.accounts import ProviderAccounts
+from services.execution.live.store import LiveStore
+from services.execution.live.story import LiveStory
 from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.results.opening import open_results
@@ -40,6 +43,9 @@ LOOK_SECONDS = 1.0
 """Between two looks at the database, for jobs whose worker is gone and those whose message was lost."""
 HOLD_SECONDS = 0.05
 """How long a message waits for a place here before it is left to another worker."""
+LIVE_POOL = "live"
+"""The pool of machines at providers: its workers compute nothing, and start engines with their first job."""
+LIVE_CHILDREN = 1
 
 
 class Worker:
@@ -174,23 +180,34 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
     outbox = Outbox(database, events)
     outbox.start()
     process.on_close(outbox.close)
+    live = config.pool == LIVE_POOL
     children = Children(
-        config.engine_count,
+        LIVE_CHILDREN if live else config.engine_count,
         memory_bytes=config.engine_memory_bytes,
         total_bytes=config.memory_bytes or available_memory() * 3 // 4,
     )
-    await children.start()
     process.on_close(children.close)
-    store = Store(database, outbox)
+    if not live:
+        await children.start()
+    peers, store = Peers.of(process), Store(database, outbox)
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     runner = Runner(
         store,
         children,
-        Peers.of(process),
+        peers,
         open_results(config.results, events),
         Offers(CostModel.load(), Limits(config.run_memory_bytes, config.run_seconds)),
         worker=name,
         clock=now,
+        live=LiveStory(
+            LiveStore(database, name),
+            ProviderAccounts.of(peers.accounts, config.provider_credentials_file, now),
+            children,
+            run_seconds=config.run_seconds,
+            clock=now,
+        )
+        if live
+        else None,
     )
     turns = Turns(store, pool=config.pool, worker=name, priority_weight=config.priority_weight, clock=now)
     worker = Worker(events, runner, turns, config)

@@ -17,6 +17,7 @@ from typing import Any, cast
 import msgspec
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
+from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
@@ -38,6 +39,7 @@ from services.execution.download import Downloads
 from services.execution.engines.cost import Cost, CostModel, Costs, Limits
 from services.execution.intake import Intake
 from services.execution.job import Job, JobId
+from services.execution.live.accounts import ProviderAccounts
 from services.execution.messages import money
 from services.execution.offers import Offers
 from services.execution.peers import Peers
@@ -145,10 +147,10 @@ class FakeRouting(Peer):
         self.meet("ChooseBackend")
         self.asked.append(request)
         ways = {offer.method: offer.engine for offer in request.offers if not offer.refusal}
-        able = (each for each in self.backends if each.method in ways)
+        able = (each for each in self.backends if each.method in ways or each.kind == routing_pb2.BACKEND_KIND_LIVE)
         backend = routing_pb2.Backend()
         backend.CopyFrom(next(each for each in able if each.backend_id not in request.excluded_backend_ids))
-        backend.engine = ways[backend.method]
+        backend.engine = ways.get(backend.method, backend.engine)
         decision = routing_pb2.Decision(backend=backend, reason="it is there", estimate=self.estimate)
         return routing_pb2.ChooseBackendResponse(decision=decision)
 
@@ -238,6 +240,31 @@ class FakeChildren:
         return step
 
 
+class FakeAccounts(Peer):
+    """Credentials of teams: a key for IonQ where `teams` has one. Connections are what the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teams: dict[str, str] = {}
+        self.connect: Any = None
+
+    async def ListProviderSecrets(
+        self, request: accounts_pb2.ListProviderSecretsRequest
+    ) -> accounts_pb2.ListProviderSecretsResponse:
+        self.meet("ListProviderSecrets")
+        secrets = [accounts_pb2.ProviderSecret(provider="ionq")] if request.team_id in self.teams else []
+        return accounts_pb2.ListProviderSecretsResponse(secrets=secrets)
+
+    async def GetProviderSecret(
+        self, request: accounts_pb2.GetProviderSecretRequest
+    ) -> accounts_pb2.GetProviderSecretResponse:
+        self.meet("GetProviderSecret")
+        if request.team_id not in self.teams:
+            raise NotFound("no credentials", reason="SECRET_NOT_FOUND")
+        ionq = accounts_pb2.IonqCredentials(api_key=self.teams[request.team_id])
+        return accounts_pb2.GetProviderSecretResponse(credentials=accounts_pb2.ProviderCredentials(ionq=ionq))
+
+
 class FakeResults:
     """A store of results in memory."""
 
@@ -276,7 +303,10 @@ class Parts:
         self.events = events
         self.clock = Clock()
         self.routing, self.billing, self.signing = FakeRouting(), FakeBilling(), FakeSigning()
-        self.peers = Peers(cast("Any", self.routing), cast("Any", self.billing), cast("Any", self.signing))
+        self.accounts = FakeAccounts()
+        peers = (self.routing, self.billing, self.signing, self.accounts)
+        self.peers = Peers(*(cast("Any", peer) for peer in peers))
+        self.provider_accounts = ProviderAccounts(self.peers.accounts, {}, self.clock, self.accounts.connect)
         self.outbox = Outbox(database, events)
         self.store = Store(database, self.outbox)
         self.results = FakeResults()
@@ -285,7 +315,9 @@ class Parts:
 
     def intake(self, children: object | None = None) -> Intake:
         offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))
-        return Intake(self.store, self.catalogue, self._children(children), self.peers, offers, self.clock)
+        children = self._children(children)
+        parts = (self.store, self.catalogue, children, self.peers, offers)
+        return Intake(*parts, accounts=self.provider_accounts, clock=self.clock)
 
     def runner(self, name: str = "worker", children: object | None = None, run_seconds: float = 30) -> Runner:
         children = self._children(children)

@@ -25,7 +25,15 @@ CALL = Call("edge")
 @pytest.fixture
 def service(parts: Parts) -> ExecutionService:
     market = Market(parts.catalogue, parts.store, cast("Any", parts.routing))
-    return ExecutionService(parts.store, parts.intake(), market, Watchers(), parts.cancellations(), parts.downloads())
+    return ExecutionService(
+        parts.store,
+        parts.intake(),
+        market,
+        Watchers(),
+        parts.cancellations(),
+        parts.downloads(),
+        accounts=parts.provider_accounts,
+    )
 
 
 async def several(parts: Parts, team: requester_pb2.Requester, count: int) -> list[Job]:

@@ -130,7 +130,15 @@ async def test_nonsense_on_the_events_stream_wakes_nobody(parts: Parts, watchers
 
 async def test_the_rpc_ends_with_the_job_and_knows_no_others(parts: Parts, watchers: Watchers):
     market = Market(parts.catalogue, parts.store, cast("Any", parts.routing))
-    service = ExecutionService(parts.store, parts.intake(), market, watchers, parts.cancellations(), parts.downloads())
+    service = ExecutionService(
+        parts.store,
+        parts.intake(),
+        market,
+        watchers,
+        parts.cancellations(),
+        parts.downloads(),
+        accounts=parts.provider_accounts,
+    )
     job = await parts.accepted()
     await parts.runner().run_job(job.job_id)
     request = pb.WatchJobRequest(requester=job.requester, job_id=str(job.job_id))

@@ -206,7 +206,7 @@ class Job(JobSummary, kw_only=True):
     )
     fidelity_method: (
         Annotated[
-            Literal["ideal_comparison", "calibration_estimate", "exact"],
+            Literal["ideal_comparison", "calibration_estimate", "exact", "unknown"],
             Meta(description="How the fidelity was found."),
         ]
         | UnsetType

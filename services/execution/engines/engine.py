@@ -21,7 +21,7 @@ Precision = Literal["double", "single"]
 
 Refusal = Literal["NOT_CLIFFORD", "UNSUPPORTED", "OUT_OF_MEMORY"]
 
-FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact"]
+FidelityMethod = Literal["ideal_comparison", "calibration_estimate", "exact", "unknown"]
 """How a fidelity was found.
 
 `ideal_comparison`: the Hellinger fidelity (sum of sqrt(p q))^2 of the counts that were returned against the exact
@@ -30,6 +30,7 @@ works on the distribution (state vectors, density matrices) and 12 where another
 least ten times the possible outcomes (with fewer the sampling itself lowers the value, whatever the engine).
 `exact`: 1.0; the engine simulates without noise, and no such comparison was made.
 `calibration_estimate`: predicted from a device's calibration.
+`unknown`: 0.0; a machine whose provider publishes no errors answered, and its answer could not be compared.
 """
 
 COMPARABLE_QUBITS = 20

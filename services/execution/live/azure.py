@@ -87,6 +87,7 @@ class AzureProvider:
             device=self._device,
             dialect="ionq" if ionq else "openqasm2",
             qubit_count=self._qubit_count,
+            simulated="qpu" not in self._device,
             gates=dict.fromkeys(IONQ_NAMES if ionq else QELIB1_NAMES, ()),
         )
 

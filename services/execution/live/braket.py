@@ -73,6 +73,7 @@ class BraketProvider:
             device=str(device["deviceName"]),
             dialect="braket",
             qubit_count=int(capabilities["paradigm"]["qubitCount"]),
+            simulated=device["deviceType"] == "SIMULATOR",
             gates={name: () for name, theirs in BRAKET_NAMES.items() if theirs in operations},
             calibration_id=f"{device['deviceName']}/{service['updatedAt']}"[:64] if service.get("updatedAt") else None,
         )

@@ -170,6 +170,7 @@ def _target(backend: Any) -> Target:
         dialect="openqasm2",
         qubit_count=target.num_qubits,
         gates=gates,
+        simulated=bool(getattr(backend, "simulator", False)),
         readout_errors=errors if len(errors) == target.num_qubits else (),
         calibration_id=f"{backend.name}/{properties.last_update_date.isoformat(timespec='seconds')}"[:64]
         if properties

@@ -64,6 +64,7 @@ class IonqProvider:
             dialect="ionq",
             qubit_count=int(backend.get("qubits") or self._qubit_count),
             gates=dict.fromkeys(IONQ_NAMES, ()),
+            simulated=self._device == "simulator",
             calibration_id=f"{self._device}/{characterization}"[:64] if characterization else None,
         )
 

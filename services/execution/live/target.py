@@ -32,6 +32,8 @@ class Target(msgspec.Struct, frozen=True):
     """By qubit; empty where unknown."""
     calibration_id: str | None = None
     """Names the calibration by the machine and its time."""
+    simulated: bool = False
+    """Whether the provider only simulates."""
 
 
 class Compiled(msgspec.Struct, frozen=True):

@@ -352,6 +352,7 @@ class SubmitJobRequest(_message.Message):
     WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
+    ALLOW_TWIN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a repeat return the first job: the public caller's idempotency key, or one made up for the public request."""
     fingerprint: _builtins.bytes
@@ -368,6 +369,8 @@ class SubmitJobRequest(_message.Message):
     """Is where to tell of its end; empty for nowhere."""
     seed: _builtins.int
     """Makes a simulator repeat bit for bit; absent for a seed from the job id."""
+    allow_twin: _builtins.bool
+    """Lets the twin of a live machine run the job where the machine fails it, at the same price."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -394,10 +397,11 @@ class SubmitJobRequest(_message.Message):
         webhook_url: _builtins.str = ...,
         seed: _builtins.int | None = ...,
         max_cost: _money_pb2.Money | None = ...,
+        allow_twin: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_cost", b"max_cost", "parameters", b"parameters", "requester", b"requester", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "parameters", b"parameters", "priority", b"priority", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "allow_twin", b"allow_twin", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "parameters", b"parameters", "priority", b"priority", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
@@ -847,3 +851,57 @@ class GetAlgorithmResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAlgorithmResponse: _TypeAlias = GetAlgorithmResponse  # noqa: Y015
+
+@_typing.final
+class TestProviderSecretRequest(_message.Message):
+    """Asks to try credentials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Names the provider."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks."""
+
+    def __init__(
+        self,
+        *,
+        requester: _requester_pb2.Requester | None = ...,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "requester", b"requester"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestProviderSecretRequest: _TypeAlias = TestProviderSecretRequest  # noqa: Y015
+
+@_typing.final
+class TestProviderSecretResponse(_message.Message):
+    """Answers TestProviderSecret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OK_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    """Says whether the provider accepted them."""
+    detail: _builtins.str
+    """Says for people what the provider answered, without a word of the credentials."""
+    def __init__(
+        self,
+        *,
+        ok: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "ok", b"ok"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestProviderSecretResponse: _TypeAlias = TestProviderSecretResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class ExecutionServiceStub:
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmRequest.SerializeToString,
                 response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmResponse.FromString,
                 _registered_method=True)
+        self.TestProviderSecret = channel.unary_unary(
+                '/qm.execution.v1.ExecutionService/TestProviderSecret',
+                request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretRequest.SerializeToString,
+                response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutionServiceServicer:
@@ -137,6 +142,13 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestProviderSecret(self, request, context):
+        """Asks a provider whether it knows the credentials that a team has set, in at most 10 seconds. NOT_FOUND where there are none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +191,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.GetAlgorithm,
                     request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmRequest.FromString,
                     response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmResponse.SerializeToString,
+            ),
+            'TestProviderSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestProviderSecret,
+                    request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretRequest.FromString,
+                    response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +415,33 @@ class ExecutionService:
             '/qm.execution.v1.ExecutionService/GetAlgorithm',
             qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmRequest.SerializeToString,
             qm_dot_execution_dot_v1_dot_execution__pb2.GetAlgorithmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestProviderSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.execution.v1.ExecutionService/TestProviderSecret',
+            qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretRequest.SerializeToString,
+            qm_dot_execution_dot_v1_dot_execution__pb2.TestProviderSecretResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class ExecutionServiceStub:
     """Lists the marketplace's algorithms."""
     GetAlgorithm: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetAlgorithmRequest, _execution_pb2.GetAlgorithmResponse]
     """Describes one algorithm with its schemas."""
+    TestProviderSecret: _grpc.UnaryUnaryMultiCallable[_execution_pb2.TestProviderSecretRequest, _execution_pb2.TestProviderSecretResponse]
+    """Asks a provider whether it knows the credentials that a team has set, in at most 10 seconds. NOT_FOUND where there are none."""
 
 @_typing.type_check_only
 class ExecutionServiceAsyncStub(ExecutionServiceStub):
@@ -71,6 +73,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Lists the marketplace's algorithms."""
     GetAlgorithm: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetAlgorithmRequest, _execution_pb2.GetAlgorithmResponse]  # type: ignore[assignment]
     """Describes one algorithm with its schemas."""
+    TestProviderSecret: _aio.UnaryUnaryMultiCallable[_execution_pb2.TestProviderSecretRequest, _execution_pb2.TestProviderSecretResponse]  # type: ignore[assignment]
+    """Asks a provider whether it knows the credentials that a team has set, in at most 10 seconds. NOT_FOUND where there are none."""
 
 class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
     """ExecutionService owns jobs and the algorithms that they run."""
@@ -138,5 +142,13 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.GetAlgorithmResponse, _abc.Awaitable[_execution_pb2.GetAlgorithmResponse]]:
         """Describes one algorithm with its schemas."""
+
+    @_abc_1.abstractmethod
+    def TestProviderSecret(
+        self,
+        request: _execution_pb2.TestProviderSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_pb2.TestProviderSecretResponse, _abc.Awaitable[_execution_pb2.TestProviderSecretResponse]]:
+        """Asks a provider whether it knows the credentials that a team has set, in at most 10 seconds. NOT_FOUND where there are none."""
 
 def add_ExecutionServiceServicer_to_server(servicer: ExecutionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
