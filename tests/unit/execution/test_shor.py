@@ -58,12 +58,15 @@ def test_share_of_the_order_is_that_of_theory_and_beats_chance(job: Job):
     assert attempt["order_share_theory"] == pytest.approx(0.5, abs=1e-9)
     assert abs(attempt["order_share"] - 0.5) < 5 * attempt["order_share_standard_error"]
     assert attempt["order_share_at_random"] < 0.05
+    assert attempt["above_chance"]
 
 
 def test_noise_shows_in_the_share_of_the_order(job: Job):
     (attempt,) = job.run({"number": 15, "bases": [7]}, device=Noisy(0.8))["attempts"]
     assert attempt["order_share"] < 0.2 < attempt["order_share_theory"]
     assert attempt["order"] == 4
+    (attempt,) = job.run({"number": 15, "bases": [7]}, device=Noisy(1.0))["attempts"]
+    assert (attempt["order"], attempt["above_chance"]) == (4, False)
 
 
 @pytest.mark.parametrize("number", [15, 21, 35])

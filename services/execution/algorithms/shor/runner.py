@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from services.execution.engines.device import Device
 
 _MOST_DRAWN = 4
+_SIGNIFICANT = 3
+"""Standard errors."""
 _SHOWN = 16
 """Outcomes that the result lists, the most frequent first."""
 _PRECOMPUTED = (
@@ -121,6 +123,7 @@ def _attempt(attempt: _Attempt) -> dict[str, Any]:
     expected = order.distribution()
     telling = [outcome for outcome in range(len(expected)) if order.read(outcome) == exact]
     share = sum(counts.get(outcome, 0) for outcome in telling) / shots
+    error, chance = math.sqrt(share * (1 - share) / shots), len(telling) / len(expected)
     return {
         "base": order.base,
         "order": attempt.found,
@@ -128,9 +131,10 @@ def _attempt(attempt: _Attempt) -> dict[str, Any]:
         "status": attempt.status,
         "explanation": _EXPLANATIONS[attempt.status],
         "order_share": share,
-        "order_share_standard_error": math.sqrt(share * (1 - share) / shots),
+        "order_share_standard_error": error,
         "order_share_theory": float(expected[telling].sum()),
-        "order_share_at_random": len(telling) / len(expected),
+        "order_share_at_random": chance,
+        "above_chance": share - _SIGNIFICANT * error > chance,
         "outcomes": [
             {
                 "bits": f"{outcome:0{order.counting}b}",
