@@ -38,11 +38,11 @@ def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3
 
 
 def unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return the circuit without its measurements, registers and classical bits."""
-    bare = QuantumCircuit(circuit.num_qubits)
+    """Return the circuit without its measurements and classical bits."""
+    bare = QuantumCircuit(circuit.qubits, *circuit.qregs)
     for item in circuit.data:
         if item.name != "measure":
-            bare.append(item.operation, [circuit.find_bit(qubit).index for qubit in item.qubits], copy=False)
+            bare.append(item, copy=False)
     return bare
 
 

@@ -116,7 +116,14 @@ def test_features_are_those_of_the_circuits_that_run(job: Job):
     features = job.features(asked)
     assert (features.circuit_count, features.measurement_count) == (4, 2)
     exact = job.features({**asked, "precision": "exact"})
-    assert (exact.circuit_count, exact.clifford) == (2, False)
+    assert (exact.circuit_count, exact.clifford, exact.amplitudes) == (2, False, True)
+
+
+def test_what_exact_values_take_is_told_beforehand(job: Job):
+    wide = {"qasm": HEAD + "qubit[20] q; h q;", "precision": "exact"}
+    texts = [f"{number:020b}".translate(str.maketrans("01", "XZ")) for number in range(100)]
+    features = job.features({**wide, "observables": [terms(dict.fromkeys(texts, 1.0))]})
+    assert 1_000 < features.classical_ms < 10_000
 
 
 @pytest.mark.parametrize(

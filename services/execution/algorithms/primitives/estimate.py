@@ -15,7 +15,6 @@ from services.execution.algorithms.experiment import Experiment
 from services.execution.algorithms.primitives.expectation import expectation, readings
 from services.execution.algorithms.primitives.paulis import IDENTITY, shares
 from services.execution.algorithms.primitives.problem import Problem, measuring, problem_from
-from services.execution.programs.circuit import unmeasured
 from services.execution.programs.measure import features_of
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from services.execution.algorithms.algorithm import Progress
+    from services.execution.algorithms.primitives.parameter_sets import BoundProgram
     from services.execution.engines.device import Device
-    from services.execution.programs.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,7 @@ class EstimateRunner:
         for number, state in enumerate(problem.states):
             progress(0.1 + 0.9 * number / len(problem.states), f"state {number + 1} of {len(problem.states)}")
             exact = problem.exact
-            found.append(
-                _exact(problem, state.program, device) if exact else _sampled(problem, state.program, given, experiment)
-            )
+            found.append(_exact(problem, state, device) if exact else _sampled(problem, state, given, experiment))
         progress(1.0, "done")
         result = _result(problem, found, given, shots)
         if given:
@@ -77,8 +74,8 @@ def _shares(problem: Problem, shots: int) -> list[int]:
         raise ParameterError("parameters.observables", f"{error}; ask for more") from error
 
 
-def _exact(problem: Problem, program: Program, device: Device) -> Estimates:
-    state = device.statevector(unmeasured(program.circuit))
+def _exact(problem: Problem, bound: BoundProgram, device: Device) -> Estimates:
+    state = device.statevector(bound.bare)
     known: dict[Any, float] = {}
     for observable in problem.observables:
         for string in observable.terms:
@@ -90,12 +87,12 @@ def _exact(problem: Problem, program: Program, device: Device) -> Estimates:
     return Estimates(np.array(values), None)
 
 
-def _sampled(problem: Problem, program: Program, given: Sequence[int], experiment: Experiment) -> Estimates:
+def _sampled(problem: Problem, state: BoundProgram, given: Sequence[int], experiment: Experiment) -> Estimates:
     """Measure in every setting; what an observable is worth in a shot is a number, so its terms' errors correlate."""
     values = np.array([observable.terms.get(IDENTITY, 0.0) for observable in problem.observables])
     variances = np.zeros(len(values))
     for setting, shots in zip(problem.settings, given, strict=True):
-        outcome = experiment.run(measuring(program, setting), shots=shots)
+        outcome = experiment.run(measuring(state.bare, setting), shots=shots)
         coefficients = np.array(
             [[observable.terms.get(string, 0.0) for observable in problem.observables] for string in setting.strings]
         )
@@ -119,7 +116,7 @@ def _result(problem: Problem, found: Sequence[Estimates], given: Sequence[int], 
         for state, estimates in zip(problem.states, found, strict=True)
         for index, observable in enumerate(problem.observables)
     ]
-    first = problem.states[0].program
+    first = problem.states[0]
     return {
         "estimates": told,
         "precision": "exact" if problem.exact else "sampled",
@@ -128,8 +125,8 @@ def _result(problem: Problem, found: Sequence[Estimates], given: Sequence[int], 
             {"basis": setting.basis.text(problem.qubits), "terms": len(setting.strings), "shots": share}
             for setting, share in zip(problem.settings, given, strict=True)
         ],
-        "openqasm_version": first.version,
-        "circuit": measures(features_of(unmeasured(first.circuit))),
+        "openqasm_version": first.program.version,
+        "circuit": measures(features_of(first.bare)),
         "picture": _picture(told[: picture.MOST_BARS]),
     }
 

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.algorithm import ParameterError
 from services.execution.algorithms.openqasm import LIMITS, Inputs, parsed
+from services.execution.programs.circuit import unmeasured
 
 if TYPE_CHECKING:
+    from qiskit.circuit import QuantumCircuit
+
     from services.execution.programs.program import Program
 
 MOST_RUNS = 64
 """Circuits of one job, every set of inputs counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoundProgram:
     """A program with one set of its inputs."""
 
     program: Program
     inputs: Mapping[str, float]
     input_set: int
+
+    @cached_property
+    def bare(self) -> QuantumCircuit:
+        """Return its circuit without measurements."""
+        return unmeasured(self.program.circuit)
 
 
 def bound_programs(circuit: Mapping[str, Any], path: str) -> list[BoundProgram]:
