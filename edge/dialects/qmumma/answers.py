@@ -233,7 +233,7 @@ class Job(JobSummary, kw_only=True):
     ) = UNSET
     completed_at: (
         Annotated[
-            Moment, Meta(description="When it had been signed and paid. Told beside the record: nothing signs it.")
+            Moment, Meta(description="When it had been signed and paid. Nothing signs it: not with `?include=proof`.")
         ]
         | UnsetType
     ) = UNSET

@@ -27,6 +27,20 @@ SUBMIT_CIRCUIT = {
     "seed": 7,
     "max_cost_usd": 1.25,
 }
+_PAIR = 'OPENQASM 3.0; include "stdgates.inc"; input float a; qubit[2] q; ry(a) q[0]; cx q[0], q[1];'
+SUBMIT_SAMPLE = {
+    "algorithm_id": "circuit.sample.v1",
+    "shots": 1024,
+    "parameters": {"circuits": [{"qasm": _PAIR, "inputs": [{"a": 0.5}, {"a": 1.0}]}], "memory": True},
+}
+SUBMIT_ESTIMATE = {
+    "algorithm_id": "circuit.estimate.v1",
+    "parameters": {
+        "qasm": _PAIR,
+        "inputs": [{"a": 0.5}],
+        "observables": [{"terms": [{"pauli": "ZZ", "coefficient": -1.0}, {"pauli": "XI", "coefficient": 0.5}]}],
+    },
+}
 SUBMITTED = {
     "job_id": JOB_ID,
     "status": "queued",

@@ -61,6 +61,8 @@ def _submit(jobs: Jobs) -> Operation:
         body_examples={
             "vqe": Example(summary="Ground-state energy of water", value=examples.SUBMIT_VQE),
             "circuit": Example(summary="A Bell pair in OpenQASM 2", value=examples.SUBMIT_CIRCUIT),
+            "sample": Example(summary="A circuit with two sets of inputs", value=examples.SUBMIT_SAMPLE),
+            "estimate": Example(summary="An observable with its error bar", value=examples.SUBMIT_ESTIMATE),
         },
         header_fields=(_IDEMPOTENCY,),
         outcomes=(

@@ -108,10 +108,10 @@ def job_body(job: Job, proof: Proof | None = None) -> bytes:
     if len(job.record) < len(b'{"a":0}') or job.record[:1] != b"{":
         raise Internal(MUTE, reason="COMPLETED_WITHOUT_RECORD")
     members = _seal_members(job.seal)
-    if job.HasField("end_time"):
-        members["completed_at"] = moment(job.end_time)
     if proof:
         members["proof"] = proof
+    elif job.HasField("end_time"):  # nothing proves it, and what comes with a proof is proven to the last byte
+        members["completed_at"] = moment(job.end_time)
     return b"".join((job.record[:-1], b",", encode(members)[1:]))
 
 

@@ -285,6 +285,7 @@ async def test_a_completed_job_says_when_beside_its_record(world: Any, client: h
     answer = await client.get(f"/v1/jobs/{ID}")
     assert answer.json()["completed_at"] == "2026-11-21T04:00:02.500000Z"
     assert b"completed_at" not in job.record
+    assert "completed_at" not in (await client.get(f"/v1/jobs/{ID}?include=proof")).json()
 
 
 async def test_include_proof_adds_the_log_entry_and_a_digest_of_every_member(
