@@ -105,6 +105,11 @@ def test_more_layers_cut_more_and_refining_never_loses(job: Job):
         assert one["noiseless_expectation"] >= one["angles"]["transferred_expectation"]
 
 
+def test_angles_are_rounded_so_that_a_circuit_is_the_same_on_every_machine(job: Job):
+    angles = job.run({"edges": WEIGHTED})["angles"]
+    assert all(angle == round(angle, 5) for angle in angles["gammas"] + angles["betas"])
+
+
 def test_wide_graphs_keep_the_transferred_angles():
     assert evaluations_for(1 << 20, 8) == 1
     assert evaluations_for(1 << 10, 8) > 10

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Expectation = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 OPTIMIZER = "L-BFGS-B"
+_DECIMALS = 5
+"""Of the angles: the same job makes the same circuit on every processor, whose last bits differ."""
+_BETTER = 1e-9
+"""Relative: an expectation that is larger by less is the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,11 @@ def search(
         value, slope = expectation(angles)
         spent += 1
         report(spent)
-        if value > best:
+        if value > best + _BETTER * unit:
             best, place = value, angles.copy()
         return -value / unit, -slope / unit
 
     unit = max(abs(first), 1e-12)
     with contextlib.suppress(StopIteration):
         minimize(downhill, start, jac=True, method=OPTIMIZER, options={"gtol": 1e-6, "ftol": 1e-12})
-    return Found(place, best, first, spent)
+    return Found(np.round(place, _DECIMALS) + 0.0, best, first, spent)
