@@ -83,8 +83,6 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     single_qubit_error: Error
     two_qubit_error: Error
     readout_error: Error
-    connected: bool
-    """Every pair of qubits has a gate; else qubits are moved about, which takes gates."""
     operations: frozenset[str]
     """Of reset and control flow, what it can do."""
 

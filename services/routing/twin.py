@@ -38,7 +38,6 @@ class Twin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     single_qubit_error: Error
     two_qubit_error: Error
     readout_error: Error
-    connected: bool
     operations: frozenset[str]
 
     @property
@@ -61,7 +60,6 @@ class Twin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 single_qubit_error=self.single_qubit_error,
                 two_qubit_error=self.two_qubit_error,
                 readout_error=self.readout_error,
-                connected=self.connected,
                 operations=self.operations,
             ),
         )

@@ -36,8 +36,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     single_qubit_error: float
     two_qubit_error: float
     readout_error: float
-    connected: bool
-    """Every pair of qubits has a gate."""
     operations: tuple[str, ...]
     """Of reset and control flow, what it can do."""
 
@@ -46,14 +44,11 @@ def row(snapshot: Snapshot) -> Row:
     """The facts of one snapshot."""
     working = set(working_qubits(snapshot))
     errors: dict[int, list[float]] = {1: [], 2: []}
-    pairs: set[frozenset[int]] = set()
     for gate in snapshot.gates:
         for place, (error, _) in snapshot.rates(gate).items():
-            if set(place) <= working and error != 1:
-                if gate.width > 1:
-                    pairs.add(frozenset(place))
-                if error:  # virtual gates have none, and are free
-                    errors[gate.width].append(error)
+            # Virtual gates have no error, and are free; what had failed is not used.
+            if error and error != 1 and set(place) <= working:
+                errors[gate.width].append(error)
     readout = [error for qubit in working if (error := snapshot.qubits[qubit].readout_error)]
     resets = {"reset"} & {gate.name for gate in snapshot.gates}
     return Row(
@@ -68,7 +63,6 @@ def row(snapshot: Snapshot) -> Row:
         single_qubit_error=_median(errors[1]),
         two_qubit_error=_median(errors[2]),
         readout_error=_median(readout),
-        connected=2 * len(pairs) == len(working) * (len(working) - 1),
         operations=tuple(sorted(resets.union(snapshot.control_flow))),
     )
 

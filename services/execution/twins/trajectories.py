@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from qiskit.circuit import Delay, Gate, Reset
-from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 from qiskit_aer import AerError, AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, RelaxationNoisePass
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from services.execution.twins.device import CalibratedDevice
 
 TrajectoryMethod = Literal["statevector", "matrix_product_state"]
+_UNKNOWN_TO_AER = frozenset({"iswap"})
 Counted = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
 
 
@@ -66,7 +67,7 @@ class Trajectories:
     def _noisy(self, used: list[int], circuit: QuantumCircuit) -> tuple[QuantumCircuit, NoiseModel]:
         """A circuit on the machine's qubits `used`, its delays made noisy, and the noise of its gates and readout."""
         target = self._used_target(used, circuit)
-        model = NoiseModel(basis_gates=[*target.operation_names, "delay"])
+        model = NoiseModel(basis_gates=[*target.operation_names, "delay", "unitary"])
         for name, qubits, error in basic_device_gate_errors(target=target):
             model.add_quantum_error(error, name, qubits)
         for index, qubit in enumerate(used):
@@ -81,7 +82,7 @@ class Trajectories:
                 op_types=Delay,
             )
             circuit = relaxing(circuit)
-        return circuit, model
+        return _with_known_gates(circuit), model
 
     def _used_target(self, used: list[int], circuit: QuantumCircuit) -> Target:
         """The gates that a circuit uses, where it uses them, with their errors."""
@@ -104,6 +105,19 @@ class Trajectories:
         for name, properties in places.items():
             target.add_instruction(_operation(name), properties, name=name)
         return target
+
+
+def _with_known_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit with the gates that Aer does not know as unitaries, which bear the gate's name for its noise."""
+    if not any(item.name in _UNKNOWN_TO_AER for item in circuit.data):
+        return circuit
+    known = circuit.copy_empty_like()
+    for item in circuit.data:
+        if item.name in _UNKNOWN_TO_AER:
+            known.append(UnitaryGate(item.operation.to_matrix(), label=item.name), item.qubits)
+        else:
+            known.append(item)
+    return known
 
 
 def _operation(name: str) -> Gate | Reset:

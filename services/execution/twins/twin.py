@@ -38,6 +38,7 @@ from services.execution.twins.estimate import success_probability
 from services.execution.twins.fitting import Fitter
 from services.execution.twins.fusion import Channels
 from services.execution.twins.method import cheapest_way
+from services.execution.twins.prediction import MOST_MEMORY
 from services.execution.twins.shelf import snapshot
 from services.execution.twins.trajectories import Trajectories, TrajectoryMethod
 
@@ -183,8 +184,8 @@ def _probabilities(program: Program, readout: Readout, reading: _Reading) -> dic
 
 @functools.lru_cache(_WARM)
 def twin_of(device: str, *, threads: int = 1) -> Twin:
-    """The twin of a device, from its newest snapshot; half of this process's memory is its limit.
+    """The twin of a device, from its newest snapshot. It may take half of this process's memory, and MOST_MEMORY.
 
     Raises UnknownDeviceError.
     """
-    return Twin(snapshot(device), threads=threads, memory_limit=available_memory() // 2)
+    return Twin(snapshot(device), threads=threads, memory_limit=min(available_memory() // 2, MOST_MEMORY))

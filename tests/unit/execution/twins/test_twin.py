@@ -86,7 +86,9 @@ def named(values: Mapping[int, float]) -> dict[str, float]:
     return {str(key): float(value) for key, value in values.items()}
 
 
-@pytest.mark.parametrize("device", ["ibm_lima", "ibm_cambridge", "ibm_torino", "ibm_brisbane", "ibm_miami"])
+@pytest.mark.parametrize(
+    "device", ["ibm_lima", "ibm_cambridge", "ibm_miami", "google_willow", "ionq_aria_1", "rigetti_ankaa_3"]
+)
 def test_a_bell_pair_is_mostly_right_on_any_machine(device: str):
     outcome = twin(device).run(ghz(2), shots=4096, seed=1, with_probabilities=True)
     assert sum(outcome.counts.values()) == 4096
@@ -136,6 +138,16 @@ def test_a_measurement_on_the_way_is_read_with_its_own_error():
     assert outcome.fidelity_method == "calibration_estimate"
     assert outcome.counts["11"] > 3600
     assert sum(outcome.counts.values()) == 4000
+
+
+def test_a_gate_that_aer_does_not_know_keeps_its_noise():
+    source = """OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[3] c;
+    c[0] = measure q[0]; h q[0]; cx q[0], q[1]; c[1] = measure q[0]; c[2] = measure q[1];"""
+    outcome = twin("rigetti_ankaa_3").run(parsed(source), shots=4000, seed=1)
+    assert outcome.transpiled is not None
+    assert outcome.transpiled.circuit.count_ops()["iswap"] == 2
+    equal = sum(count for bits, count in outcome.counts.items() if bits[0] == bits[1])
+    assert 0.7 < equal / 4000 < 0.88, "two gates that err one time in 20, and two readouts one in 15"
 
 
 def test_a_qubit_that_waits_decays():
