@@ -5,7 +5,7 @@ import pytest
 from qiskit import QuantumCircuit, qasm2
 from qiskit.quantum_info import Operator
 
-from services.execution.algorithms.algorithm import ParameterError
+from services.execution.algorithms.algorithm import AlgorithmError, ParameterError
 from services.execution.algorithms.experiment import program_from
 from services.execution.algorithms.zne.extrapolation import MODELS, extrapolated, richardson_weights
 from services.execution.algorithms.zne.folding import folded
@@ -132,6 +132,11 @@ def test_observable_is_the_sum_of_its_terms_with_its_constant(job: Job):
     assert result["measurement_settings"] == 1
     assert result["reference"]["best_classical"]["value"] == pytest.approx(2.5)
     assert result["raw"]["value"] == pytest.approx(2.5, abs=5 * result["raw"]["standard_error"])
+
+
+def test_single_shot_is_refused(job: Job):
+    with pytest.raises(AlgorithmError, match="at least 2"):
+        job.run({"qasm": BELL, "observable": [{"pauli": "ZZ"}]}, shots=1)
 
 
 def test_values_around_zero_fall_back_to_the_line(job: Job):

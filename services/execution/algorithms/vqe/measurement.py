@@ -17,7 +17,7 @@ import numpy as np
 from qiskit.quantum_info import Statevector
 
 from services.execution.algorithms.algorithm import AlgorithmError
-from services.execution.algorithms.settings import Setting, clashes_of, constant_of, groups_of, ranked, setting_of
+from services.execution.algorithms.vqe.settings import Setting, clashes_of, constant_of, groups_of, ranked, setting_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,9 +62,9 @@ class Measurement:
 
 def measurement_of(operator: SparsePauliOp, state: NDArray[np.complex128]) -> Measurement:
     """Plan the measurement of a real operator in about the given state, over all its qubits."""
-    groups = groups_of(operator, "fully")
+    groups = groups_of(operator)
     wide = _widened(operator, groups)
-    settings = [setting_of(operator, group, "fully") for group in wide]
+    settings = [setting_of(operator, group) for group in wide]
     covariances = [_covariance(setting, state) for setting in settings]
     first = [
         np.where(np.isin(terms, group), operator.coeffs.real[terms], 0.0)
@@ -81,7 +81,7 @@ def measurement_of(operator: SparsePauliOp, state: NDArray[np.complex128]) -> Me
 
 def _widened(operator: SparsePauliOp, groups: list[list[int]]) -> list[list[int]]:
     """Add to each group every term that commutes with all that is in it, largest coefficient first."""
-    clashes = clashes_of(operator.paulis, "fully")
+    clashes = clashes_of(operator.paulis)
     order = ranked(operator)
     wide = []
     for group in groups:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp
 
 from services.execution.algorithms.algorithm import ParameterError
-from services.execution.algorithms.experiment import features_from
 from services.execution.algorithms.openqasm import parsed
-from services.execution.algorithms.settings import Setting, settings_of
+from services.execution.algorithms.primitives.paulis import IDENTITY, Pauli, Setting, settings_of
+from services.execution.algorithms.primitives.problem import measuring
 from services.execution.algorithms.zne.folding import Folded, Folding, folded
 from services.execution.programs.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from services.execution.programs.features import Features
 
 _LIMITS = Limits()
@@ -31,12 +29,17 @@ _NANOSECONDS = 60_000.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A circuit without measurements, the observable on its qubits, and the circuits that are run for it."""
+    """A circuit without measurements, the terms of the observable on its qubits, and what is run for it."""
 
     circuit: QuantumCircuit
-    observable: SparsePauliOp
+    observable: Mapping[Pauli, float]
     settings: tuple[Setting, ...]
     folds: tuple[Folded, ...]
+
+    @property
+    def constant(self) -> float:
+        """Return the coefficient of the identity: the value of the fully mixed state."""
+        return self.observable.get(IDENTITY, 0.0)
 
     @property
     def simulable(self) -> bool:
@@ -53,12 +56,12 @@ class ZneDescriber:
         Raises ParameterError.
         """
         request = request_of(parameters)
-        longest = max(
-            (setting.measured(request.folds[-1].circuit) for setting in request.settings), key=lambda one: one.size()
+        widest = [measuring(request.folds[-1].circuit, setting).features for setting in request.settings]
+        return dataclasses.replace(
+            max(widest, key=lambda features: features.gate_count),
+            circuit_count=len(request.settings) * len(request.folds),
+            classical_ms=5.0 + (request.circuit.size() * _NANOSECONDS / 1e6 if request.simulable else 0.0),
         )
-        classical_ms = 5.0 + (request.circuit.size() * _NANOSECONDS / 1e6 if request.simulable else 0.0)
-        circuits = len(request.settings) * len(request.folds)
-        return features_from(longest, circuits=circuits, classical_ms=classical_ms)
 
 
 def request_of(parameters: Mapping[str, Any]) -> Request:
@@ -79,7 +82,8 @@ def request_of(parameters: Mapping[str, Any]) -> Request:
     if len({fold.scale for fold in folds}) < len(folds):
         message = f"come to the same number of gates for a circuit of {bare.size()}: put them further apart"
         raise ParameterError("parameters.scale_factors", message)
-    return Request(bare, observable, settings_of(observable, "qubit_wise"), folds)
+    weights = {string: abs(coefficient) for string, coefficient in observable.items()}
+    return Request(bare, observable, tuple(settings_of(weights)), folds)
 
 
 def _check_length(gates: int, scale: float) -> None:
@@ -98,13 +102,15 @@ def _unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:
     return bare
 
 
-def _observable(terms: list[Mapping[str, Any]], qubits: int) -> SparsePauliOp:
+def _observable(terms: list[Mapping[str, Any]], qubits: int) -> dict[Pauli, float]:
+    observable: dict[Pauli, float] = {}
     for index, term in enumerate(terms):
         if len(term["pauli"]) != qubits:
             message = f"has {len(term['pauli'])} letters, and the circuit {qubits} qubits"
             raise ParameterError(f"parameters.observable[{index}].pauli", message)
-    operator = SparsePauliOp([term["pauli"] for term in terms], [float(term.get("coefficient", 1.0)) for term in terms])
-    operator = operator.simplify(atol=0)
-    if not (operator.paulis.x | operator.paulis.z)[np.abs(operator.coeffs) > 0].any():
+        string = Pauli.read(term["pauli"])
+        observable[string] = observable.get(string, 0.0) + float(term.get("coefficient", 1.0))
+    observable = {string: coefficient for string, coefficient in observable.items() if coefficient}
+    if not set(observable) - {IDENTITY}:
         raise ParameterError("parameters.observable", "is a constant; there is nothing to measure")
-    return operator
+    return observable

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit.quantum_info import Statevector
 
+from services.execution.algorithms.algorithm import AlgorithmError
 from services.execution.algorithms.experiment import Experiment
 from services.execution.algorithms.picture import Line, lines
-from services.execution.algorithms.settings import constant_of
-from services.execution.algorithms.tally import Tally
+from services.execution.algorithms.primitives.expectation import expectation, readings
+from services.execution.algorithms.primitives.problem import measuring
 from services.execution.algorithms.zne.extrapolation import MODELS, Model, Trend, extrapolated
 from services.execution.algorithms.zne.request import Request, request_of
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from qiskit import QuantumCircuit
 
     from services.execution.algorithms.algorithm import AlgorithmResult, Progress
     from services.execution.engines.device import Device
 
 _CURVE_POINTS = 60
+_LEAST_SHOTS = 2
 _IDEAL = "the device has no noise: the values differ by sampling alone, and extrapolating widens the error bar"
 _NO_DECAY = "the values change sign, so no exponential decay goes through them; the linear fit stands in its place"
 
@@ -54,13 +57,14 @@ class ZneRunner:
     ) -> AlgorithmResult:
         """Estimate the value without noise; see `Runner.run`."""
         progress(0.0, "folding the circuit")
+        if shots < _LEAST_SHOTS:
+            raise AlgorithmError(f"a single shot has no error bar; take at least {_LEAST_SHOTS}")
         request = request_of(parameters)
         experiment = Experiment(device, shots=shots, seed=seed, purpose="zne")
         points = []
         for place, fold in enumerate(request.folds):
             progress(0.1 + 0.8 * place / len(request.folds), f"noise scale {fold.scale:g}")
-            circuits = [setting.measured(fold.circuit) for setting in request.settings]
-            points.append(_value(request, [Tally.of(counts) for counts in experiment.counts(circuits)]))
+            points.append(_value(request, fold.circuit, experiment, shots))
         progress(0.9, "extrapolating")
         measured = _fit(request, np.array(points), parameters["extrapolation"])
         exact = _exact(request) if request.simulable else None
@@ -73,26 +77,28 @@ class ZneRunner:
         )
 
 
-def _value(request: Request, tallies: list[Tally]) -> tuple[float, float]:
-    """Return the observable's mean and standard error from the counts of its settings."""
-    value, variance = constant_of(request.observable), 0.0
-    for setting, tally in zip(request.settings, tallies, strict=True):
-        mean, error = tally.mean(setting.values(tally.outcomes))
-        value += mean
-        variance += error**2
+def _value(request: Request, circuit: QuantumCircuit, experiment: Experiment, shots: int) -> tuple[float, float]:
+    """Return the observable's mean and standard error on a folded circuit, a run for each setting."""
+    value, variance = request.constant, 0.0
+    for setting in request.settings:
+        counts = experiment.run(measuring(circuit, setting)).counts
+        coefficients = np.array([[request.observable[string]] for string in setting.strings])
+        (mean,), (spread,) = readings(counts, setting, coefficients)
+        value += float(mean)
+        variance += float(spread) / shots
     return value, math.sqrt(variance)
 
 
 def _fit(request: Request, points: NDArray[np.float64], asked: Model) -> _Measured:
     scales = np.array([fold.scale for fold in request.folds])
     values, errors = points.T
-    asymptote = constant_of(request.observable)
-    trends = {model: extrapolated(model, scales, values, errors, asymptote) for model in MODELS}
+    trends = {model: extrapolated(model, scales, values, errors, request.constant) for model in MODELS}
     return _Measured(scales, values, errors, trends, asked if trends[asked] is not None else "linear")
 
 
 def _exact(request: Request) -> float:
-    return float(np.real(Statevector(request.circuit).expectation_value(request.observable)))
+    state = Statevector(request.circuit).data
+    return sum(coefficient * expectation(state, string) for string, coefficient in request.observable.items())
 
 
 def _result(request: Request, measured: _Measured, exact: float | None, shots: int) -> dict[str, Any]:

@@ -1,20 +1,18 @@
-"""Measurement settings: the terms of a Pauli observable in groups that one circuit each can read."""
+"""Measurement settings: the terms of a Pauli observable in groups of commuting ones that a circuit each can read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
-from services.execution.algorithms.diagonalisation import basis_change
+from services.execution.algorithms.vqe.diagonalisation import basis_change
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Commuting = Literal["qubit_wise", "fully"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,12 @@ def constant_of(operator: SparsePauliOp) -> float:
     return float(operator.coeffs.real[trivial].sum())
 
 
-def settings_of(operator: SparsePauliOp, commuting: Commuting) -> tuple[Setting, ...]:
-    """Group the terms of a real operator by sorted insertion, largest coefficient first, identity left out.
+def groups_of(operator: SparsePauliOp) -> list[list[int]]:
+    """Group the terms that commute by sorted insertion, identity left out; a group holds their places.
 
     Crawford et al., Quantum 5, 385 (2021): of the simple groupings this needs the fewest shots.
     """
-    return tuple(setting_of(operator, group, commuting) for group in groups_of(operator, commuting))
-
-
-def groups_of(operator: SparsePauliOp, commuting: Commuting) -> list[list[int]]:
-    """Return the places of the terms of each group."""
-    clashes = clashes_of(operator.paulis, commuting)
+    clashes = clashes_of(operator.paulis)
     groups: list[list[int]] = []
     for term in ranked(operator):
         home = next((group for group in groups if not clashes[term, group].any()), None)
@@ -88,23 +81,16 @@ def ranked(operator: SparsePauliOp) -> list[int]:
     return [int(term) for term in order if measured[term]]
 
 
-def clashes_of(paulis: PauliList, commuting: Commuting) -> NDArray[np.bool_]:
-    """Return which pairs of terms cannot be read together."""
+def clashes_of(paulis: PauliList) -> NDArray[np.bool_]:
+    """Return which pairs of terms do not commute."""
     x, z = paulis.x.astype(np.int64), paulis.z.astype(np.int64)
-    if commuting == "fully":
-        return np.asarray((x @ z.T + z @ x.T) % 2 == 1)
-    differ = np.zeros((len(x), len(x)), dtype=bool)
-    for qubit in range(x.shape[1]):
-        kind = x[:, qubit] + 2 * z[:, qubit]
-        both = (kind[:, None] > 0) & (kind[None, :] > 0)
-        differ |= both & (kind[:, None] != kind[None, :])
-    return differ
+    return np.asarray((x @ z.T + z @ x.T) % 2 == 1)
 
 
-def setting_of(operator: SparsePauliOp, group: list[int], commuting: Commuting) -> Setting:
-    """Return the setting that reads some terms of an operator, which must go together."""
+def setting_of(operator: SparsePauliOp, group: list[int]) -> Setting:
+    """Return the setting that reads some terms of an operator, which must commute."""
     paulis = operator.paulis[group]
-    change = basis_change(paulis) if commuting == "fully" else _local_change(paulis)
+    change = basis_change(paulis)
     turned = paulis.evolve(change, frame="s")
     if turned.x.any():
         raise ValueError("the terms do not commute")
@@ -118,14 +104,3 @@ def setting_of(operator: SparsePauliOp, group: list[int], commuting: Commuting) 
         operator.coeffs.real[group],
         tuple(group),
     )
-
-
-def _local_change(paulis: PauliList) -> QuantumCircuit:
-    """Return the rotation of each qubit alone that turns terms which agree on every qubit into products of Z."""
-    change = QuantumCircuit(paulis.num_qubits)
-    for qubit in range(paulis.num_qubits):
-        if paulis.x[:, qubit].any():
-            if paulis.z[:, qubit].any():
-                change.sdg(qubit)
-            change.h(qubit)
-    return change

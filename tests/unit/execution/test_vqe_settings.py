@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp, Statevector, random_clifford
 
-from services.execution.algorithms.diagonalisation import basis_change
-from services.execution.algorithms.settings import clashes_of, constant_of, groups_of, settings_of
+from services.execution.algorithms.vqe.diagonalisation import basis_change
+from services.execution.algorithms.vqe.settings import clashes_of, constant_of, groups_of, setting_of
 
 
 def commuting_paulis(seed: int, qubits: int = 4, terms: int = 7) -> PauliList:
@@ -28,13 +28,12 @@ def test_operators_of_z_alone_need_no_gate():
     assert basis_change(PauliList(["ZZI", "IZZ", "ZII"])).size() == 0
 
 
-@pytest.mark.parametrize("commuting", ["qubit_wise", "fully"])
-def test_settings_read_every_term_once_and_add_up_to_the_expectation(commuting: str):
+def test_settings_read_every_term_once_and_add_up_to_the_expectation():
     random = np.random.default_rng(3)
     labels = ["".join(random.choice(list("IXYZ"), 3)) for _ in range(40)]
     operator = SparsePauliOp(labels, random.normal(size=40)).simplify()
     state = Statevector(np.array([1, 2j, -1, 0.5, 0.3j, 1, -2, 1]) / np.sqrt(12.34))
-    settings = settings_of(operator, commuting)
+    settings = [setting_of(operator, group) for group in groups_of(operator)]
     terms = sorted(term for setting in settings for term in setting.terms)
     trivial = [place for place, pauli in enumerate(operator.paulis) if not pauli.x.any() and not pauli.z.any()]
     assert sorted(terms + trivial) == list(range(len(operator)))
@@ -47,26 +46,25 @@ def test_settings_read_every_term_once_and_add_up_to_the_expectation(commuting: 
 
 def test_signs_of_rotated_terms_are_kept():
     operator = SparsePauliOp(["XX", "YY", "ZZ"])  # a Bell pair has XX = ZZ = 1 and YY = -1
-    (setting,) = settings_of(operator, "fully")
+    setting = setting_of(operator, [0, 1, 2])
     bell = Statevector(np.array([1, 0, 0, 1]) / np.sqrt(2))
     probabilities = bell.evolve(setting.change).probabilities(list(setting.qubits))
     values = setting.readings(np.arange(len(probabilities))).T @ probabilities
     assert dict(zip(setting.terms, values, strict=True)) == pytest.approx({0: 1, 1: -1, 2: 1})
 
 
-def test_qubit_wise_groups_agree_on_every_qubit():
-    assert groups_of(SparsePauliOp(["XXI", "IXZ", "ZII"], [3, 2, 1]), "qubit_wise") == [[0, 1], [2]]
-    clashes = clashes_of(PauliList(["XX", "YY", "XI", "IZ"]), "qubit_wise")
-    assert clashes.tolist() == [
-        [False, True, False, True],
-        [True, False, True, True],
-        [False, True, False, False],
-        [True, True, False, False],
-    ]
+def test_groups_are_filled_from_the_largest_coefficient_down():
+    operator = SparsePauliOp(["ZI", "XX", "IZ", "YY", "II"], [1, 4, 2, 3, 9])
+    assert groups_of(operator) == [[1, 3], [2, 0]]
+
+
+def test_terms_that_do_not_commute_make_no_setting():
+    with pytest.raises(ValueError, match="do not commute"):
+        setting_of(SparsePauliOp(["ZI", "XI"]), [0, 1])
 
 
 def test_full_commutation_is_that_of_the_matrices():
     paulis = PauliList(["XX", "YY", "XI", "IZ", "ZZ"])
-    clashes = clashes_of(paulis, "fully")
+    clashes = clashes_of(paulis)
     for first, second in np.ndindex(*clashes.shape):
         assert clashes[first, second] == Pauli(paulis[first]).anticommutes(Pauli(paulis[second]))
