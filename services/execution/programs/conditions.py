@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from openqasm3 import ast
 
+from services.execution.programs.inspection import names_in
+from services.execution.programs.limits import branch_cost
 from services.execution.programs.scope import refuse
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ class Condition:
 
     test: ast.Expression | bool
     negated: bool = False
+
+    def cost(self, scope: Scope) -> int:
+        """How many operations its branch counts for, besides those in it."""
+        if isinstance(self.test, bool) or scope.is_single(self.test):
+            return branch_cost(1)
+        return branch_cost(max((scope.sizes.get(name) or 1 for name in names_in(self.test)), default=1))
 
 
 def normalise(node: ast.Expression, scope: Scope) -> Condition:

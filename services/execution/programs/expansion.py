@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.execution.programs.limits import branch_cost
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -85,13 +87,15 @@ def _definition(statement: tuple[Token, ...], gates: dict[str, tuple[int, int]])
 
 def _call_cost(statement: tuple[Token, ...], gates: dict[str, tuple[int, int]], registers: dict[str, int]) -> int:
     """Return the cost of a call; a register without an index is as many calls as it has bits."""
+    branch = 0
     if statement[0].text == "if":
+        branch = branch_cost(max((registers.get(token.text, 0) for token in statement[2:3]), default=0))
         closing = next((i for i, token in enumerate(statement) if token.text == ")"), 0)
         statement = statement[closing + 1 :]
         if not statement:
-            return 1
+            return branch
     width = 1
     for token, following in zip(statement, [*statement[1:], None], strict=True):
         if token.text in registers and (following is None or following.text != "["):
             width = max(width, registers[token.text])
-    return width * gates.get(statement[0].text, (1, 0))[0]
+    return width * (branch + gates.get(statement[0].text, (1, 0))[0])

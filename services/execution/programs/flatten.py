@@ -10,6 +10,7 @@ from qiskit.circuit import BoxOp, CircuitInstruction, ControlFlowOp, Instruction
 
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.faults import LIBRARY_FAULTS, fault_message
+from services.execution.programs.limits import branch_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,7 @@ class _Flattening:
         elif isinstance(operation, BoxOp):
             self._inline(flat, operation.blocks[0], qubits, clbits, depth)
         elif isinstance(operation, ControlFlowOp):
+            self._charge(branch_cost(len(clbits)))
             blocks = [self.circuit(block, depth + 1) for block in operation.blocks]
             if any(block.data for block in blocks):  # Aer can lose its way around an empty one (its issue 2215)
                 flat.append(operation.replace_blocks(blocks), qubits, clbits, copy=False)
@@ -94,8 +96,8 @@ class _Flattening:
         self._spend(item.name, item.params)
         return True
 
-    def _charge(self) -> None:
-        self.budget -= 1
+    def _charge(self, operations: int = 1) -> None:
+        self.budget -= operations
         if self.budget < 0:
             message = f"the program means more than {self.limit} operations once its gates are expanded"
             raise ProgramError("TOO_MANY_OPERATIONS", message)

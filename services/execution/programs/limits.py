@@ -11,13 +11,20 @@ class Limits:
 
     `source_bytes` and `source_bytes_v3` bound the UTF-8 text (version 3 is parsed in Python, about 40 µs a byte, and
     so gets less). `operations` counts gates, measurements and resets after every gate definition, broadcast and
-    counted loop is expanded, and the calls of gate definitions on the way. `nesting` bounds brackets, blocks, and gate
-    definitions that use one another.
+    counted loop is expanded, the calls of gate definitions on the way, and branches, a wide condition for several (see
+    `branch_cost`). `nesting` bounds brackets, blocks, and gate definitions that use one another. Stabilizers, decision
+    diagrams and matrix product states run circuits of the full width; what one of the engines can take is for the cost
+    of the circuit to say.
     """
 
     source_bytes: int = 1_048_576
     source_bytes_v3: int = 65_536
-    qubits: int = 256
-    clbits: int = 256
+    qubits: int = 1_024
+    clbits: int = 1_024
     operations: int = 100_000
     nesting: int = 64
+
+
+def branch_cost(condition_bits: int) -> int:
+    """How many operations a branch counts for: qiskit keeps every bit of its condition, at about 5 µs a bit."""
+    return 1 + condition_bits // 8

@@ -262,7 +262,7 @@ class _Lowering:
     @_lower.register
     def _while(self, node: ast.WhileLoop, scope: Scope) -> list[ast.Statement]:
         condition = normalise(node.while_condition, scope)
-        self._spend(node, 1)
+        self._spend(node, condition.cost(scope))
         if condition.test is condition.negated:
             return []
         changed = set(names_in(targets(node.block)))
@@ -282,7 +282,7 @@ class _Lowering:
             inner.span = node.span
             return self._branch(ast.BranchingStatement(test.lhs, [inner], []), scope)
         condition = normalise(test, scope)
-        self._spend(node, 1)
+        self._spend(node, condition.cost(scope))
         if isinstance(condition.test, bool):
             chosen = node.if_block if condition.test is not condition.negated else node.else_block
             return self.block(chosen, scope)[0]

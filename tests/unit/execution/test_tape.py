@@ -57,3 +57,26 @@ def test_a_user_gate_called_on_single_bits_costs_what_it_is_made_of():
         parse_openqasm(source, Limits(operations=25))
     assert caught.value.reason == "TOO_MANY_OPERATIONS"
     assert parse_openqasm(source, Limits(operations=40)).features.gate_count == 20
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        V2 + "qreg q[1]; creg c[1024]; " + "if(c==1) x q[0];" * 800,
+        V3 + "qubit q; bit[1024] c; " + "if (c == 1) { x q; } " * 800,
+        V3 + "qubit q; bit[1024] c; for int i in [1:800] { if (c == 1) { x q; } }",
+    ],
+)
+def test_branches_on_a_wide_register_count_for_what_they_take(source: str):
+    with pytest.raises(ProgramError) as caught:
+        parse_openqasm(source, Limits())
+    assert caught.value.reason == "TOO_MANY_OPERATIONS"
+    narrow = source.replace("1024", "2").replace("800", "8")
+    assert parse_openqasm(narrow, Limits()).tape.branches
+
+
+def test_a_program_may_be_a_thousand_qubits_wide():
+    program = parse_openqasm(V2 + "qreg q[1024]; creg c[1024]; h q[0]; cx q[0], q[1023]; measure q -> c;", Limits())
+    assert program.features.active_qubits == 1024
+    with pytest.raises(ProgramError, match="at most 1024"):
+        parse_openqasm(V2 + "qreg q[1025]; x q[0];", Limits())
