@@ -14,6 +14,10 @@ Error = Annotated[float, msgspec.Meta(ge=0, le=1)]
 BackendId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
 
 
+TWIN_SUFFIX = ", simulated"
+"""What the name of a twin adds to its machine's."""
+
+
 class Provider(StrEnum):
     """Who has machines (services/execution/live)."""
 
@@ -62,9 +66,9 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     provider: Provider
     device: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     """Its name at the provider."""
-    task_price_micros: Annotated[int, msgspec.Meta(ge=0)]
-    """Micro-dollars for each circuit, where the operator's account pays."""
-    shot_price_micros: Annotated[int, msgspec.Meta(ge=0)]
+    task_price_micros: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """Micro-dollars for each circuit, where the operator's account pays; None for what only teams reach."""
+    shot_price_micros: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Micro-dollars for each shot, likewise."""
     task_seconds: Annotated[float, msgspec.Meta(ge=0)]
     """Seconds for each circuit, without a queue."""
@@ -118,16 +122,22 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def live(self, owner: Owner) -> Backend:
         """This backend as its machine, reached through an account of `owner`."""
-        return msgspec.structs.replace(self, kind=Kind.LIVE, pool=Pool.LIVE, owner=owner)
+        return msgspec.structs.replace(
+            self,
+            kind=Kind.LIVE,
+            pool=Pool.LIVE,
+            owner=owner,
+            display_name=self.display_name.removesuffix(TWIN_SUFFIX),
+            description="The machine itself, through an account at its provider.",
+        )
 
     def price(self, circuit_count: int, shot_count: int) -> int:
         """Micro-dollars on top of the algorithm's price; nothing where the provider bills the team itself."""
         if self.kind is not Kind.LIVE or self.machine is None:
             return self.price_micros
-        if self.owner is Owner.TEAM:
+        if self.owner is Owner.TEAM or self.machine.task_price_micros is None:
             return 0
-        machine = self.machine
-        return circuit_count * (machine.task_price_micros + shot_count * machine.shot_price_micros)
+        return circuit_count * (self.machine.task_price_micros + shot_count * self.machine.shot_price_micros)
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -68,11 +68,12 @@ def _offer_of(message: pb.EngineOffer) -> EngineOffer:
 def backend_message(backend: Backend, estimate: Estimate | None = None) -> pb.Backend:
     """A backend on the wire; with an `estimate` it has the engine and the price for one program."""
     machine, live = backend.machine, backend.kind is Kind.LIVE
+    reachable = backend.online and not (live and backend.owner is None)
     return pb.Backend(
         backend_id=backend.backend_id,
         display_name=backend.display_name,
         kind=_KINDS[backend.kind],
-        status=pb.BACKEND_STATUS_ONLINE if backend.online else pb.BACKEND_STATUS_OFFLINE,
+        status=pb.BACKEND_STATUS_ONLINE if reachable else pb.BACKEND_STATUS_OFFLINE,
         qubit_count=backend.qubit_count,
         engine=estimate.engine if estimate else "",
         method="" if live else backend.method,

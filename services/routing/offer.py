@@ -10,19 +10,20 @@ def offered(catalogue: Catalogue, wish: Wish) -> list[Backend]:
     """The backends of the catalogue as this caller may use them.
 
     A machine is offered live to who names it, has an account at its provider or an operator who has, and no test key;
-    to everybody else its twin is, where the catalogue has one. A twin is offered to who names it: noise is never better
-    than none, and there are many.
+    to everybody else its twin is, where the catalogue has one. Both are offered to who names them alone: noise is never
+    better than none, and there are many.
     """
-    accounts = {} if wish.environment is Environment.TEST else _first(wish.accounts)
     return [
-        backend.live(accounts[backend.machine.provider])
-        if backend.backend_id == wish.hardware and backend.machine and backend.machine.provider in accounts
-        else backend
+        backend.live(owner) if backend.backend_id == wish.hardware and (owner := _owner(backend, wish)) else backend
         for backend in catalogue.backends
-        if backend.kind is not Kind.TWIN or backend.backend_id == wish.hardware
+        if backend.kind is Kind.SIMULATOR or backend.backend_id == wish.hardware
     ]
 
 
-def _first(accounts: tuple[tuple[str, str], ...]) -> dict[str, Owner]:
-    """The owner of each provider's first account."""
-    return {provider: Owner(owner) for provider, owner in reversed(accounts)}
+def _owner(backend: Backend, wish: Wish) -> Owner | None:
+    """Whose account reaches a backend's machine, the team's own first; None where nobody's does."""
+    machine = backend.machine
+    if machine is None or wish.environment is Environment.TEST:
+        return None
+    owners = [Owner(owner) for provider, owner in wish.accounts if provider == machine.provider]
+    return next((owner for owner in owners if owner is Owner.TEAM or machine.task_price_micros is not None), None)

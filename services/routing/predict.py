@@ -48,17 +48,18 @@ def fidelity(calibration: Calibration, features: Features) -> tuple[float, float
 
 
 def of_machine(backend: Backend, machine: Machine, wish: Wish) -> Estimate:
-    """The estimate of a live run: its provider's times without the queue, and no promise of a fidelity."""
+    """The estimate of a live run: its provider's times without the queue, and the fidelity of its twin."""
     features, shots = wish.features, wish.shot_count
+    low, middle, high = (0.0, 0.0, 1.0) if backend.calibration is None else fidelity(backend.calibration, features)
     seconds = machine.task_seconds + shots * machine.shot_seconds
     duration = _duration(seconds * features.circuit_count + features.classical_seconds)
     return Estimate(
         engine=machine.provider,
         duration_p50=duration,
         duration_p90=duration,
-        fidelity=0.0,
-        fidelity_low=0.0,
-        fidelity_high=1.0,
+        fidelity=middle,
+        fidelity_low=low,
+        fidelity_high=high,
         price=backend.price(features.circuit_count, shots),
         memory_bytes=0,
     )

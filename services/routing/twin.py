@@ -11,7 +11,17 @@ from typing import Literal
 import msgspec
 
 from mesh.config import ConfigError
-from services.routing.catalogue import Backend, BackendId, Calibration, Catalogue, Error, Kind, Method, Pool
+from services.routing.catalogue import (
+    TWIN_SUFFIX,
+    Backend,
+    BackendId,
+    Calibration,
+    Catalogue,
+    Error,
+    Kind,
+    Method,
+    Pool,
+)
 
 TWINS_FILE = Path(__file__).with_name("twins.json")
 PRICE_MICROS = 0
@@ -46,7 +56,7 @@ class Twin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         basis = _BASIS[self.basis].format(date=self.calibration_id.partition("@")[2])
         return Backend(
             backend_id=self.device,
-            display_name=f"{self.display_name}, simulated",
+            display_name=f"{self.display_name}{TWIN_SUFFIX}",
             description=f"Simulates {self.display_name} with the noise of {basis} ({self.source}).",
             kind=Kind.TWIN,
             online=True,

@@ -40,6 +40,13 @@ class RoutingNote(msgspec.Struct, kw_only=True):
     """Where the job was sent, and why."""
 
     backend: Annotated[str, Meta(description="The chosen backend.", examples=["sim.statevector"])]
+    kind: Annotated[
+        Literal["simulator", "twin", "live"],
+        Meta(
+            description="What really runs it: a simulation without noise, one of a machine with the noise of its "
+            "calibration, or the machine itself."
+        ),
+    ]
     reason: Annotated[str, Meta(description="Why, in words.")]
     alternatives: Annotated[list[Alternative], Meta(description="The other backends, best first.")]
 

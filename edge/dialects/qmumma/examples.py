@@ -49,6 +49,7 @@ SUBMITTED = {
     "cost_usd": 50.0,
     "routing": {
         "backend": "sim.statevector",
+        "kind": "simulator",
         "reason": "It can run the program exactly and has the shortest predicted wait.",
         "alternatives": [
             {"backend": "sim.mps", "eligible": True, "reason": "Slower.", "estimated_ms": 21000},

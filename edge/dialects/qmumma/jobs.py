@@ -158,6 +158,7 @@ class Jobs:
             priority=PRIORITY_BY_WORD[body.priority],
             seed=None if body.seed is UNSET else body.seed,
             max_cost=max_cost,
+            allow_twin=body.allow_twin,
         )
 
 

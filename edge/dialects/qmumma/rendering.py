@@ -6,10 +6,11 @@ import base64
 import hashlib
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from qm.execution.v1 import execution_pb2
+from qm.routing.v1 import routing_pb2
 
 from edge.dialects.qmumma.answers import (
     Alternative,
@@ -53,6 +54,13 @@ _ENDED = {
 }
 
 
+_KINDS: dict[int, Literal["simulator", "twin", "live"]] = {
+    routing_pb2.BACKEND_KIND_SIMULATOR: "simulator",
+    routing_pb2.BACKEND_KIND_TWIN: "twin",
+    routing_pb2.BACKEND_KIND_LIVE: "live",
+}
+
+
 def has_ended(job: Job) -> bool:
     """Whether nothing about the job can change any more."""
     return job.state in _ENDED
@@ -69,6 +77,7 @@ def submitted(response: SubmitJobResponse) -> SubmittedJob:
         cost_usd=Usd(job.quoted_cost.micros),
         routing=RoutingNote(
             backend=decision.backend.backend_id,
+            kind=_KINDS[decision.backend.kind],
             reason=decision.reason,
             alternatives=[
                 Alternative(

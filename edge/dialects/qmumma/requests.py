@@ -76,6 +76,13 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    allow_twin: Annotated[
+        bool,
+        Meta(
+            description="Lets the twin of a live machine run the job where the machine fails it and the price is the "
+            "same. Without it the job fails then, and is not billed."
+        ),
+    ] = False
     max_cost_usd: (
         Annotated[
             Usd,

@@ -98,7 +98,7 @@ class FakeBilling:
 
 
 DECISION = routing_pb2.Decision(
-    backend=routing_pb2.Backend(backend_id="sim.statevector"),
+    backend=routing_pb2.Backend(backend_id="sim.statevector", kind=routing_pb2.BACKEND_KIND_SIMULATOR),
     reason="exact and fast",
     alternatives=[
         routing_pb2.Alternative(backend_id="sim.stabilizer", eligible=False, reason="no Clifford circuit"),

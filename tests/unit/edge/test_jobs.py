@@ -51,6 +51,7 @@ async def test_submit_answers_202_with_the_job_its_place_and_the_routing(world: 
         "routing": {
             "backend": "sim.statevector",
             "reason": "exact and fast",
+            "kind": "simulator",
             "alternatives": [
                 {"backend": "sim.stabilizer", "eligible": False, "reason": "no Clifford circuit"},
                 {"backend": "sim.mps", "eligible": True, "reason": "slower", "estimated_ms": 9000},
@@ -63,19 +64,20 @@ async def test_submit_answers_202_with_the_job_its_place_and_the_routing(world: 
     assert (sent.hardware, sent.shot_count, sent.priority) == ("auto", 4096, pb.PRIORITY_STANDARD)
     assert dict(sent.parameters) == {"molecule": "H2"}
     assert not sent.HasField("seed")
+    assert not sent.allow_twin
     assert not sent.HasField("max_cost")
 
 
 async def test_submit_carries_every_field_exactly(world: Any, client: httpx.AsyncClient) -> None:
     text = (
         '{"algorithm_id":"a","hardware":"sim.mps","shots":2048.0,"priority":"priority","seed":9223372036854775807,'
-        '"max_cost_usd":0.100001,"parameters":{"a":[1,2.5,null,true,{"b":"c"}]}}'
+        '"max_cost_usd":0.100001,"allow_twin":true,"parameters":{"a":[1,2.5,null,true,{"b":"c"}]}}'
     )
     answer = await client.post(SUBMIT, content=text, headers={"content-type": "application/json; charset=UTF-8"})
     assert answer.status_code == 202
     sent = world.execution.submissions[0]
     assert (sent.shot_count, sent.seed, sent.max_cost.micros) == (2048, 2**63 - 1, 100_001)
-    assert (sent.priority, sent.hardware) == (pb.PRIORITY_PRIORITY, "sim.mps")
+    assert (sent.priority, sent.hardware, sent.allow_twin) == (pb.PRIORITY_PRIORITY, "sim.mps", True)
     assert list(sent.parameters["a"])[:4] == [1, 2.5, None, True]
 
 

@@ -3,6 +3,10 @@
 import datetime as dt
 from typing import Any
 
+import msgspec
+
+from mesh.config import load
+from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
 from services.routing.program import EngineOffer, Features
 
 
@@ -31,3 +35,10 @@ def offer(engine: str, method: str, milliseconds: float = 1.0, **changes: Any) -
 def refused(engine: str, method: str, reason: str, excess_bits: float = 1.0) -> EngineOffer:
     """An engine that cannot run the program."""
     return offer(engine, method, 0, memory_bytes=0, refusal=reason, excess_bits=excess_bits)
+
+
+def simulators() -> Catalogue:
+    """The catalogue without its machines."""
+    catalogue = load(CATALOGUE_FILE, Catalogue)
+    backends = tuple(each for each in catalogue.backends if each.kind is Kind.SIMULATOR)
+    return msgspec.structs.replace(catalogue, backends=backends)

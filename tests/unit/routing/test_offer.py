@@ -6,14 +6,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from qm.routing.v1 import routing_pb2 as pb
 
 from mesh.config import load
 from mesh.errors import InvalidArgument, Unavailable
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind, Machine, Owner, Provider
-from services.routing.messages import choice_message
+from services.routing.messages import backend_message, choice_message
 from services.routing.policy import choose
 from services.routing.program import Environment, Features, Wish
-from tests.unit.routing.programs import features, offer
+from services.routing.twin import with_twins
+from tests.unit.routing.programs import features, offer, simulators
 
 MACHINE = Machine(
     provider=Provider.IBM,
@@ -24,7 +26,8 @@ MACHINE = Machine(
     shot_seconds=0.001,
     source="a test",
 )
-SIMULATORS = load(CATALOGUE_FILE, Catalogue)
+SIMULATORS = simulators()
+WHOLE = with_twins(load(CATALOGUE_FILE, Catalogue))
 TWIN = msgspec.structs.replace(SIMULATORS.backends[0], backend_id="ibm.brisbane", kind=Kind.TWIN, machine=MACHINE)
 CATALOGUE = msgspec.structs.replace(SIMULATORS, backends=(*SIMULATORS.backends, TWIN))
 LIVE_ONLY = msgspec.structs.replace(CATALOGUE, backends=(msgspec.structs.replace(TWIN, kind=Kind.LIVE),))
@@ -70,8 +73,6 @@ def test_test_keys_never_reach_a_machine():
 def test_auto_never_spends_money_on_a_machine():
     choice = choose(CATALOGUE, wish(hardware="auto", accounts=(TEAM,)))
     assert choice.backend.kind is Kind.SIMULATOR
-    with pytest.raises(Unavailable, match="runs what names it"):
-        choose(LIVE_ONLY, wish(hardware="auto", accounts=(TEAM,)))
 
 
 def test_a_machine_without_a_twin_needs_credentials():
@@ -88,3 +89,30 @@ def test_a_machine_takes_no_mid_circuit_measurement():
 def test_a_machine_takes_no_more_qubits_than_it_has():
     with pytest.raises(InvalidArgument, match="has 30 qubits and it takes 29"):
         choose(CATALOGUE, wish(features(30), accounts=(TEAM,)))
+
+
+def test_a_machine_without_a_price_is_for_teams_own_accounts():
+    unpriced = msgspec.structs.replace(MACHINE, task_price_micros=None)
+    catalogue = msgspec.structs.replace(
+        SIMULATORS, backends=(*SIMULATORS.backends, msgspec.structs.replace(TWIN, machine=unpriced))
+    )
+    assert choose(catalogue, wish(accounts=(OPERATOR,))).backend.kind is Kind.TWIN
+    assert choose(catalogue, wish(accounts=(OPERATOR, TEAM))).backend.owner is Owner.TEAM
+
+
+def test_every_machine_of_the_catalogue_is_live_with_an_account_and_else_its_twin_or_offline():
+    machines = [backend for backend in WHOLE.backends if backend.machine is not None]
+    assert {each.machine.provider for each in machines if each.machine} == set(Provider)
+    for each in machines:
+        assert each.machine
+        choice = choose(WHOLE, wish(hardware=each.backend_id, accounts=((each.machine.provider, "team"),)))
+        message = choice_message(choice).backend
+        assert (message.kind, message.status) == (pb.BACKEND_KIND_LIVE, pb.BACKEND_STATUS_ONLINE)
+        assert "imulat" not in message.description + message.display_name or each.backend_id == "aws_sv1"
+        listed = backend_message(each)
+        assert (listed.status == pb.BACKEND_STATUS_ONLINE) == (each.kind is Kind.TWIN)
+
+
+def test_a_live_machine_is_predicted_by_the_calibration_of_its_twin():
+    estimate = choose(WHOLE, wish(hardware="ibm_marrakesh", accounts=(TEAM,))).estimate
+    assert 0.7 < estimate.fidelity_low < estimate.fidelity < estimate.fidelity_high < 1

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.config import load
 from mesh.errors import InvalidArgument, MeshError, Unavailable
-from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue
+from services.routing.catalogue import Backend, Catalogue
 from services.routing.policy import Choice, Fit, Misfit, choose, judge
 from services.routing.program import EngineOffer, Features, Wish
-from tests.unit.routing.programs import features, offer, refused
+from tests.unit.routing.programs import features, offer, refused, simulators
 
-CATALOGUE = load(CATALOGUE_FILE, Catalogue)
+CATALOGUE = simulators()
 STATEVECTOR, STABILIZER, MPS = CATALOGUE.backends[:3]
 NOT_CLIFFORD = refused("stim", "stabilizer", "the program has gates outside the Clifford group", math.inf)
 TOO_WIDE = refused("qsim", "statevector", "a state of 2^40 amplitudes needs too much", 11)

@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from mesh.config import ConfigError, load
+from mesh.config import ConfigError
 from mesh.errors import InvalidArgument
-from services.routing.catalogue import CATALOGUE_FILE, Backend, Calibration, Catalogue, Kind, Machine, Method, Provider
+from services.routing.catalogue import Backend, Calibration, Kind, Machine, Method, Provider
 from services.routing.policy import Choice, choose
 from services.routing.predict import fidelity
 from services.routing.program import AUTO, Environment, Features, Wish
 from services.routing.twin import with_twins
-from tests.unit.routing.programs import features, offer
+from tests.unit.routing.programs import features, offer, simulators
 
-PLAIN = load(CATALOGUE_FILE, Catalogue)
+PLAIN = simulators()
 CATALOGUE = with_twins(PLAIN)
 TWINS = [backend for backend in CATALOGUE.backends if backend.kind is Kind.TWIN]
 
