@@ -44,7 +44,7 @@ NARROW = {
     "brick 8": bricks(8, 4),
     "qft 8": fourier(8),
 }
-WIDE = {"ghz 20": ghz(20), "brick 20": bricks(20, 3), "ghz 60": ghz(60), "ghz 150": ghz(150)}
+WIDE = {"ghz 20": ghz(20), "brick 20": bricks(20, 3), "ghz 60": ghz(60), "ghz 100": ghz(100)}
 MODEL_DEVICES = ("ibm_marrakesh", "ibm_brisbane", "ibm_lagos", "iqm_garnet", "quantinuum_h2", "rigetti_ankaa_3")
 REPEATS = 5
 

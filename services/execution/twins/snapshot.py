@@ -120,5 +120,5 @@ def decode(payload: bytes) -> Snapshot:
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """A snapshot as JSON, one value a line."""
+    """A snapshot as JSON, in one line."""
     return msgspec.json.format(msgspec.json.encode(snapshot), indent=0)
