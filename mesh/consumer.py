@@ -58,6 +58,8 @@ class Delivery:
         """The position in the stream."""
         self.create_time: dt.datetime = metadata.timestamp
         """When the stream stored it."""
+        self.pending: int = metadata.num_pending or 0
+        """How many messages still waited behind it when it was sent."""
 
     async def ack(self) -> None:
         """Done: a work queue drops the message, any other stream moves on."""

@@ -45,11 +45,11 @@ class Cancellations:
 
     async def _end(self, job: Job) -> Job | None:
         """End a job that waits; None where a worker was faster."""
-        ended = await self._store.end(job, None, State.CANCELLED, now=self._clock())
-        if ended is not None:
-            with suppress(Unavailable, DeadlineExceeded):  # then the sweeper gives the money back
-                await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job.job_id)))
-        return ended
+        if not await self._store.end(job, None, State.CANCELLED, now=self._clock()):
+            return None
+        with suppress(Unavailable, DeadlineExceeded):  # then the sweeper gives the money back
+            await self._billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(job.job_id)))
+        return await self._store.get(job.job_id)
 
     async def _ask(self, job: Job) -> Job | None:
         """Ask the worker of a job to let go; None where no worker has it any more."""

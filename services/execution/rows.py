@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 
 import asyncpg
@@ -14,7 +15,7 @@ from qm.type.v1 import requester_pb2
 
 from mesh.events import Message
 from mesh.streams import event_subject, work_subject
-from services.execution.job import Job, JobId, NewJob, Priority, Queue, State
+from services.execution.job import Job, JobId, NewJob, Priority, Queue, State, predicted_seconds
 
 
 def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
@@ -42,6 +43,7 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
         [job.create_time for job in jobs],
         [job.decision.backend.pool for job in jobs],
         [job.queue for job in jobs],
+        [predicted_seconds(job.decision) or math.inf for job in jobs],
     ]
 
 

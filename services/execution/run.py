@@ -268,7 +268,7 @@ class Runner:
         ended = await patiently(
             lambda: self._store.end(job, self._worker, state, now=self._clock(), seal=seal, error=error)
         )
-        if ended is None:
+        if not ended:
             raise LeaseLost
         log.info("job_ended", job_id=str(job.job_id), state=state.word, backend=job.backend.backend_id)
 

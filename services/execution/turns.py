@@ -33,22 +33,22 @@ class Turns:
         self._priorities: dict[Queue, Shares[Priority]] = {queue: Shares() for queue in Queue}
         self._teams: dict[Queue, Shares[str]] = {queue: Shares() for queue in Queue}
 
-    async def claim(self, queue: Queue) -> Job | None:
-        """The next job of a queue, leased to the worker; None where none waits."""
+    async def claim(self, queue: Queue) -> list[Job]:
+        """The next job of a queue, or several that are very short, leased to the worker; none where none waits."""
         ahead = self._priorities[queue].ahead
         urgent_first = sorted(Priority, key=lambda priority: (ahead.get(priority, 0.0), -priority))
-        job = await self._store.claim_next(
+        jobs = await self._store.claim_next(
             Line(self._pool, queue, urgent_first),
             self._teams[queue].ahead,
             self._worker,
             lease=LEASE,
             now=self._clock(),
         )
-        if job is not None:
+        for job in jobs:
             seconds = _expected(job)
             self._priorities[queue].begin(job.priority, seconds, weight=self._weights[job.priority])
             self._teams[queue].begin(job.requester.team_id, seconds)
-        return job
+        return jobs
 
     async def lost(self) -> list[tuple[JobId, Queue]]:
         """Jobs of the pool that are running and that no worker has any more; raises Unavailable."""

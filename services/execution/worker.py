@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from mesh.consumer import Consumer, Delivery
@@ -67,6 +67,7 @@ class Worker:
             enterprise_count=config.enterprise_engine_count,
         )
         self._heard: Counter[Queue] = Counter()
+        self._heard_early: Counter[Queue] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def work(self) -> None:
@@ -100,6 +101,9 @@ class Worker:
             while True:
                 await self._slots.room(queue)
                 delivery = await anext(consumer)
+                if self._is_early(queue, delivery):
+                    await delivery.ack()
+                    continue
                 try:
                     async with asyncio.timeout(HOLD_SECONDS):
                         await self._slots.acquire(queue)
@@ -107,6 +111,12 @@ class Worker:
                     await delivery.nak()
                     continue
                 self._begin(queue, self._answer(queue, delivery))
+
+    def _is_early(self, queue: Queue, delivery: Delivery) -> bool:
+        """Whether a message tells of a job that was claimed together with an earlier one; the last one never does."""
+        early = self._heard_early[queue] > 0 and delivery.pending > 0
+        self._heard_early[queue] = self._heard_early[queue] - 1 if early else 0
+        return early
 
     async def _look(self) -> None:
         queues = deque(filter(self._slots.serves, Queue))
@@ -140,7 +150,7 @@ class Worker:
         """Run the job whose turn it is; the message comes again where the database could not be asked."""
         self._heard[queue] += 1
         try:
-            job = await self._turns.claim(queue)
+            jobs = await self._turns.claim(queue)
         except Exception as error:
             await delivery.nak(LOOK_SECONDS)
             if not isinstance(error, MeshError):
@@ -148,22 +158,24 @@ class Worker:
             log.warning("claim_postponed", reason=error.reason)
             return
         await delivery.ack()
-        if job is not None:
-            await self._run(job)
+        self._heard_early[queue] += max(0, len(jobs) - 1)
+        await self._run(jobs)
 
     async def _without_message(self, queue: Queue) -> None:
         """Run what waits in a queue until a message is heard again; mostly nothing does."""
         heard = self._heard[queue]
         try:
-            while self._heard[queue] == heard and (job := await self._turns.claim(queue)) is not None:
-                await self._run(job)
+            while self._heard[queue] == heard and (jobs := await self._turns.claim(queue)):
+                await self._run(jobs)
         except MeshError as error:
             log.warning("claim_postponed", reason=error.reason)
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, jobs: Sequence[Job]) -> None:
+        """Run claimed jobs beside each other; the children take them one by one."""
         started = time.monotonic()
-        await self._runner.run_claimed(job)
-        self._turns.ended(job, time.monotonic() - started)
+        await asyncio.gather(*map(self._runner.run_claimed, jobs))
+        for job in jobs:
+            self._turns.ended(job, (time.monotonic() - started) / len(jobs))
 
     async def _again(self, job_id: JobId) -> None:
         """Go on with a job that another worker left."""

@@ -63,12 +63,12 @@ async def test_a_lease_that_ran_out_passes_on_and_late_writes_change_nothing(par
     assert await store.renew(job.job_id, "first", lease=LEASE, now=now) is None
     assert not await store.keep_record(job.job_id, "first", b"{}")
     assert await store.move(job.job_id, "first", parts.routing.backends[1], now) is None
-    assert await store.end(job, "first", State.FAILED, now=now, error=("server_error", "late")) is None
+    assert await store.end(job, "first", State.FAILED, now=now, error=("server_error", "late")) is False
     await store.report(job.job_id, "first", 0.9, "late", now)
     await store.give_back(job.job_id, "first", now)
     assert await parts.read(job.job_id) == taken
     assert await store.end(job, "second", State.COMPLETED, now=now)
-    assert await store.end(job, "second", State.FAILED, now=now) is None
+    assert await store.end(job, "second", State.FAILED, now=now) is False
 
 
 async def test_a_worker_that_lost_its_lease_stops_computing(parts: Parts):

@@ -16,10 +16,12 @@ from qm.routing.v1 import routing_pb2
 from qm.type.v1 import requester_pb2
 from structlog.testing import capture_logs
 
-from services.execution import store
+from mesh.errors import InvalidArgument
+from services.execution import statements, store
 from services.execution.job import Job, Priority, Queue, State
 from services.execution.lease import LEASE
-from tests.mesh.executing import FakeChildren, Parts, ended, new_team, until, working
+from services.execution.turns import Turns
+from tests.mesh.executing import BELL_OUTCOME, FakeChildren, Parts, ended, new_team, until, working
 
 LONG = routing_pb2.Estimate()
 LONG.duration_p50.FromTimedelta(dt.timedelta(seconds=60))
@@ -44,6 +46,11 @@ async def wait_in_line(parts: Parts, count: int, team: requester_pb2.Requester, 
     return [await parts.accepted(team=team, **changes) for _ in range(count)]
 
 
+async def claims(turns: Turns, count: int) -> list[Job]:
+    """What so many claims give."""
+    return [job for _ in range(count) for job in await turns.claim(Queue.SHORT)]
+
+
 def predict(parts: Parts, seconds: float) -> None:
     parts.routing.estimate.duration_p50.FromTimedelta(dt.timedelta(seconds=seconds))
 
@@ -55,8 +62,8 @@ async def test_one_job_is_next_though_another_team_sent_many_before(parts: Parts
     for _ in range(10):
         await turns.claim(Queue.SHORT)
     (job,) = await wait_in_line(parts, 1, one)
-    claimed = [await turns.claim(Queue.SHORT) for _ in range(2)]
-    assert job.job_id in {each.job_id for each in claimed if each}
+    claimed = [*await turns.claim(Queue.SHORT), *await turns.claim(Queue.SHORT)]
+    assert job.job_id in {each.job_id for each in claimed}
 
 
 async def test_teams_get_the_same_time_though_their_jobs_differ_in_length(parts: Parts):
@@ -66,16 +73,15 @@ async def test_teams_get_the_same_time_though_their_jobs_differ_in_length(parts:
     predict(parts, 1.0)
     await wait_in_line(parts, 50, quick)
     turns = parts.turns()
-    claimed = [await turns.claim(Queue.SHORT) for _ in range(50)]
-    shares = Counter(job.requester.team_id for job in claimed if job)
+    shares = Counter(job.requester.team_id for job in await claims(turns, 50))
     assert (shares[slow.team_id], shares[quick.team_id]) == (10, 40)
 
 
 async def test_jobs_of_a_team_keep_their_order(parts: Parts):
     jobs = await wait_in_line(parts, 5, new_team("academic"))
     turns = parts.turns()
-    assert [job.job_id for _ in range(5) if (job := await turns.claim(Queue.SHORT))] == [job.job_id for job in jobs]
-    assert await turns.claim(Queue.SHORT) is None
+    assert [job.job_id for job in await claims(turns, 5)] == [job.job_id for job in jobs]
+    assert await turns.claim(Queue.SHORT) == []
 
 
 async def test_priority_goes_first_and_leaves_a_fifth_to_the_others(parts: Parts):
@@ -83,7 +89,7 @@ async def test_priority_goes_first_and_leaves_a_fifth_to_the_others(parts: Parts
     await wait_in_line(parts, 10, new_team("commercial"))
     await wait_in_line(parts, 40, new_team("commercial"), priority=int(Priority.PRIORITY))
     turns = parts.turns()
-    claimed = [job.priority for _ in range(40) if (job := await turns.claim(Queue.SHORT))]
+    claimed = [job.priority for job in await claims(turns, 40)]
     assert claimed[0] is Priority.PRIORITY
     assert Counter(claimed) == {Priority.PRIORITY: 32, Priority.STANDARD: 8}
 
@@ -93,17 +99,17 @@ async def test_more_teams_than_are_compared_all_get_their_turn(parts: Parts):
     for team in teams:
         await parts.accepted(team=team)
     turns = parts.turns()
-    claimed = [job.requester.team_id for _ in teams if (job := await turns.claim(Queue.SHORT))]
+    claimed = [job.requester.team_id for job in await claims(turns, len(teams))]
     assert sorted(claimed) == sorted(team.team_id for team in teams)
 
 
 async def test_workers_that_look_at_once_get_different_jobs(parts: Parts):
     jobs = await wait_in_line(parts, 40, new_team("academic"))
     workers = [parts.turns(f"worker-{number}") for number in range(8)]
-    claimed = await asyncio.gather(*(turns.claim(Queue.SHORT) for turns in workers for _ in range(5)))
-    taken = [job.job_id for job in claimed if job]
+    claimed = await asyncio.gather(*(claims(turns, 5) for turns in workers))
+    taken = [job.job_id for some in claimed for job in some]
     assert len(set(taken)) == len(taken)
-    left = [job.job_id for _ in jobs if (job := await workers[0].claim(Queue.SHORT))]
+    left = [job.job_id for job in await claims(workers[0], len(jobs))]
     assert sorted(taken + left) == sorted(job.job_id for job in jobs)
 
 
@@ -125,10 +131,44 @@ async def test_a_job_waits_where_its_plan_and_its_length_say(
     job = await parts.accepted(team=team)
     turns = parts.turns()
     for other in set(Queue) - {queue}:
-        assert await turns.claim(other) is None
-    claimed = await turns.claim(queue)
-    assert claimed is not None
+        assert await turns.claim(other) == []
+    (claimed,) = await turns.claim(queue)
     assert (claimed.job_id, claimed.queue) == (job.job_id, queue)
+
+
+async def test_very_short_jobs_are_claimed_together_and_teams_take_turns(parts: Parts):
+    predict(parts, 0.001)
+    many, few = new_team("academic"), new_team("academic")
+    await wait_in_line(parts, 2 * store.MOST_AT_ONCE, many)
+    await wait_in_line(parts, 3, few)
+    turns = parts.turns()
+    batches = [Counter(job.requester.team_id for job in await turns.claim(Queue.SHORT)) for _ in range(4)]
+    assert batches == [
+        {many.team_id: store.MOST_AT_ONCE},
+        {few.team_id: 3, many.team_id: store.MOST_AT_ONCE - 3},
+        {many.team_id: 3},
+        {},
+    ]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.001, 4.0), (4.0, 0.001), (0.0, 0.0)])
+async def test_a_job_that_is_longer_or_of_unknown_length_is_claimed_alone(parts: Parts, first: float, second: float):
+    team = new_team("academic")
+    predict(parts, first)
+    (one,) = await wait_in_line(parts, 1, team)
+    predict(parts, second)
+    await wait_in_line(parts, 1, team)
+    assert [job.job_id for job in await parts.turns().claim(Queue.SHORT)] == [one.job_id]
+
+
+async def test_a_batch_of_jobs_ends_and_each_fails_alone(parts: Parts):
+    predict(parts, 0.001)
+    bad = InvalidArgument("parameters.qasm: too wide", reason="OUT_OF_MEMORY")
+    jobs = await wait_in_line(parts, 10, new_team("academic"))
+    async with working(parts, FakeChildren(BELL_OUTCOME, bad)):
+        states = Counter([(await ended(parts, job)).state for job in jobs])
+    assert states == {State.COMPLETED: 9, State.FAILED: 1}
+    assert parts.billing.states == {"settled": 9, "released": 1}
 
 
 async def test_long_jobs_of_one_team_leave_an_engine_to_another_teams_short_job(parts: Parts):
@@ -172,9 +212,9 @@ async def test_a_claim_reads_as_little_whether_few_jobs_wait_or_many(parts: Part
         await parts.database.execute("VACUUM ANALYZE jobs")
         (plan,) = json.loads(
             await parts.database.fetchval(
-                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {store._CLAIM_NEXT}",
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statements.CLAIM_NEXT}",
                 parts.routing.pool, Queue.SHORT, priorities, [], [], store.MOST_TEAMS,
-                uuid.uuid4(), "worker", parts.clock(), LEASE,
+                uuid.uuid4(), "worker", parts.clock(), LEASE, store.MOST_AT_ONCE, store.VERY_SHORT_SECONDS,
             )
         )  # fmt: skip
         assert plan["Plan"]["Actual Rows"] == 1
