@@ -76,12 +76,7 @@ class AerEngine(Simulating):
         widest["statevector"] = min(widest["statevector"], bits)
         widest["density_matrix"] = min(widest["density_matrix"], bits // 2)
         methods = frozenset(widest)
-        self._capabilities = Capabilities(ENGINE, qiskit_aer.__version__, widest, dynamic=methods, branching=methods)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return the widest circuits that fit the memory limit; a matrix product state also depends on the gates."""
-        return self._capabilities
+        self.capabilities = Capabilities(ENGINE, qiskit_aer.__version__, widest, dynamic=methods, branching=methods)
 
     def check(self, program: Program, method: Method) -> None:
         """Refuse also what the method may need too much memory for. Raises EngineError."""

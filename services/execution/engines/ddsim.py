@@ -34,12 +34,7 @@ class DdsimEngine(Simulating):
 
     def __init__(self, *, threads: int, memory_limit: int) -> None:  # noqa: ARG002 - it has one thread, and no bound
         """Make the engine."""
-        self._capabilities = Capabilities(ENGINE, version(ENGINE), {"decision_diagram": _WIDEST})
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return the widest circuit."""
-        return self._capabilities
+        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"decision_diagram": _WIDEST})
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample the measured qubits, each into a bit of its own."""

@@ -63,12 +63,7 @@ class QsimEngine(Simulating):
         """Keep the number of threads of a run."""
         self._threads = threads
         widest = min(_WIDEST, (memory_limit // _BYTES).bit_length() - 2)
-        self._capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest}, precision="single")
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return the widest circuit that fits the memory limit."""
-        return self._capabilities
+        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest}, precision="single")
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample the distribution where it is small enough to hold, else let the library draw from its state."""

@@ -42,12 +42,7 @@ class QulacsEngine(Simulating):
         """Set the threads of the library, for the whole process."""
         os.environ["QULACS_NUM_THREADS"] = str(threads)
         widest = min(_WIDEST, (memory_limit // _BYTES).bit_length() - 1)
-        self._capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest})
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return the widest circuit that fits the memory limit."""
-        return self._capabilities
+        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest})
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample the exact distribution."""

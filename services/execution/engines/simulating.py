@@ -65,10 +65,8 @@ def draw_from(ideal: NDArray[np.float64], readout: Readout, shots: int, seed: in
 class Simulating(ABC):
     """An engine without noise, but for what its library does."""
 
-    @property
-    @abstractmethod
-    def capabilities(self) -> Capabilities:
-        """Return what this engine can run here."""
+    capabilities: Capabilities
+    """What this engine can run here; set when it is made."""
 
     @abstractmethod
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:

@@ -41,12 +41,7 @@ class StimEngine(Simulating):
     def __init__(self, *, threads: int, memory_limit: int) -> None:  # noqa: ARG002 - it has one thread, and needs little
         """Make the engine."""
         methods: frozenset[Method] = frozenset({"stabilizer"})
-        self._capabilities = Capabilities(ENGINE, version(ENGINE), {"stabilizer": _WIDEST}, dynamic=methods)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Return the widest circuit."""
-        return self._capabilities
+        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"stabilizer": _WIDEST}, dynamic=methods)
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample all measurements, and keep the last one into each classical bit."""
