@@ -23,7 +23,7 @@ _GROUND = np.array([1.0, 0.0, 0.0, 1.0])
 """The coefficients of |0><0|."""
 _SHOTS = -1
 """The axis of the shots, among those of the qubits."""
-LARGEST_STATE = 2**24
+LARGEST_STATE = 2**22
 """Numbers of a state of several shots at a time, and outcomes of a distribution."""
 
 State = tuple["NDArray[np.float64]", list[int]]

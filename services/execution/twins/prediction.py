@@ -30,7 +30,7 @@ _MOST_BITS = 200
 
 
 def seconds(features: Features, shots: int) -> float:
-    """The seconds that a run takes, median."""
+    """The seconds that a job takes, median."""
     qubits, gates = features.active_qubits, features.gate_count
     pairs = _ROUTED * features.two_qubit_gate_count + qubits
     step = 3e-6 if qubits <= _NARROW else 6e-5 + 4e-9 * _power(qubits)
@@ -44,7 +44,7 @@ def seconds(features: Features, shots: int) -> float:
             _NUMBER * pairs * _power(2 * width + max(0, qubits - width)),
             _NUMBER * shots * pairs * _power(2 * width),
         ]
-    return _START + _GATE * gates + min(ways)
+    return (_START + _GATE * gates + min(ways)) * features.circuit_count + features.classical_ms / 1e3
 
 
 def memory_bytes(features: Features) -> int:
