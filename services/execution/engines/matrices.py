@@ -35,10 +35,12 @@ def _r(theta: float, phi: float) -> Matrix:
     return (cosine, exp(-1j * phi) * sine), (exp(1j * phi) * sine, cosine)
 
 
-def _diagonal(*entries: complex) -> Matrix:
-    return tuple(
-        tuple(entry if row == column else 0 for column in range(len(entries))) for row, entry in enumerate(entries)
-    )
+def _diagonal(zero: complex, one: complex) -> Matrix:
+    return (zero, 0), (0, one)
+
+
+def _wide_diagonal(even: complex, odd: complex, last: complex) -> Matrix:
+    return (even, 0, 0, 0), (0, odd, 0, 0), (0, 0, odd, 0), (0, 0, 0, last)
 
 
 def _rxx(theta: float, corner: complex = 1) -> Matrix:
@@ -50,6 +52,11 @@ def _rxx(theta: float, corner: complex = 1) -> Matrix:
 def _rzx(theta: float) -> Matrix:
     cosine, sine = cos(theta / 2), 1j * sin(theta / 2)
     return (cosine, 0, -sine, 0), (0, cosine, 0, sine), (-sine, 0, cosine, 0), (0, sine, 0, cosine)
+
+
+def _rzz(theta: float) -> Matrix:
+    even, odd = _half(theta)
+    return _wide_diagonal(even, odd, even)
 
 
 def _half(angle: float) -> tuple[complex, complex]:
@@ -66,8 +73,8 @@ _TURNED: Mapping[str, Callable[..., Matrix]] = {
     "rx": lambda theta: _r(theta, 0.0),
     "ry": lambda theta: _u(theta, 0.0, 0.0),
     "rz": lambda theta: _diagonal(*_half(theta)),
-    "cp": lambda lam: _diagonal(1, 1, 1, exp(1j * lam)),
-    "rzz": lambda theta: _diagonal(*_half(theta), *reversed(_half(theta))),
+    "cp": lambda lam: _wide_diagonal(1, 1, exp(1j * lam)),
+    "rzz": _rzz,
     "rxx": _rxx,
     "ryy": lambda theta: _rxx(theta, -1),
     "rzx": _rzx,
