@@ -151,6 +151,8 @@ def _compact(circuit: QuantumCircuit, *, with_measurements: bool) -> tuple[Quant
     kept = [item for item in circuit.data if item.name not in DIRECTIVES]
     used = sorted({index[bit] for item in kept for bit in item.qubits})
     place = {qubit: new for new, qubit in enumerate(used)}
+    if with_measurements and len(used) == circuit.num_qubits and len(kept) == len(circuit.data):
+        return circuit, place
     compact = QuantumCircuit(len(used))
     if with_measurements:
         compact.add_bits(circuit.clbits)
