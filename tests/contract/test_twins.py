@@ -21,7 +21,7 @@ async def test_a_job_for_a_machine_is_simulated_from_its_calibration(api: Api, a
     execution = done["execution"]
     assert execution["simulated"] is True
     assert execution["calibration_id"] == "ibm_marrakesh@2025-02-26"
-    assert (execution["engine"], execution["seed"]) == ("qiskit-aer", "7")
+    assert (execution["engine"], execution["seed"]) == ("qmumma-twin", "7")
     assert done["fidelity_method"] == "ideal_comparison"
     assert 90 < float(done["fidelity"].rstrip("%")) < 100
     assert sum(done["result"]["counts"].values()) == 2048

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-import qiskit_aer
+from qiskit_aer import __version__ as aer_version
 
-from services.execution.engines.aer import ENGINE
 from services.execution.engines.engine import (
     COMPARABLE_QUBITS,
     MOST_PROBABILITIES,
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from services.execution.programs.program import Program
     from services.execution.twins.snapshot import Snapshot
 
+ENGINE = "qmumma-twin"
+"""Our own simulation of density matrices, and qiskit-aer for what has to go shot by shot."""
 _WARM = 8
 """Twins that stay ready, a few MB each."""
 
@@ -71,7 +73,7 @@ class Twin:
 
     ideal = False
     engine = ENGINE
-    engine_version = qiskit_aer.__version__
+    engine_version = f"{version('qmumma-cloud')}+qiskit-aer.{aer_version}"
 
     def __init__(self, snapshot: Snapshot, *, threads: int, memory_limit: int) -> None:
         """Make the twin; what it runs may need `memory_limit` bytes."""
