@@ -327,6 +327,13 @@ async def test_an_algorithm_of_several_circuits_is_replayed_with_their_answers(l
     bell = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; h q[0]; cx q[0],q[1];'
     parameters = {"qasm": bell, "observables": [observable]}
     job = await live.accepted(algorithm_id="circuit.estimate.v1", parameters=parameters)
+    live.fake.queue.stage = "queued"
+    assert await live.worker().run_job(job.job_id) is Verdict.LATER
+    assert live.sent == 2  # both at once, so that they wait in the queue together
+    waiting = await live.parts.read(job.job_id)
+    assert waiting.progress_message == "queued at ionq; 0 of 2 circuits done"
+    live.fake.queue.stage = "done"
+    await live.wait()
     assert await live.worker().run_job(job.job_id) is Verdict.DONE
     ended = await live.parts.read(job.job_id)
     assert ended.state is State.COMPLETED, ended.error_message

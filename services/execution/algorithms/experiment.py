@@ -52,11 +52,17 @@ class Experiment:
         `done` is told the part that has been run. Raises ParameterError, where one is too long, and EngineError.
         """
         programs = [program_from(circuit) for circuit in circuits]
+        pairs = list(zip(programs, shots or [self._shots] * len(programs), strict=True))
+        self.expect(pairs)
         counts = []
-        for place, (program, share) in enumerate(zip(programs, shots or [self._shots] * len(programs), strict=True)):
+        for place, (program, share) in enumerate(pairs):
             done(place / len(programs))
             counts.append(self.run(program, shots=share).counts)
         return counts
+
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """Tell the device what is run next, with how many shots; see `Device.expect`."""
+        self._device.expect(programs)
 
     def run(self, program: Program, *, shots: int | None = None, **wishes: Unpack[RunWishes]) -> Outcome:
         """Run a program as the next circuit, with `shots` shots in place of everyone's. Raises EngineError."""

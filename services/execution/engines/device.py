@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy import complex128
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
@@ -47,6 +49,10 @@ class Device(Protocol):
         """The calibration that the machine had, or that its twin simulates; None for an ideal simulator."""
         ...
 
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """Hear which programs are run next, with how many shots: a machine is sent them at once, not one by one."""
+        ...
+
     def run(  # what a caller may ask of a run, each part one thing
         self,
         program: Program,
@@ -82,6 +88,9 @@ class Simulator:
         self._method: Method = method
         self.engine = engine.capabilities.engine
         self.engine_version = engine.capabilities.engine_version
+
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """Do nothing; see `Device.expect`."""
 
     def run(  # what a caller may ask of a run, each part one thing
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Unpack
 
@@ -52,6 +52,10 @@ class Journal:
     def calibration_id(self) -> str | None:
         """See `Device.calibration_id`."""
         return self._device.calibration_id
+
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """See `Device.expect`."""
+        self._device.expect(programs)
 
     def run(self, program: Program, *, shots: int, seed: int, **wishes: Unpack[RunWishes]) -> Outcome:
         """Run a program and note it; see `Device.run`."""

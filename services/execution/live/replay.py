@@ -1,8 +1,8 @@
 """An algorithm on a machine: replayed with the answers that are known so far, until it needs no more.
 
-    first run    asks for circuit 0, which nobody has answered    → CircuitsNeeded(0)
-    second run   is given the answer to 0, asks for 1             → CircuitsNeeded(1)
-    last run     is given all answers                             → its result
+    first run    asks for circuits 0 and 1, which nobody has answered    → CircuitsNeeded(0, 1)
+    second run   is given the answers to 0 and 1, asks for 2             → CircuitsNeeded(2)
+    last run     is given all answers                                    → its result
 
 An algorithm is a function of its parameters, shots, seed and what its device answered, so each run asks the same.
 """
@@ -52,6 +52,12 @@ class ReplayDevice:
         self._target = target
         self._readings = readings
         self._asked = 0
+
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """Ask for all that nobody has answered yet; see `Device.expect`. Raises CircuitsNeeded."""
+        new = programs[max(0, len(self._readings) - self._asked) :]
+        if new:
+            raise CircuitsNeeded([compiled(each, shots, self._target, digest_of(each, shots)) for each, shots in new])
 
     def run(  # what a caller may ask of a run, each part one thing
         self,

@@ -34,6 +34,8 @@ SKEW = dt.timedelta(minutes=5)
 """How far a provider's clock may be behind ours."""
 LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
 """Seconds between two looks at a job; a tenth of its age in between."""
+CALLS_AT_ONCE = 8
+"""To a provider, for one job."""
 MOST_CIRCUITS = 300
 """Of one job: each is paid for."""
 
@@ -88,7 +90,7 @@ class LiveStory:
         try:
             while True:
                 _require_wanted(lease)
-                stages = [await self._carry(provider, circuit) for circuit in circuits]
+                stages = await self._carry_all(provider, circuits, lease)
                 _require_wanted(lease)
                 if any(stages):
                     raise Parked(self._pause(circuits), _words(job, stages))
@@ -132,6 +134,24 @@ class LiveStory:
             raise InvalidArgument(message, reason="TOO_MANY_CIRCUITS", field="parameters")
         await self._store.plan(job.job_id, len(circuits), needed.circuits, self._clock())
         return await self._store.of_job(job.job_id)
+
+    async def _carry_all(
+        self, provider: Provider, circuits: Sequence[ProviderJob], lease: Lease
+    ) -> list[Status | None]:
+        """Take circuits as far as they go now, some at a time; the first error is raised when all have come to rest."""
+        turns = asyncio.Semaphore(CALLS_AT_ONCE)
+
+        async def carry(circuit: ProviderJob) -> Status | None:
+            async with turns:
+                _require_wanted(lease)
+                return await self._carry(provider, circuit)
+
+        stages: list[Status | None] = []
+        for stage in await asyncio.gather(*map(carry, circuits), return_exceptions=True):
+            if isinstance(stage, BaseException):
+                raise stage
+            stages.append(stage)
+        return stages
 
     async def _carry(self, provider: Provider, circuit: ProviderJob) -> Status | None:
         """Take one circuit as far as it goes now; None where its counts are here."""

@@ -43,6 +43,8 @@ from services.execution.twins.shelf import snapshot
 from services.execution.twins.trajectories import Trajectories, TrajectoryMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
@@ -83,6 +85,9 @@ class Twin:
         self._channels = Channels(self._device)
         self._trajectories = Trajectories(self._device, threads=threads, memory_limit=memory_limit)
         self.calibration_id = snapshot.calibration_id
+
+    def expect(self, programs: Sequence[tuple[Program, int]]) -> None:
+        """Do nothing; see `Device.expect`."""
 
     def run(  # what a caller may ask of a run, each part one thing
         self,

@@ -55,6 +55,11 @@ class EstimateRunner:
             raise ParameterError("parameters.precision", message)
         experiment = Experiment(device, shots=shots, seed=seed, purpose="estimate")
         given = _shares(problem, shots)
+        if given and not device.ideal:
+            pairs = list(zip(problem.settings, given, strict=True))
+            experiment.expect(
+                [(measuring(state.bare, each), share) for state in problem.states for each, share in pairs]
+            )
         found = []
         for number, state in enumerate(problem.states):
             progress(0.1 + 0.9 * number / len(problem.states), f"state {number + 1} of {len(problem.states)}")

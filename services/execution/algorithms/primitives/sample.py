@@ -44,6 +44,7 @@ class SampleRunner:
         experiment = Experiment(device, shots=shots, seed=seed, purpose="sample")
         results: list[dict[str, Any]] = []
         text = 0
+        experiment.expect([(circuit.bound.program, shots) for circuit in circuits])
         for number, circuit in enumerate(circuits):
             progress(0.1 + 0.9 * number / len(circuits), f"circuit {number + 1} of {len(circuits)}")
             program = circuit.bound.program

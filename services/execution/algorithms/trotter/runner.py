@@ -49,10 +49,8 @@ class TrotterRunner:
         model = model_of(parameters)
         circuits = [trotter_circuit(model, point + 1) for point in range(model.points)]
         experiment = Experiment(device, shots=shots, seed=seed, purpose="trotter")
-        tallies = []
-        for point, circuit in enumerate(circuits):
-            progress(0.1 + 0.6 * point / model.points, f"time {point + 1} of {model.points}")
-            tallies += [Tally.of(counts) for counts in experiment.counts([circuit])]
+        counts = experiment.counts(circuits, done=lambda part: progress(0.1 + 0.6 * part, "evolving on the device"))
+        tallies = [Tally.of(each) for each in counts]
         progress(0.7, "evolving exactly")
         ideal = _ideal(model) if model.spins <= COMPARED_SPINS else None
         progress(1.0, "done")
