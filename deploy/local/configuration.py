@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.local.layout import Layout
 from deploy.local.postgres import Postgres, secret
 from deploy.local.programs import Program
+from services.execution.engines.memory import available_memory
 
 Value = str | int | float | bool | Mapping[str, str | int]
 
@@ -23,6 +24,8 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
         file = layout.secrets / name
         secret(file)
         told[key] = str(file)
+    if program.memory_share:
+        told["memory_bytes"] = int(available_memory() * program.memory_share)
     if program.is_http:
         told["public_url"] = layout.base_url
     if program.has_schema:

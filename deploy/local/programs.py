@@ -30,6 +30,8 @@ class Program:
     """The process that it shares with others of the same host; empty for one of its own."""
     told: Mapping[str, str | int] = field(default_factory=dict)
     """What its configuration says besides, by key."""
+    memory_share: float = 0.0
+    """The part of the machine's memory that its jobs may take all together; 0 where it runs none."""
     is_http: bool = False
     """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
 
@@ -42,6 +44,8 @@ class Program:
 POSTGRES_OFFSET = 0
 NATS_OFFSET = 1
 _WORKER_OFFSET = 20
+JOBS_MEMORY_SHARE = 0.75
+"""Of the machine's memory, for the jobs of all workers."""
 
 _WORKER = Program(
     "worker",
@@ -103,7 +107,12 @@ def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
     which speaks to strangers, has its own. `apart` gives each part its own, as in a cluster.
     """
     made = tuple(
-        replace(_WORKER, name=f"worker-{number}" if workers > 1 else "worker", offset=_WORKER_OFFSET + number)
+        replace(
+            _WORKER,
+            name=f"worker-{number}" if workers > 1 else "worker",
+            offset=_WORKER_OFFSET + number,
+            memory_share=JOBS_MEMORY_SHARE / workers,
+        )
         for number in range(workers)
     )
     *services, edge = (*SERVICES[:-1], _LIVE_WORKER, SERVICES[-1])

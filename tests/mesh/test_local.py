@@ -32,6 +32,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.problem import StartError
 from deploy.local.programs import SCHEMA_OWNERS, Program, every_program
 from mesh.streams import RIGHTS
+from services.execution.engines.memory import available_memory
 
 PROGRAMS = every_program(workers=2)
 
@@ -82,6 +83,15 @@ def test_a_process_is_told_what_it_needs_and_no_secret(tmp_path: Path) -> None:
     pepper = layout.secrets / "pepper"
     assert len(pepper.read_text().strip()) >= 32
     assert pepper.read_text().strip() not in to_toml(settings(PROGRAMS[0], layout, postgres, "tls://x:1"))
+
+
+def test_the_jobs_of_all_workers_together_fit_the_machine(tmp_path: Path) -> None:
+    layout = _layout(tmp_path)
+    postgres = Postgres(tmp_path / "postgres", 7100, tmp_path / "log")
+    told = [settings(program, layout, postgres, "tls://127.0.0.1:7101") for program in PROGRAMS]
+    shares = [int(str(each["memory_bytes"])) for each in told if "memory_bytes" in each]
+    assert len(shares) == 2
+    assert 0 < sum(shares) <= 0.75 * available_memory()
 
 
 @hypothesis.settings(deadline=None)
