@@ -22,24 +22,12 @@ from services.execution.live.ionq import IonqProvider
 from services.execution.live.job import Stand
 from services.execution.live.store import LiveStore
 from services.execution.live.story import GRACE, LiveStory
-from services.execution.messages import money
 from services.execution.run import Runner, Verdict
 from tests.mesh.executing import ENGINE_BYTES, Parts, new_team
+from tests.mesh.live_worker import MACHINE
 from tests.unit.execution.live.fakes import FakeIonq
 from tests.unit.execution.live.serving import Fault, serving
 
-MACHINE = routing_pb2.Backend(
-    backend_id="ionq.aria",
-    kind=routing_pb2.BACKEND_KIND_LIVE,
-    status=routing_pb2.BACKEND_STATUS_ONLINE,
-    qubit_count=11,
-    engine="ionq",
-    price=money(0),
-    pool="live",
-    provider="ionq",
-    provider_device="qpu.aria-1",
-    account_owner=routing_pb2.ACCOUNT_OWNER_TEAM,
-)
 WRONG = "wrong-key-that-must-never-show"
 
 
