@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from services.execution.twins.channel import relaxation
 from services.execution.twins.fitting import operations
+from services.execution.twins.fusion import seconds_of
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -22,6 +26,9 @@ def success_probability(circuit: QuantumCircuit, device: CalibratedDevice) -> fl
     for item, place in operations(circuit):
         if item.name == "measure":
             error = device.snapshot.qubits[place[0]].readout_error
+        elif item.name == "delay":
+            waits = relaxation(device.snapshot.qubits[place[0]], seconds_of(item, device))
+            error = (1 - float(np.trace(waits)) / 4) * 2 / 3  # 1 - average fidelity, of a process fidelity tr R / d^2
         else:
             error, _ = device.rate(item.name, place)
         if error:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from services.execution.twins.device import CalibratedDevice
 
 _LEVEL = 2
+_OPTIONAL = frozenset({"reset", "delay"})
+"""What is no gate, and what not every machine can do."""
 _LEVEL_OF_WIDE = 1
 _WIDE = 100
 """Past so many qubits level 2 takes seconds (GHZ on 156: 3.1 s, level 1: 0.08 s)."""
@@ -69,7 +71,7 @@ class Fitter:
             raise EngineError("UNSUPPORTED", message)
         names = self._device.target.operation_names
         for item, _ in operations(program.circuit):
-            if (item.is_control_flow() or item.name == "reset") and item.name not in names:
+            if (item.is_control_flow() or item.name in _OPTIONAL) and item.name not in names:
                 message = f"{name} cannot do {item.name} as it was calibrated; use a simulator, or another machine"
                 raise EngineError("UNSUPPORTED", message)
 

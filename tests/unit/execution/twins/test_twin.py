@@ -150,6 +150,15 @@ def test_a_gate_that_aer_does_not_know_keeps_its_noise():
     assert 0.7 < equal / 4000 < 0.88, "two gates that err one time in 20, and two readouts one in 15"
 
 
+def test_a_qubit_that_is_read_twice_is_misread_each_time_by_itself():
+    source = 'OPENQASM 3.0; include "stdgates.inc"; qubit q; bit[2] c; x q; c[0] = measure q; c[1] = measure q;'
+    outcome = twin("ibm_melbourne").run(parsed(source), shots=4000, seed=1)
+    assert outcome.fidelity_method == "calibration_estimate"
+    assert outcome.counts["01"] > 20
+    assert outcome.counts["10"] > 20
+    assert outcome.counts["01"] + outcome.counts["10"] == pytest.approx(4000 * (1 - outcome.fidelity), rel=0.3)
+
+
 def test_a_qubit_that_waits_decays():
     circuit = QuantumCircuit(1, 1)
     circuit.x(0)
@@ -169,6 +178,7 @@ def test_a_qubit_that_waits_decays():
     [
         ("ibm_lima", ghz(6), "6 qubits; ibm_lima has 5 that work together"),
         ("ibm_lima", parsed("OPENQASM 3.0; qubit q; bit c; c = measure q; if (c) { reset q; }"), "cannot do if_else"),
+        ("ionq_forte_1", parsed("OPENQASM 3.0; qubit q; bit c; delay[1us] q; c = measure q;"), "cannot do delay"),
         ("ibm_berlin", parsed("OPENQASM 3.0; qubit q; bit c; reset q; c = measure q;"), "cannot do reset"),
     ],
 )
