@@ -199,7 +199,7 @@ def main() -> None:
     wanted = [case for case in cases() if arguments.only in case.name and (case.quick or not arguments.quick)]
     rows = measure(wanted, CostModel.load(), QUICK_SECONDS if arguments.quick else LONGEST_SECONDS)
     if arguments.write:
-        write_costs([(row.features, row.case.shots, row.engines) for row in rows if not row.case.held_out])
+        write_costs([(row.features, row.case.shots, row.engines, row.over) for row in rows if not row.case.held_out])
     choices = choose(rows, CostModel.load())
     table(choices)
     for name, held_out in (("fitted to", False), ("held out", True)):

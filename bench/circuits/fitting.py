@@ -18,10 +18,13 @@ from services.execution.engines.cost import COSTS_FILE, STEPS, Cost, steps
 from services.execution.engines.engine import Method
 from services.execution.programs.features import Features
 
-Measured = tuple[Features, int, Mapping[tuple[str, str], float]]
-"""The features of a circuit, its shots, and seconds by way."""
-BYTES_PER_AMPLITUDE: Mapping[str, int] = {"aer": 16, "qsim": 8, "qulacs": 48}
-"""At the peak of a run: see the engines."""
+Way = tuple[str, str]
+Measured = tuple[Features, int, Mapping[Way, float], Mapping[Way, float]]
+"""The features of a circuit, its shots, seconds by way, and the seconds in which a way did not end."""
+BYTES_PER_AMPLITUDE: Mapping[str, int] = {"aer": 16, "qsim": 16, "qulacs": 48}
+"""At the peak of a run: see the engines. Of qsim's 16 the state has 8; the rest is what its engine keeps free."""
+UNPREDICTABLE: frozenset[str] = frozenset({"decision_diagram"})
+"""Methods of whose time the features tell little: how often parts of the state repeat is not among them."""
 FEWEST = 8
 """Circuits that a fit needs."""
 NEGLIGIBLE = 1e-7  # seconds
@@ -29,7 +32,7 @@ NEGLIGIBLE = 1e-7  # seconds
 
 def write_costs(measured: Sequence[Measured], file: Path = COSTS_FILE) -> None:
     """Fit every way that was measured, and write the file."""
-    ways = sorted({way for _, _, seconds in measured for way in seconds})
+    ways = sorted({way for _, _, seconds, _ in measured for way in seconds})
     costs = [made for way in ways if (made := _fitted(way, measured)) is not None]
     day = dt.datetime.now(dt.UTC).date()
     versions = ", ".join(
@@ -50,16 +53,18 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _fitted(way: tuple[str, str], measured: Sequence[Measured]) -> Cost | None:
+def _fitted(way: Way, measured: Sequence[Measured]) -> Cost | None:
     engine, method = way
     by: Method = method  # type: ignore[assignment] # it is one
-    ran = [(features, shots, seconds[way]) for features, shots, seconds in measured if way in seconds]
+    ran = [(features, shots, seconds[way]) for features, shots, seconds, _ in measured if way in seconds]
     if len(ran) < FEWEST:
         return None
-    times = np.array([seconds for _, _, seconds in ran])
-    design = np.array([steps(by, features, shots) for features, shots, _ in ran])
-    per_step = fit(design, times)
-    low, middle, high = np.quantile(times / (design @ per_step), (0.1, 0.5, 0.9))
+    cut_short = [(features, shots, over[way]) for features, shots, _, over in measured if way in over]
+    times = np.array([seconds for _, _, seconds in ran + cut_short])
+    design = np.array([steps(by, features, shots) for features, shots, _ in ran + cut_short])
+    ended = np.arange(len(times)) < len(ran)
+    per_step = fit(design, times, ended)
+    low, middle, high = np.quantile((times / (design @ per_step))[ended], (0.1, 0.5, 0.9))
     can = registry.engine(engine).capabilities
     return Cost(
         engine=engine,
@@ -67,6 +72,7 @@ def _fitted(way: tuple[str, str], measured: Sequence[Measured]) -> Cost | None:
         dynamic=by in can.dynamic,
         branching=by in can.branching,
         double=can.precision == "double" and by != "stabilizer",
+        predictable=method not in UNPREDICTABLE,
         bytes_per_amplitude=BYTES_PER_AMPLITUDE[engine] if by == "statevector" else 0,
         max_qubits=can.max_qubits[by],
         measured=f"{len(ran)} circuits; measured / predicted 10 % {low:.2f}, median {middle:.2f}, 90 % {high:.2f}",
@@ -75,17 +81,20 @@ def _fitted(way: tuple[str, str], measured: Sequence[Measured]) -> Cost | None:
     )
 
 
-def fit(design: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Seconds of each kind of step, at least 0."""
-    scale = design.max(axis=0)
+def fit(design: np.ndarray, times: np.ndarray, ended: np.ndarray) -> np.ndarray:
+    """Seconds of each kind of step, at least 0; of what did not end it is known that it takes longer than its time."""
+    scale = design[ended].max(axis=0)
     used = scale > 0
     scaled = design[:, used] / scale[used]
     start, _ = nnls(scaled / times[:, None], np.ones(len(times)))
 
     def error(logs: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(scaled @ np.exp(logs) / times))
+        errors = np.log(scaled @ np.exp(logs) / times)
+        return np.asarray(np.where(ended, errors, np.minimum(errors, 0.0)))
 
-    logs = least_squares(error, np.log(np.maximum(start, 1e-9)), loss="soft_l1", f_scale=0.15).x
+    # No kind starts so small that its logarithm has no slope.
+    start = np.maximum(start, 1e-3 * np.median(times))
+    logs = least_squares(error, np.log(start), loss="soft_l1", f_scale=0.15).x
     most = np.exp(logs)  # seconds that each kind of step contributes to any circuit, at most
     per_step = np.zeros(design.shape[1])
     per_step[used] = np.where(most < NEGLIGIBLE, 0.0, most / scale[used])
@@ -102,6 +111,8 @@ def _lines(cost: Cost) -> list[str]:
         f"branching = {str(cost.branching).lower()}",
         f"double = {str(cost.double).lower()}",
     ]
+    if not cost.predictable:
+        lines.append("predictable = false")
     if cost.bytes_per_amplitude:
         lines.append(f"bytes_per_amplitude = {cost.bytes_per_amplitude}")
     lines += [f"max_qubits = {cost.max_qubits}", f'measured = "{cost.measured}"', f"spread_p90 = {cost.spread_p90}"]

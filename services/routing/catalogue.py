@@ -110,6 +110,8 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The most qubits that a program may use; of a twin, those of its machine."""
     calibration: Calibration | None = None
     """What a twin simulates; None for everything else."""
+    last_resort: bool = False
+    """Whether it is taken only by who names it and for what nothing else can run: its time is hard to predict."""
     machine: Machine | None = None
     """The machine itself: what a live backend is, and what a twin is the twin of."""
     owner: Owner | None = None

@@ -104,8 +104,9 @@ def judge(backend: Backend, wish: Wish) -> Candidate:
 
 def _rank(candidate: Candidate) -> tuple[float, ...]:
     match candidate:
-        case Fit(_, estimate):
-            return (0.0, -estimate.fidelity, estimate.duration_p50.total_seconds(), float(estimate.price))
+        case Fit(backend, estimate):
+            last = 0.5 if backend.last_resort else 0.0
+            return (last, -estimate.fidelity, estimate.duration_p50.total_seconds(), float(estimate.price))
         case Misfit(_, obstacle):
             return (2.0 if obstacle.lasting else 1.0, obstacle.excess_bits)
 
@@ -195,6 +196,8 @@ def _circuit(features: Features, start: str = "Circuit") -> str:
 def _comparison(other: Candidate, best: Estimate) -> str:
     if isinstance(other, Misfit):
         return _capitalised(other.obstacle.reason)
+    if other.backend.last_resort:
+        return "Just as exact, but how long it takes is hard to predict: it runs what names it, or fits nowhere else."
     own, chosen = (each.duration_p50.total_seconds() for each in (other.estimate, best))
     if own < chosen:
         return f"Could run it in {duration_text(own)} instead of {duration_text(chosen)}, but was not asked for."

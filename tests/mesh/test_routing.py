@@ -117,6 +117,7 @@ async def test_a_choice_comes_with_its_grounds(routing: Routing):
     assert decision.estimate.duration_p50 == Duration(nanos=4_000_000)
     assert decision.estimate.duration_p90 == Duration(nanos=6_000_000)
     assert {(each.backend_id, each.eligible, each.HasField("estimate")) for each in decision.alternatives} == {
+        ("sim.decision_diagram", False, False),
         ("sim.mps", False, False),
         ("sim.statevector", False, False),
     }
@@ -171,7 +172,7 @@ async def test_decisions_are_kept_behind_the_answer(routing: Routing):
         decision.decision_id,
     )
     assert (str(row["job_id"]), row["backend_id"], row["hardware"]) == (jobs[7], decision.backend.backend_id, "auto")
-    assert (row["qubits"], row["first"], row["count"]) == ("9", decision.backend.backend_id, 3)
+    assert (row["qubits"], row["first"], row["count"]) == ("9", decision.backend.backend_id, 4)
     assert (row["policy_version"], row["create_time"]) == (
         decision.policy_version,
         decision.create_time.ToDatetime(tzinfo=row["create_time"].tzinfo),

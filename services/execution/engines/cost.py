@@ -17,16 +17,27 @@ from typing import Annotated
 import msgspec
 
 from mesh.wording import bytes_text, count_text, duration_text
-from services.execution.engines.engine import Method
+from services.execution.engines.engine import REFERENCE_QUBITS, Method
 from services.execution.programs.features import Features
 
 COSTS_FILE = Path(__file__).with_name("costs.toml")
 
 STEPS: Mapping[Method, tuple[str, ...]] = {
     "statevector": ("run", "gate", "single", "wide", "diagonal", "state", "shot", "outcome", "branch", "branch_work"),
-    "stabilizer": ("run", "gate", "work", "area", "bit", "outcome", "shot_gate"),
-    "matrix_product_state": ("run", "gate", "chain", "work", "move", "draw", "outcome", "branch", "branch_work"),
-    "decision_diagram": ("run", "gate", "node", "shot", "outcome"),
+    "stabilizer": ("run", "gate", "work", "area", "bit", "outcome", "shot_gate", "reference"),
+    "matrix_product_state": (
+        "run",
+        "gate",
+        "chain",
+        "work",
+        "move",
+        "draw",
+        "outcome",
+        "branch",
+        "branch_work",
+        "reference",
+    ),
+    "decision_diagram": ("run", "gate", "node", "shot", "outcome", "reference"),
 }
 """The kinds of steps of each method, in the order of `steps`."""
 
@@ -79,6 +90,8 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Whether it runs control flow."""
     double: bool
     """Whether its amplitudes are of double precision."""
+    predictable: bool = True
+    """Whether the features tell how long it takes; where they do not, it comes after all others."""
     bytes_per_amplitude: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of a state vector, at its peak."""
     max_qubits: Annotated[int, msgspec.Meta(ge=1)]
@@ -136,9 +149,12 @@ class CostModel:
     ) -> tuple[list[Plan], list[Refusal]]:
         """The ways to run a program, the fastest first, and those closed to it, the nearest to fitting first.
 
+        Ways whose time is hard to tell come last.
+
         `engine` leaves only its ways; `without` leaves the ways of some engines out.
         """
         plans: list[Plan] = []
+        unpredictable: list[Plan] = []
         refusals: list[Refusal] = []
         counted: dict[Method, tuple[float, ...]] = {}
         for cost, per_step in self._costs:
@@ -152,10 +168,11 @@ class CostModel:
                 seconds = once * features.circuit_count + features.classical_ms / 1e3
                 plan = Plan(cost.engine, method, seconds, seconds * cost.spread_p90, memory_bytes(cost, features))
                 if (refusal := _beyond(plan, cost, features, limits)) is None:
-                    plans.append(plan)
+                    (plans if cost.predictable else unpredictable).append(plan)
                     continue
             refusals.append(refusal)
         plans.sort(key=lambda plan: plan.seconds_p50)
+        plans += unpredictable
         refusals.sort(key=lambda refusal: refusal.excess_bits)
         return plans, refusals
 
@@ -164,11 +181,14 @@ def steps(method: Method, features: Features, shots: int) -> tuple[float, ...]:
     """How many steps of each kind one circuit takes, in the order of `STEPS`.
 
     n is the number of active qubits, chi = 2^bits the bound of the bond dimension. A dynamic circuit is simulated anew
-    for each branch that its measurements part the shots into, at most for each shot.
+    for each branch that its measurements part the shots into, at most for each shot; one with control flow for each.
+    What only samples is compared with a state vector where that is small: the reference.
     """
     n, gates, wide = features.active_qubits, float(features.gate_count), float(features.two_qubit_gate_count)
     outcomes = float(min(shots, 1 << min(features.measured_qubit_count, 60)))
-    branches = float(min(shots, 1 << min(features.midway_count, 60))) if features.dynamic else 0.0
+    parted = shots if features.branching else min(shots, 1 << min(features.midway_count, 60))
+    branches = float(parted) if features.dynamic else 0.0
+    reference = gates * _power(n) if n <= REFERENCE_QUBITS and not features.dynamic else 0.0
     match method:
         case "statevector":
             state = _power(n)
@@ -181,17 +201,18 @@ def steps(method: Method, features: Features, shots: int) -> tuple[float, ...]:
             )  # fmt: skip
         case "stabilizer":
             bits = float(features.measurement_count)
-            return 1.0, gates, gates * n, float(n * n), shots * bits, outcomes * bits, shots * gates
+            return 1.0, gates, gates * n, float(n * n), shots * bits, outcomes * bits, shots * gates, reference
         case "matrix_product_state":
             chi = _power(features.cut_rank_bits)
             work = 2.0 ** min(features.rank_work_bits, 3 * _MOST_BITS)
             flat = 0.0 if features.dynamic else work
             return (
-                1.0, gates, n * chi * chi, flat, float(features.reach), shots * n * chi, outcomes * n,
-                branches, branches * (work + gates * n * chi),
+                1.0, gates, n * chi * chi, flat, float(features.reach), outcomes * n * chi * chi, outcomes * n,
+                branches, branches * (work + gates * n * chi), reference,
             )  # fmt: skip
         case "decision_diagram":
-            return 1.0, gates, gates * n, shots * float(n), outcomes
+            chi = _power(features.cut_rank_bits)
+            return 1.0, gates, gates * n * chi**3, shots * float(n), outcomes * n, reference
     raise ValueError(method)
 
 

@@ -87,7 +87,7 @@ def test_a_machine_takes_no_mid_circuit_measurement():
 
 
 def test_a_machine_takes_no_more_qubits_than_it_has():
-    with pytest.raises(InvalidArgument, match="has 30 qubits and it takes 29"):
+    with pytest.raises(InvalidArgument, match="has 30 qubits and it takes 28"):
         choose(CATALOGUE, wish(features(30), accounts=(TEAM,)))
 
 

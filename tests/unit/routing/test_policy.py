@@ -13,8 +13,9 @@ from services.routing.policy import Choice, Fit, Misfit, choose, judge
 from services.routing.program import EngineOffer, Features, Wish
 from tests.unit.routing.programs import features, offer, refused, simulators
 
-CATALOGUE = simulators()
-STATEVECTOR, STABILIZER, MPS = CATALOGUE.backends[:3]
+WHOLE = simulators()
+STATEVECTOR, STABILIZER, MPS, DIAGRAM = WHOLE.backends
+CATALOGUE = msgspec.structs.replace(WHOLE, backends=(STATEVECTOR, STABILIZER, MPS))
 NOT_CLIFFORD = refused("stim", "stabilizer", "the program has gates outside the Clifford group", math.inf)
 TOO_WIDE = refused("qsim", "statevector", "a state of 2^40 amplitudes needs too much", 11)
 SMALL = (
@@ -66,7 +67,7 @@ def test_a_wide_circuit_of_little_entanglement_runs_on_a_matrix_product_state():
     assert choice.backend is MPS
     assert choice.reason.startswith("Circuit of 60 qubits with a bond dimension of at most 8: a matrix product state ")
     assert {each.candidate.backend.backend_id: each.reason for each in choice.alternatives} == {
-        "sim.statevector": "The program has 60 qubits and it takes 29: the state would have 2^60 amplitudes.",
+        "sim.statevector": "The program has 60 qubits and it takes 28: the state would have 2^60 amplitudes.",
         "sim.stabilizer": "The program has gates outside the Clifford group.",
     }
 
@@ -81,6 +82,19 @@ def test_a_backend_for_whose_method_nothing_is_offered_is_out():
         "hardware: sim.stabilizer cannot run this program: no engine that may be used has its method. "
         "These can run it: sim.statevector."
     )
+
+
+def test_a_last_resort_is_taken_by_name_and_where_nothing_else_can_and_never_for_being_faster():
+    diagram = offer("ddsim", "decision_diagram", 0.01)
+    choice = choose(WHOLE, wish(features(5), offers=(*SMALL, diagram)))
+    assert choice.backend is STATEVECTOR
+    assert [each.reason for each in choice.alternatives if each.candidate.backend is DIAGRAM] == [
+        "Just as exact, but how long it takes is hard to predict: it runs what names it, or fits nowhere else."
+    ]
+    assert choose(WHOLE, wish(features(5), "sim.decision_diagram", (*SMALL, diagram))).backend is DIAGRAM
+    alone = choose(WHOLE, wish(features(60), offers=(TOO_WIDE, NOT_CLIFFORD, diagram)))
+    assert (alone.backend, alone.estimate.engine) == (DIAGRAM, "ddsim")
+    assert "a decision diagram is exact and takes ddsim 0" in alone.reason
 
 
 def test_an_ideal_simulation_is_exact():
@@ -132,7 +146,7 @@ def test_a_named_backend_that_cannot_run_the_program_is_refused_with_those_that_
 def test_a_program_that_nothing_fits_is_told_the_nearest():
     state = refused("qsim", "statevector", "a state of 2^29 amplitudes needs too much", 1)
     chain = refused("aer", "matrix_product_state", "a bond dimension of up to 2^14 needs too much", 9)
-    error = refusal(CATALOGUE, wish(features(29), offers=(state, NOT_CLIFFORD, chain)))
+    error = refusal(CATALOGUE, wish(features(28), offers=(state, NOT_CLIFFORD, chain)))
     assert isinstance(error, InvalidArgument)
     assert (error.reason, error.metadata) == ("NO_BACKEND_FITS", {"nearest": "sim.statevector"})
     assert "The nearest is sim.statevector, but a state of 2^29 amplitudes needs too much." in error.message
