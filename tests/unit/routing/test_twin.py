@@ -39,7 +39,7 @@ def calibration(**changes: Any) -> Calibration:
 
 
 def test_every_twin_has_its_calibration_and_says_that_it_simulates():
-    assert len(TWINS) >= 73
+    assert len(TWINS) >= 72
     for twin in TWINS:
         assert twin.calibration is not None
         assert twin.calibration.calibration_id.startswith(f"{twin.backend_id}@")
