@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import asyncpg
@@ -51,6 +52,31 @@ class _PlainConnection(asyncpg.Connection):
         return ""
 
 
+class _Loan:
+    """One connection for the length of a block; with `async with`, and quicker than a generator would be."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> PoolConnectionProxy[asyncpg.Record]:
+        try:
+            self._connection = await self._database.take()
+        except Exception as error:
+            if (known := _translated(error, connecting=True)) is not None:
+                raise known from error
+            raise
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._database.give(self._connection, clean=error is None)
+        if isinstance(error, Exception) and (known := _translated(error)) is not None:
+            raise known from error
+
+
 class Database:
     """A pool of connections to the schema of one service."""
 
@@ -58,6 +84,9 @@ class Database:
         """Wrap a pool; `connect` is the way to make one."""
         self._pool = pool
         self._acquire_timeout = acquire_timeout
+        # Connections that go from hand to hand without the pool, whose bookkeeping costs as much as a short statement.
+        self._idle: list[PoolConnectionProxy[asyncpg.Record]] = []
+        self._asking = 0
 
     @classmethod
     async def connect(
@@ -93,18 +122,31 @@ class Database:
         await retry_while_unavailable(lambda: _open(pool), patience)
         return cls(pool, acquire_timeout=acquire_timeout)
 
-    @contextlib.asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    def acquire(self) -> _Loan:
         """A connection of the pool for the length of the block, each statement its own transaction."""
-        with lost_connections_as_unavailable():
-            with lost_connections_as_unavailable(connecting=True):
-                connection = await self._pool.acquire(timeout=self._acquire_timeout)
-            try:
-                yield connection
-            finally:
-                # A connection lost meanwhile was dropped by the pool itself; what the block did stands on its own.
-                with contextlib.suppress(asyncpg.InternalClientError, *_LOST):
-                    await self._pool.release(connection)
+        return _Loan(self)
+
+    async def take(self) -> PoolConnectionProxy[asyncpg.Record]:
+        """A connection, for `give` to take back; `acquire` does both."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            await self.give(connection, clean=False)
+        self._asking += 1
+        try:
+            return await self._pool.acquire(timeout=self._acquire_timeout)
+        finally:
+            self._asking -= 1
+
+    async def give(self, connection: PoolConnectionProxy[asyncpg.Record], *, clean: bool) -> None:
+        """Take a connection back; one whose block did not end well is looked after by the pool."""
+        if clean and not (self._asking or connection.is_closed() or connection.is_in_transaction()):
+            self._idle.append(connection)
+            return
+        # A connection lost meanwhile was dropped by the pool itself; what the block did stands on its own.
+        with contextlib.suppress(asyncpg.InternalClientError, *_LOST):
+            await self._pool.release(connection)
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, first: str = "") -> AsyncIterator[Connection]:
@@ -155,6 +197,8 @@ class Database:
         """Give connections two seconds to finish, then cut them."""
         try:
             async with asyncio.timeout(2):
+                while self._idle:
+                    await self.give(self._idle.pop(), clean=False)
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
@@ -173,26 +217,27 @@ def lost_connections_as_unavailable(*, connecting: bool = False) -> Iterator[Non
     """
     try:
         yield
-    except MeshError:
+    except Exception as error:
+        if (known := _translated(error, connecting=connecting)) is not None:
+            raise known from error
         raise
-    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
-        message = "The database took too long; try again."
-        raise DeadlineExceeded(message, reason="DATABASE_TIMEOUT") from error
-    except _LOST as error:
-        raise _unavailable() from error
-    except OSError as error:
-        if not connecting:
-            raise
-        raise _unavailable() from error
-    except asyncpg.InternalClientError as error:
-        # What a connection that dies in the middle of a statement says of itself now and then.
-        if "cannot switch to state" not in str(error):
-            raise
-        raise _unavailable() from error
-    except asyncpg.InterfaceError as error:
-        if "closed" not in str(error) and "closing" not in str(error):
-            raise
-        raise _unavailable() from error
+
+
+def _translated(error: Exception, *, connecting: bool = False) -> MeshError | None:
+    """What an error of asyncpg means to a caller; None for one that is none of the connection's."""
+    match error:
+        case MeshError():
+            return None
+        case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
+            return DeadlineExceeded("The database took too long; try again.", reason="DATABASE_TIMEOUT")
+        case asyncpg.InternalClientError():
+            # What a connection that dies in the middle of a statement says of itself now and then.
+            lost = "cannot switch to state" in str(error)
+        case asyncpg.InterfaceError():
+            lost = "closed" in str(error) or "closing" in str(error)
+        case _:
+            lost = isinstance(error, _LOST) or (connecting and isinstance(error, OSError))
+    return _unavailable() if lost else None
 
 
 async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:

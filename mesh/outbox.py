@@ -35,6 +35,7 @@ CREATE INDEX outbox_create_time ON outbox (create_time);
 """
 """For the first migration of a service with an outbox: `op.execute(outbox.CREATE_TABLE)`."""
 
+_ANY_LEFT = "SELECT EXISTS (SELECT FROM outbox WHERE create_time < clock_timestamp() - make_interval(secs => $1))"
 _BATCH = 500
 _RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the relay takes it
 _TIDY_PAUSE = 0.3  # seconds between two deletions of published rows; well below the relay's patience
@@ -156,7 +157,7 @@ class Outbox:
 
     async def _relay_once(self) -> int:
         """Publish and delete one batch of rows that were left behind; answers how many."""
-        if not self._events.is_ready:
+        if not self._events.is_ready or not await self._database.fetchval(_ANY_LEFT, _RELAY_AGE):
             return 0
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
