@@ -9,6 +9,9 @@ from mesh.wording import count_text
 from services.routing.catalogue import Backend, Kind, Method
 from services.routing.program import EngineOffer, Environment, Features, Wish
 
+MOST_CIRCUITS = 300
+"""Of one job on a machine, where each is paid for (services/execution/live/story.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
@@ -37,10 +40,14 @@ def incapacity(backend: Backend, features: Features) -> Obstacle | None:
         most = backend.calibration.working_qubit_count
         reason = f"the program has {features.qubit_count} qubits and {most} of the machine's worked when calibrated"
         return Obstacle(reason, lasting=True, excess_bits=math.log2(features.qubit_count / most))
-    return _too_dynamic(features) if backend.kind is Kind.LIVE else None
+    return _beyond_machines(features) if backend.kind is Kind.LIVE else None
 
 
-def _too_dynamic(features: Features) -> Obstacle | None:
+def _beyond_machines(features: Features) -> Obstacle | None:
+    """Why no machine takes a program."""
+    if features.circuit_count > MOST_CIRCUITS:
+        reason = f"the job runs {features.circuit_count:,} circuits, and {MOST_CIRCUITS} are the most for a machine"
+        return Obstacle(reason, lasting=True, excess_bits=math.log2(features.circuit_count / MOST_CIRCUITS))
     if not features.dynamic:
         return None
     reason = "a machine takes circuits here that measure once, at the end; simulators take the others"

@@ -79,11 +79,13 @@ class ProviderAccounts:
         """
         owner = team_id if backend.account_owner == routing_pb2.ACCOUNT_OWNER_TEAM else ""
         key = (owner, backend.provider, backend.provider_device)
+        now = self._clock()
+        self._open = {each: kept for each, kept in self._open.items() if kept.until >= now}
         found = self._open.get(key)
-        if found is None or found.until < self._clock():
+        if found is None:
             credentials = await self._credentials(owner, backend.provider, purpose)
             made = self._connect(credentials, backend.provider_device, backend.qubit_count, self._clock)
-            found = self._open[key] = _Open(made, self._clock() + OPEN_FOR)
+            found = self._open[key] = _Open(made, now + OPEN_FOR)
         return found.provider
 
     def forget(self, provider: Provider) -> None:
@@ -106,11 +108,13 @@ class ProviderAccounts:
             await provider.close()
 
     async def _of(self, requester: requester_pb2.Requester) -> list[str]:
-        until, names = self._known.get(requester.team_id, (self._clock(), []))
-        if until <= self._clock():
-            request = accounts_pb2.ListProviderSecretsRequest(team_id=requester.team_id)
-            names = [secret.provider for secret in (await self._accounts.ListProviderSecrets(request)).secrets]
-            self._known[requester.team_id] = self._clock() + KNOWN_FOR, names
+        now = self._clock()
+        if requester.team_id in self._known and self._known[requester.team_id][0] > now:
+            return self._known[requester.team_id][1]
+        request = accounts_pb2.ListProviderSecretsRequest(team_id=requester.team_id)
+        names = [secret.provider for secret in (await self._accounts.ListProviderSecrets(request)).secrets]
+        self._known = {team: known for team, known in self._known.items() if known[0] > now}
+        self._known[requester.team_id] = now + KNOWN_FOR, names
         return names
 
     async def _credentials(self, owner: str, name: str, purpose: str) -> Credentials:

@@ -86,6 +86,11 @@ def test_a_machine_takes_no_mid_circuit_measurement():
         choose(CATALOGUE, wish(features(2, dynamic=True), accounts=(TEAM,)))
 
 
+def test_a_machine_takes_no_job_of_very_many_circuits():
+    with pytest.raises(InvalidArgument, match="runs 301 circuits, and 300 are the most"):
+        choose(CATALOGUE, wish(features(2, circuit_count=301), accounts=(TEAM,)))
+
+
 def test_a_machine_takes_no_more_qubits_than_it_has():
     with pytest.raises(InvalidArgument, match="has 30 qubits and it takes 28"):
         choose(CATALOGUE, wish(features(30), accounts=(TEAM,)))
