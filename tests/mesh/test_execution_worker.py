@@ -20,7 +20,7 @@ from services.execution import lease, run, turns, worker
 from services.execution.job import Job, Priority, Queue, State
 from services.execution.lease import LEASE
 from services.execution.run import MAX_ATTEMPTS
-from tests.mesh.executing import FakeChildren, Parts, ended, working
+from tests.mesh.executing import FakeChildren, Parts, ended, until, working
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
 
@@ -128,3 +128,32 @@ async def test_a_worker_that_stops_leaves_a_long_job_to_another_at_once(parts: P
     async with working(parts, FakeChildren(), "second"):
         assert (await ended(parts, job)).state is State.COMPLETED
     assert time.monotonic() - started < LEASE.total_seconds() / 3
+
+
+async def test_a_job_whose_worker_died_is_taken_by_another(parts: Parts):
+    job = await parts.accepted()
+    assert await parts.store.claim(job.job_id, "killed", lease=lease.LEASE, now=parts.clock())
+    children = FakeChildren()
+    async with working(parts, children, "another"):
+        assert (await parts.read(job.job_id)).state is State.RUNNING
+        assert children.runs == 0
+        parts.clock.ahead = lease.LEASE + dt.timedelta(seconds=1)
+        assert (await ended(parts, job)).state is State.COMPLETED
+    assert children.runs == 1
+
+
+async def test_a_busy_worker_leaves_the_next_job_to_a_free_one(parts: Parts):
+    go_on = asyncio.Event()
+    busy, free = FakeChildren(go_on, go_on), FakeChildren()
+
+    async def full() -> bool:  # its engine's job, and the one that is claimed ahead
+        return busy.runs == 2
+
+    async with working(parts, busy, "busy", engine_count=1):
+        held = [await parts.accepted() for _ in range(2)]
+        await until(full)
+        async with working(parts, free, "free"):
+            assert (await ended(parts, await parts.accepted())).state is State.COMPLETED
+        assert (busy.runs, free.runs) == (2, 1)
+        go_on.set()
+        assert [(await ended(parts, job)).state for job in held] == [State.COMPLETED] * 2
