@@ -13,21 +13,22 @@ from qulacs import QuantumCircuit as Circuit
 from qulacs import QuantumGateBase, QuantumGateMatrix, QuantumState
 from qulacs.gate import FREDKIN, TOFFOLI, U1, DenseMatrix, DiagonalMatrix, PauliRotation, Y, to_matrix_gate
 
-from services.execution.engines.engine import Capabilities, Method
+from services.execution.engines.engine import COMPARABLE_QUBITS, Capabilities, EngineError, Method
 from services.execution.engines.matrices import matrix
+from services.execution.engines.midway import run_midway
 from services.execution.engines.sampling import marginal
 from services.execution.engines.simulating import Draw, Simulating, draw_from
 from services.execution.programs.tape import tape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
     from services.execution.engines.readout import Readout
     from services.execution.programs.program import Program
-    from services.execution.programs.tape import Tape
+    from services.execution.programs.tape import Operation, Tape
 
 ENGINE = "qulacs"
 _WIDEST = 26
@@ -42,10 +43,22 @@ class QulacsEngine(Simulating):
         """Set the threads of the library, for the whole process."""
         os.environ["QULACS_NUM_THREADS"] = str(threads)
         widest = min(_WIDEST, (memory_limit // _BYTES).bit_length() - 1)
-        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest})
+        self.capabilities = Capabilities(
+            ENGINE, version(ENGINE), {"statevector": widest}, dynamic=frozenset({"statevector"})
+        )
+
+    def check(self, program: Program, method: Method) -> None:
+        """Refuse also a state too wide to be copied for every branch. Raises EngineError."""
+        super().check(program, method)
+        if program.features.dynamic and program.features.active_qubits > COMPARABLE_QUBITS:
+            message = f"{ENGINE} measures midway on {COMPARABLE_QUBITS} qubits at most; qiskit-aer takes more"
+            raise EngineError("OUT_OF_MEMORY", message)
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
-        """Sample the exact distribution."""
+        """Sample the exact distribution, of each branch where measurements midway part the shots."""
+        tape = program.tape
+        if program.features.dynamic:
+            return Draw(*run_midway(tape, lambda gates: _circuit(tape.width, gates), shots=shots, seed=seed))
         return draw_from(distribution(program.tape, readout), readout, shots, seed)
 
     def amplitudes(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:  # noqa: ARG002 - it has one
@@ -63,14 +76,18 @@ def distribution(tape: Tape, readout: Readout) -> NDArray[np.float64]:
 
 def amplitudes(tape: Tape) -> NDArray[np.complex128]:
     """Return the state at the end of a tape that is not dynamic, qubit 0 lowest, up to a global phase."""
-    circuit = Circuit(tape.width)
-    for name, qubits, angles, _ in tape.operations():
-        if name not in _NOTHING:
-            _ADD[name](circuit, qubits, angles)
     state = QuantumState(tape.width)
-    circuit.update_quantum_state(state)
+    _circuit(tape.width, tape.operations()).update_quantum_state(state)
     found: NDArray[np.complex128] = state.get_vector()
     return found
+
+
+def _circuit(width: int, operations: Sequence[Operation]) -> Circuit:
+    circuit = Circuit(width)
+    for name, qubits, angles, _ in operations:
+        if name not in _NOTHING:
+            _ADD[name](circuit, qubits, angles)
+    return circuit
 
 
 def _controlled(gate: QuantumGateBase, control: int) -> QuantumGateBase:
