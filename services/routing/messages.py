@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from qm.routing.v1 import routing_pb2 as pb
@@ -20,6 +21,7 @@ _KINDS = {
 }
 _OWNERS = {Owner.TEAM: pb.ACCOUNT_OWNER_TEAM, Owner.OPERATOR: pb.ACCOUNT_OWNER_OPERATOR}
 _OWNER_OF = {number: owner for owner, number in _OWNERS.items()}
+_KNOWN_OFFERS = 4096
 _ENVIRONMENTS = {
     requester_pb2.ENVIRONMENT_LIVE: Environment.LIVE,
     requester_pb2.ENVIRONMENT_TEST: Environment.TEST,
@@ -45,14 +47,17 @@ def wish_of(request: pb.ChooseBackendRequest) -> Wish:
             classical_seconds=features.classical_duration.ToNanoseconds() / 1e9,
         ),
         shot_count=request.shot_count,
-        offers=tuple(map(_offer_of, request.offers)),
+        offers=tuple([_offer_of(offer.SerializeToString()) for offer in request.offers]),
         environment=_ENVIRONMENTS[request.requester.environment],
         excluded=frozenset(request.excluded_backend_ids),
         accounts=tuple((account.provider, _OWNER_OF[account.owner]) for account in request.accounts),
     )
 
 
-def _offer_of(message: pb.EngineOffer) -> EngineOffer:
+@lru_cache(_KNOWN_OFFERS)
+def _offer_of(serialized: bytes) -> EngineOffer:
+    """The same offers come again and again; what they mean takes ten times as long to find out as their bytes."""
+    message = pb.EngineOffer.FromString(serialized)
     return EngineOffer(
         engine=message.engine,
         method=message.method,

@@ -240,6 +240,9 @@ def _unable(cost: Cost, features: Features) -> Refusal | None:
         reason = "its amplitudes are of single precision, and exact ones are asked for"
     elif features.active_qubits > cost.max_qubits:
         reason = f"the program has {features.active_qubits} qubits and it takes {cost.max_qubits}"
+        excess = features.active_qubits - cost.max_qubits  # each of which doubles a state vector
+        if cost.method == "statevector":
+            return Refusal(cost.engine, cost.method, reason, float(excess))
         return Refusal(cost.engine, cost.method, reason, math.log2(features.active_qubits / cost.max_qubits))
     else:
         return None
