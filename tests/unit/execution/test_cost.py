@@ -51,12 +51,12 @@ def test_the_file_is_measured_and_has_every_engine_that_workers_have():
     assert "bench/engines.py" in text
 
 
-def test_what_an_engine_can_do_is_what_it_says_itself():
+def test_nothing_is_planned_that_an_engine_says_it_cannot_do():
     for cost, _ in MODEL._costs:
         can = registry.engine(cost.engine).capabilities
         assert cost.max_qubits <= can.max_qubits[cost.method]
-        assert cost.dynamic == (cost.method in can.dynamic)
-        assert cost.branching == (cost.method in can.branching)
+        assert not cost.dynamic or cost.method in can.dynamic
+        assert not cost.branching or cost.method in can.branching
         if cost.double:
             assert can.precision == "double"
 
@@ -181,7 +181,7 @@ def test_more_is_never_cheaper_for_the_same_engine(features: Features, shots: in
     if name == "active_qubits" and features.active_qubits == REFERENCE_QUBITS:
         # One qubit more, and what only samples is compared with no state vector any more.
         before = {way: seconds for way, seconds in before.items() if way[1] == "statevector"}
-    assert all(after[way] >= before[way] * (1 - 1e-9) for way in before)
+    assert all(after[way] >= before[way] * (1 - 1e-9) for way in before.keys() & after.keys())
     assert all(more_shots[way] >= before[way] * (1 - 1e-9) for way in before)
 
 
