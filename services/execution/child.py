@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ from services.execution.zygote import END
 END_SECONDS: Final = 2.0
 """How long the zygote may take to say how a child has ended."""
 
+_HEAD: Final = struct.Struct("!i")
+_MOST_AT_ONCE: Final = 2**18
 _VMSTAT = Path("/proc/vmstat")
 
 
@@ -93,12 +96,45 @@ class Zygote:
             asyncio.get_running_loop().remove_reader(self._control.fileno())  # it is gone
 
 
+class TaskStream:
+    """Our end of a child's task socket, which carries messages as `multiprocessing.connection` frames them."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        """Take the socket."""
+        ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._socket = ours
+
+    async def send(self, message: bytes) -> None:
+        """Send a message; a child that does not read keeps it waiting. Raises OSError."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, _HEAD.pack(len(message)) + message)
+
+    async def receive(self) -> bytes:
+        """The next message. Raises EOFError at the end, and OSError for more than task.LARGEST_ANSWER bytes."""
+        (size,) = _HEAD.unpack(await self._exactly(_HEAD.size))
+        if not 0 <= size <= task.LARGEST_ANSWER:
+            raise OSError(errno.EMSGSIZE, "the child sends more than is taken")
+        return await self._exactly(size)
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+    async def _exactly(self, size: int) -> bytes:
+        loop, parts = asyncio.get_running_loop(), bytearray()
+        while len(parts) < size:
+            part = await loop.sock_recv(self._socket, min(size - len(parts), _MOST_AT_ONCE))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+
 class Child:
     """One child and our end of its task socket."""
 
-    def __init__(self, connection: Connection, pid: int, end: asyncio.Future[int]) -> None:
+    def __init__(self, stream: TaskStream, pid: int, end: asyncio.Future[int]) -> None:
         """Take the child `pid`, which says by `end` how it ended."""
-        self._connection = connection
+        self.stream = stream
         self._end = end
         self._pidfd = os.pidfd_open(pid)
         self._ended = select.poll()
@@ -108,15 +144,6 @@ class Child:
     def alive(self) -> bool:
         """Whether it still runs."""
         return not self._ended.poll(0)
-
-    def exchange(self, message: bytes) -> bytes:
-        """Send a message and receive the next; blocks, and a child that does not read blocks the sending too."""
-        self._connection.send_bytes(message)
-        return self.receive()
-
-    def receive(self) -> bytes:
-        """The next message; blocks. Raises EOFError at the end, and OSError for more than task.LARGEST_ANSWER bytes."""
-        return self._connection.recv_bytes(task.LARGEST_ANSWER)
 
     async def death(self, *, for_memory: bool) -> str:
         """Say, for people, how it came to the end that it met by itself; `for_memory`, the kernel killed somebody."""
@@ -132,21 +159,11 @@ class Child:
         return f"the engine was ended by {signal.Signals(number).name}"
 
     def kill(self) -> None:
-        """End it; a thread that waits for it is told."""
+        """End it; nobody may wait for its messages any more."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         os.close(self._pidfd)
-        hang_up(self._connection)
-
-
-def hang_up(connection: Connection) -> None:
-    """End the stream, and with it the read of a thread.
-
-    The descriptor closes when that thread, too, has let go of the connection: closed under it, its number could already
-    be another child's, whose bytes it would read.
-    """
-    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as stream:
-        stream.shutdown(socket.SHUT_RDWR)
+        self.stream.close()
 
 
 def out_of_memory_kills() -> int:

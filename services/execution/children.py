@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
-from typing import Final, TypeVar, overload
+from typing import Final, overload
 
 import msgspec
 
@@ -19,7 +17,7 @@ from mesh.errors import InvalidArgument, ResourceExhausted, Unavailable
 from mesh.telemetry import log
 from mesh.wording import bytes_text
 from services.execution import task
-from services.execution.child import Child, Zygote, hang_up, out_of_memory_kills
+from services.execution.child import Child, TaskStream, Zygote, out_of_memory_kills
 from services.execution.room import Room
 
 START_SECONDS: Final = 60.0
@@ -38,7 +36,6 @@ HEADROOM_BYTES: Final = 2**30
 """What a run may take beside twice the memory that its engine is predicted to need."""
 
 OnProgress = Callable[[float, str], None]
-R = TypeVar("R")
 
 
 class EngineFault(Exception):
@@ -64,8 +61,6 @@ class Children:
         self._one_at_a_time = asyncio.Lock()
         self._kills = out_of_memory_kills()
         self._closing = False
-        # Each busy child keeps a thread in a blocking read; one more is for forks.
-        self._threads = ThreadPoolExecutor(count + 1, "engine-child")
 
     @property
     def count(self) -> int:
@@ -141,7 +136,6 @@ class Children:
         for replacing in self._replacing:
             replacing.cancel()
         await self._end_zygote()
-        self._threads.shutdown(wait=False)
 
     async def _take(self) -> Child:
         """A free child that lives; one that died while it was idle is replaced."""
@@ -150,11 +144,12 @@ class Children:
         return child
 
     async def _ask(self, child: Child, request: task.Request, on_progress: OnProgress | None) -> task.Answer:
-        message = task.decode(await self._in_thread(lambda: child.exchange(task.encode(request))))
+        await child.stream.send(task.encode(request))
+        message = task.decode(await child.stream.receive())
         while isinstance(message, task.Progress):
             if on_progress is not None:
                 on_progress(message.fraction, message.message)
-            message = task.decode(await self._in_thread(child.receive))
+            message = task.decode(await child.stream.receive())
         if not isinstance(message, (*_ANSWERS[type(request)], task.Failure, task.Starved)):
             raise msgspec.ValidationError(f"{type(message).__name__} answers no {type(request).__name__}")
         return message
@@ -179,7 +174,7 @@ class Children:
     async def _fork(self) -> Child:
         """A fresh child, of a fresh zygote where there is none; raises Unavailable."""
         ours, theirs = socket.socketpair()
-        connection = Connection(ours.detach())
+        stream = TaskStream(ours)
         try:
             with theirs:
                 if self._zygote is None:
@@ -187,10 +182,10 @@ class Children:
                     self._zygote.listen()
                 self._zygote.fork(theirs)
             async with asyncio.timeout(START_SECONDS):
-                ready = task.decode_ready(await self._in_thread(connection.recv_bytes))
-            return Child(connection, ready.pid, self._zygote.end_of(ready.pid))
+                ready = task.decode_ready(await stream.receive())
+            return Child(stream, ready.pid, self._zygote.end_of(ready.pid))
         except (TimeoutError, EOFError, OSError, msgspec.DecodeError) as error:
-            hang_up(connection)
+            stream.close()
             if isinstance(error, TimeoutError) or self._zygote is None or not self._zygote.alive:
                 await self._end_zygote()
             message = "the engine process does not start; its log says why"
@@ -201,6 +196,3 @@ class Children:
         if zygote is not None:
             await asyncio.to_thread(zygote.kill)
             zygote.close()
-
-    def _in_thread(self, work: Callable[[], R]) -> asyncio.Future[R]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)

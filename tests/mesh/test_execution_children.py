@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from mesh.errors import InvalidArgument, ResourceExhausted
 from services.execution import children, task
-from services.execution.child import Child
+from services.execution.child import Child, TaskStream
 from services.execution.children import Children, EngineFault
 from tests.mesh.executing import BELL, BELL_FEATURES, BELL_OUTCOME, CIRCUIT, ENGINE_BYTES
 
@@ -248,7 +248,7 @@ def impostor(
         liar.start()
         stack.callback(liar.join)
         stack.callback(process.kill)
-        idle(engines).appendleft(Child(Connection(ours.detach()), process.pid, unheard()))
+        idle(engines).appendleft(Child(TaskStream(ours), process.pid, unheard()))
         return process
 
     with stack:
@@ -320,7 +320,7 @@ async def test_an_honest_answer_of_a_child_is_taken(
 async def test_a_child_that_does_not_read_blocks_nobody(engines: Children):
     ours, theirs = socket.socketpair()
     process = subprocess.Popen(["/bin/sleep", "60"])
-    idle(engines).appendleft(Child(Connection(ours.detach()), process.pid, unheard()))
+    idle(engines).appendleft(Child(TaskStream(ours), process.pid, unheard()))
     with theirs, pytest.raises(ResourceExhausted):
         await engines.call(bell("x" * 1_000_000), timeout=0.2)
     assert process.wait(5) == -signal.SIGKILL
