@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf.json_format import Parse
 from google.protobuf.struct_pb2 import Struct
+from qm.routing.v1 import routing_pb2
 from qm.type.v1 import requester_pb2
 
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, ResourceExhausted, Unavailable
@@ -264,3 +265,36 @@ async def test_a_job_keeps_the_defaults_of_what_was_left_out(parts: Parts):
     defaults = load_catalogue()[AlgorithmId(job.algorithm_id)].parameters.defaults
     assert defaults
     assert kept == {**defaults, "qasm": BELL}
+
+
+def named(engine: str) -> dict[str, Any]:
+    return {"parameters": {"qasm": "OPENQASM 2.0; qreg q[2]; creg c[2]; measure q -> c;", "engine": engine}}
+
+
+async def test_a_named_engine_is_the_only_one_that_routing_hears_of(parts: Parts):
+    job = await parts.accepted(**named("spare"))
+    assert {offer.engine for offer in parts.routing.asked[-1].offers} == {"spare"}
+    assert job.backend.engine == "spare"
+    await parts.accepted()
+    assert {offer.engine for offer in parts.routing.asked[-1].offers} >= {"aer", "spare"}
+
+
+async def test_a_named_engine_that_is_not_there_is_refused_with_those_that_are(parts: Parts):
+    request = submission(**named("abacus"))
+    with pytest.raises(InvalidArgument) as refusal:
+        await parts.intake().submit(request)
+    assert (refusal.value.reason, refusal.value.field) == ("ENGINE_DOES_NOT_FIT", "parameters.engine")
+    assert "These can run it: aer, spare." in refusal.value.message
+    assert (parts.billing.holds, await stored(parts, request.requester)) == ({}, 0)
+
+
+async def test_a_named_engine_on_other_hardware_is_refused(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    async def elsewhere(request: routing_pb2.ChooseBackendRequest) -> routing_pb2.ChooseBackendResponse:
+        assert {offer.engine for offer in request.offers} == {"aer"}
+        backend = routing_pb2.Backend(backend_id="ibm_fez", engine="twin")
+        return routing_pb2.ChooseBackendResponse(decision=routing_pb2.Decision(backend=backend))
+
+    monkeypatch.setattr(parts.routing, "ChooseBackend", elsewhere)
+    with pytest.raises(InvalidArgument, match=r"engine: ibm_fez does not run on aer; leave one of them out"):
+        await parts.intake().submit(submission(hardware="ibm_fez", **named("aer")))
+    assert parts.billing.holds == {}
