@@ -1,6 +1,7 @@
 """Every engine on every circuit of a public set: which is the best, which one is chosen, and what Aer alone would take.
 
     python -m bench.engines [--quick] [--write] [--only NAME]     about ten minutes, a minute with --quick
+    python -m bench.engines --named [--write]     the engines that run only where they are named, on narrow circuits
 
 Each way to run a circuit (an engine by a method, and `AerSimulator()` left to itself) has a warm child process with
 limits of memory and time, so that a crash or a hog costs one number. What counts is CPU time, the least of a few runs,
@@ -23,6 +24,7 @@ from bench.circuits import Case
 from bench.circuits.cases import cases
 from bench.circuits.fitting import write_costs
 from bench.circuits.timing import AUTOMATIC, MEMORY_BYTES, Timed, Timer, Way, ways
+from services.execution.engines import registry
 from services.execution.engines.cost import CostModel, Limits
 from services.execution.programs.circuit import program_of
 from services.execution.programs.features import Features
@@ -34,6 +36,8 @@ LONGEST_SECONDS, QUICK_SECONDS = 20.0, 4.0
 PATIENCE, PATIENCE_ALONE = 4.0, 10.0
 """A way may take so many times as long as the best one so far, and Aer left to itself."""
 LEAST_SECONDS = 1.0
+NARROW = 18
+"""Qubits of the circuits by which the engines that run only by name are measured: a slow one tells as much there."""
 LINE = "{:32}{:>7}{:>7}  {:22}{:>8}{:>8}  {:22}{:>8}{:>7}{:>8}"
 GEOMETRIC_TARGET, WORST_TARGET, NEAR_SHARE, NEAR = 1.25, 3.0, 0.95, 1.3
 AUTOMATIC_TARGET, BELL_TARGET = 5.0, 0.25
@@ -90,8 +94,8 @@ class Choice:
         return None if alone is None else alone / self.row.seconds[self.way]
 
 
-def measure(chosen: Sequence[Case], model: CostModel, longest: float) -> list[Row]:
-    """Run every case every way, the likely best first, so that the slow ones may be cut short."""
+def measure(chosen: Sequence[Case], model: CostModel, longest: float, among: Sequence[Way]) -> list[Row]:
+    """Run every case each of these ways, the likely best first, so that the slow ones may be cut short."""
     rows = []
     with Timer() as timer:
         for number, case in enumerate(chosen, 1):
@@ -99,7 +103,7 @@ def measure(chosen: Sequence[Case], model: CostModel, longest: float) -> list[Ro
             row = Row(case, program.features)
             plans, _ = model.plans(program.features, case.shots, LIMITS)
             order = {(plan.engine, plan.method): place for place, plan in enumerate(plans)}
-            for way in sorted(ways(), key=lambda way: order.get(way, len(order)) if way != AUTOMATIC else math.inf):
+            for way in sorted(among, key=lambda way: order.get(way, len(order)) if way != AUTOMATIC else math.inf):
                 best = min(row.engines.values(), default=longest)
                 times = PATIENCE_ALONE if way == AUTOMATIC else PATIENCE
                 patience = min(longest, max(LEAST_SECONDS, times * best))
@@ -188,18 +192,36 @@ def summary(name: str, choices: Sequence[Choice]) -> None:
     print(f"  measured / predicted of the chosen: {low:.2f}, {middle:.2f}, {high:.2f} at 10, 50 and 90 %")
 
 
+def beside(rows: Iterable[Row]) -> None:
+    """Print what each engine takes for each circuit, in milliseconds."""
+    print(f"{'circuit':32}{'qubits':>7}{'gates':>7}" + "".join(f"{name:>12}" for name in registry.NAMED))
+    for row in rows:
+        times = {way[0]: milliseconds(seconds) for way, seconds in row.seconds.items()}
+        times |= {way[0]: f"> {milliseconds(seconds)}" for way, seconds in row.over.items()}
+        head = f"{row.case.name:32}{row.features.active_qubits:>7}{row.features.gate_count:>7}"
+        print(head + "".join(f"{times.get(name, ''):>12}" for name in registry.NAMED))
+
+
 def main() -> None:
     """Measure, fit where asked, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a short set")
     parser.add_argument("--write", action="store_true", help="fit costs.toml to what is measured")
+    parser.add_argument("--named", action="store_true", help="the engines that run only where they are named")
     parser.add_argument("--only", default="", help="circuits whose name has this")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     wanted = [case for case in cases() if arguments.only in case.name and (case.quick or not arguments.quick)]
-    rows = measure(wanted, CostModel.load(), QUICK_SECONDS if arguments.quick else LONGEST_SECONDS)
+    among = (*ways(), AUTOMATIC)
+    if arguments.named:
+        wanted = [case for case in wanted if not case.held_out and case.make().num_qubits <= NARROW]
+        among = tuple((name, "statevector") for name in registry.NAMED)
+    rows = measure(wanted, CostModel.load(), QUICK_SECONDS if arguments.quick else LONGEST_SECONDS, among)
     if arguments.write:
         write_costs([(row.features, row.case.shots, row.engines, row.over) for row in rows if not row.case.held_out])
+    if arguments.named:
+        beside(rows)
+        return
     choices = choose(rows, CostModel.load())
     table(choices)
     for name, held_out in (("fitted to", False), ("held out", True)):

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
 from services.execution.engines import registry
-from services.execution.engines.cost import COSTS_FILE, STEPS, Cost, steps
+from services.execution.engines.cost import COSTS_FILE, STEPS, Cost, Costs, steps
 from services.execution.engines.engine import Method
 from services.execution.programs.features import Features
 
 Way = tuple[str, str]
 Measured = tuple[Features, int, Mapping[Way, float], Mapping[Way, float]]
 """The features of a circuit, its shots, seconds by way, and the seconds in which a way did not end."""
-BYTES_PER_AMPLITUDE: Mapping[str, int] = {"aer": 16, "qsim": 16, "qulacs": 48}
+BYTES_PER_AMPLITUDE: Mapping[str, int] = {
+    "aer": 16, "qsim": 16, "qulacs": 48, "braket": 64, "cirq": 56, "pennylane": 48, "pyqrack": 64,
+}  # fmt: skip
 """At the peak of a run: see the engines. Of qsim's 16 the state has 8; the rest is what its engine keeps free."""
 UNPREDICTABLE: frozenset[str] = frozenset({"decision_diagram"})
 """Methods of whose time the features tell little: how often parts of the state repeat is not among them."""
@@ -31,17 +35,16 @@ NEGLIGIBLE = 1e-7  # seconds
 
 
 def write_costs(measured: Sequence[Measured], file: Path = COSTS_FILE) -> None:
-    """Fit every way that was measured, and write the file."""
+    """Fit every way that was measured, and write the file; engines that were not measured keep what they have."""
     ways = sorted({way for _, _, seconds, _ in measured for way in seconds})
-    costs = [made for way in ways if (made := _fitted(way, measured)) is not None]
-    day = dt.datetime.now(dt.UTC).date()
-    versions = ", ".join(
-        f"{can.engine} {can.engine_version}"
-        for can in (registry.engine(name).capabilities for name in registry.ENGINES)
-    )
+    engines = {engine for engine, _ in ways}
+    known = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Costs)
+    costs = [cost for cost in known.costs if cost.engine not in engines]
+    costs += [made for way in ways if (made := _fitted(way, measured)) is not None]
+    costs.sort(key=lambda cost: (cost.named, cost.engine, cost.method))
     head = [
         "# What a step of each kind takes each engine; written by `python -m bench.engines --write`.",
-        f'measured = "bench/engines.py, {day}: CPU time of one thread on {_processor()}; {versions}"',
+        f'measured = "bench/engines.py: CPU time of one thread on {_processor()}"',
     ]
     file.write_text("\n".join(head + [line for cost in costs for line in _lines(cost)]) + "\n", "utf-8")
 
@@ -72,10 +75,12 @@ def _fitted(way: Way, measured: Sequence[Measured]) -> Cost | None:
         dynamic=by in can.dynamic,
         branching=by in can.branching,
         double=can.precision == "double" and by != "stabilizer",
+        named=engine in registry.NAMED,
         predictable=method not in UNPREDICTABLE,
         bytes_per_amplitude=BYTES_PER_AMPLITUDE[engine] if by == "statevector" else 0,
         max_qubits=can.max_qubits[by],
-        measured=f"{len(ran)} circuits; measured / predicted 10 % {low:.2f}, median {middle:.2f}, 90 % {high:.2f}",
+        measured=f"{can.engine} {can.engine_version}, {dt.datetime.now(dt.UTC).date()}, {len(ran)} circuits; "
+        f"measured / predicted 10 % {low:.2f}, median {middle:.2f}, 90 % {high:.2f}",
         spread_p90=round(max(1.0, float(high)), 2),
         seconds={kind: float(f"{value:.3g}") for kind, value in zip(STEPS[by], per_step, strict=True) if value > 0},
     )
@@ -111,6 +116,8 @@ def _lines(cost: Cost) -> list[str]:
         f"branching = {str(cost.branching).lower()}",
         f"double = {str(cost.double).lower()}",
     ]
+    if cost.named:
+        lines.append("named = true")
     if not cost.predictable:
         lines.append("predictable = false")
     if cost.bytes_per_amplitude:

@@ -45,15 +45,14 @@ class Timed(Enum):
 
 
 @cache
-def ways() -> tuple[Way, ...]:
-    """Every engine by every method, and Aer left to itself."""
-    found = [
+def ways(engines: tuple[str, ...] = registry.ENGINES) -> tuple[Way, ...]:
+    """Each of the engines by every method."""
+    return tuple(
         (name, method)
-        for name in registry.ENGINES
+        for name in engines
         for method in registry.engine(name).capabilities.max_qubits
         if method not in NOT_PLANNED
-    ]
-    return (*found, AUTOMATIC)
+    )
 
 
 class Timer:

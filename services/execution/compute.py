@@ -105,8 +105,9 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
             case task.Replay():
                 done = _replay(_runner(algorithm_id), request, parameters, progress)
             case task.Run():
+                device = _device(request)  # what the first use of an engine imports is not the run's
                 with limited_memory(request.memory_bytes):
-                    done = _run(_runner(algorithm_id), request, parameters, progress)
+                    done = _run(_runner(algorithm_id), device, request, parameters, progress)
         return done  # noqa: TRY300 - the handlers below answer too
     except ParameterError as error:
         return task.Failure(error.reason, str(error), error.path)
@@ -132,9 +133,12 @@ def _device(request: task.Run) -> Device:
 
 
 def _run(
-    runner: Runner, request: task.Run, parameters: dict[str, Any], progress: Callable[[float, str], None]
+    runner: Runner,
+    device: Device,
+    request: task.Run,
+    parameters: dict[str, Any],
+    progress: Callable[[float, str], None],
 ) -> task.Outcome:
-    device = _device(request)
     journal = Journal(device)
     began_at, started = time.time(), time.perf_counter()
     result = runner.run(parameters, device=journal, shots=request.shots, seed=request.seed, progress=progress)

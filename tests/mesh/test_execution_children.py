@@ -26,6 +26,7 @@ from mesh.errors import InvalidArgument, ResourceExhausted
 from services.execution import children, task
 from services.execution.child import Child, TaskStream
 from services.execution.children import Children, EngineFault
+from services.execution.engines import registry
 from tests.mesh.executing import BELL, BELL_FEATURES, BELL_OUTCOME, CIRCUIT, ENGINE_BYTES
 
 LAYERS = "".join(f"rx(0.{layer + 1}) q; cz q[0],q[1];" for layer in range(60))
@@ -156,6 +157,17 @@ async def test_a_run_that_never_fits_is_refused_at_once(engines: Children):
     with pytest.raises(ResourceExhausted, match="for all jobs") as refusal:
         await engines.call(bell(memory_bytes=engines._room.total + 1), timeout=10)
     assert refusal.value.reason == "MEMORY_LIMIT"
+
+
+@pytest.mark.parametrize("name", registry.NAMED)
+async def test_an_engine_that_runs_by_its_name_is_imported_by_the_child_that_runs_it(engines: Children, name: str):
+    wide = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[14]; creg c[14]; h q[3]; cx q[3],q[9]; measure q -> c;'
+    for qasm in (BELL, wide):
+        run = bell(qasm, engine=name, memory_bytes=engines.allowance(64 * 2**14))
+        outcome = await engines.call(run, timeout=60)
+        assert len(outcome.result["counts"]) == 2
+        assert name in outcome.engine
+    await works(engines)
 
 
 @pytest.mark.parametrize(

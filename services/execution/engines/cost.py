@@ -90,6 +90,8 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Whether it runs control flow."""
     double: bool
     """Whether its amplitudes are of double precision."""
+    named: bool = False
+    """Whether it runs only where a caller names it: another is faster, or warm."""
     predictable: bool = True
     """Whether the features tell how long it takes; where they do not, it comes after all others."""
     bytes_per_amplitude: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -151,14 +153,15 @@ class CostModel:
 
         Ways whose time is hard to tell come last.
 
-        `engine` leaves only its ways; `without` leaves the ways of some engines out.
+        `engine` leaves only its ways; `without` leaves the ways of some engines out. Where no engine is named, those
+        that run only by name are out too.
         """
         plans: list[Plan] = []
         unpredictable: list[Plan] = []
         refusals: list[Refusal] = []
         counted: dict[Method, tuple[float, ...]] = {}
         for cost, per_step in self._costs:
-            if cost.engine in without or engine not in (None, cost.engine):
+            if cost.engine in without or engine not in ((cost.engine,) if cost.named else (None, cost.engine)):
                 continue
             method = cost.method
             if (refusal := _unable(cost, features)) is None:

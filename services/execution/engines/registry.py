@@ -18,22 +18,33 @@ _PLACES = {
     "stim": "services.execution.engines.stim:StimEngine",
     "ddsim": "services.execution.engines.ddsim:DdsimEngine",
 }
+_NAMED_PLACES = {
+    "braket": "services.execution.engines.braket:BraketEngine",
+    "cirq": "services.execution.engines.cirq:CirqEngine",
+    "pennylane": "services.execution.engines.pennylane:PennylaneEngine",
+    "pyqrack": "services.execution.engines.pyqrack:PyqrackEngine",
+}
 ENGINES = tuple(_PLACES)
-"""The names."""
+"""The names of those that are chosen from."""
+NAMED = tuple(_NAMED_PLACES)
+"""The names of those that run only where a caller names them."""
 
 
 @functools.cache
 def engine(name: str, *, threads: int = 1) -> Engine:
     """Return the engine of that name, made once for each number of threads; half of this process's memory is its limit.
 
-    Raises KeyError for a name that is not in ENGINES.
+    Raises KeyError for a name that is in neither ENGINES nor NAMED.
     """
-    module, _, maker = _PLACES[name].partition(":")
+    module, _, maker = (_PLACES | _NAMED_PLACES)[name].partition(":")
     made = getattr(importlib.import_module(module), maker)
     return cast("Engine", made(threads=threads, memory_limit=available_memory() // 2))
 
 
 def preload() -> None:
-    """Import every engine, and run nothing: a process may still fork after this."""
+    """Import the engines that are chosen from, and run nothing: a process may still fork after this.
+
+    The others take seconds and hundreds of megabytes to import, so each waits for its first use in a child.
+    """
     for place in _PLACES.values():
         importlib.import_module(place.partition(":")[0])

@@ -1,6 +1,7 @@
 import json
 import math
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from services.execution.algorithms.listing import (
 )
 from services.execution.algorithms.openqasm import OpenQasmDescriber
 from services.execution.algorithms.schema import Schema
+from services.execution.engines import registry
 from tests.unit.execution.devices import simulator
 
 VQE = AlgorithmId("vqe.molecular.v2")
@@ -80,6 +82,12 @@ def test_schemas_are_strict_and_describe_every_field(catalogue: Catalogue, algor
     assert [path for path, member in members if not member.get("description")] == []
     objects = [("", schema), *((path, member) for path, member in members if member.get("type") == "object")]
     assert [path for path, member in objects if "additionalProperties" not in member] == []
+
+
+@pytest.mark.parametrize("algorithm_id", ["circuit.openqasm.v1", "circuit.sample.v1", "circuit.estimate.v1"])
+def test_the_parameter_that_names_an_engine_lists_all_of_them(catalogue: Catalogue, algorithm_id: str):
+    described = catalogue[AlgorithmId(algorithm_id)].parameters.document["properties"]["engine"]["description"]
+    assert {*registry.ENGINES, *registry.NAMED} <= set(re.findall(r"\w+", described))
 
 
 def test_every_parameter_is_bounded(catalogue: Catalogue):

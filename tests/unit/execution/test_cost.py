@@ -46,7 +46,7 @@ def refusals(features: Features, limits: Limits = LIMITS) -> dict[tuple[str, str
 
 
 def test_the_file_is_measured_and_has_every_engine_that_workers_have():
-    assert set(MODEL.engines) == set(registry.ENGINES)
+    assert set(MODEL.engines) == {*registry.ENGINES, *registry.NAMED}
     text = COSTS_FILE.read_text("utf-8")
     assert "bench/engines.py" in text
 
@@ -97,6 +97,16 @@ def test_each_kind_of_circuit_has_its_engine(features: Features, engine: set[str
     first = plans(features)[0]
     assert first.engine in engine
     assert method in (None, first.method)
+
+
+@pytest.mark.parametrize("name", registry.NAMED)
+def test_an_engine_that_is_not_chosen_is_planned_only_by_its_name(name: str):
+    assert name not in {plan.engine for plan in plans(BELL)}
+    (plan,) = plans(program(10), engine=name)
+    assert plan.engine == name
+    assert 0 < plan.seconds_p50 <= plan.seconds_p90 < 1
+    assert plan.memory_bytes >= 48 * 2**10
+    assert not plans(program(10), engine=name, without={name})
 
 
 def test_gates_outside_the_clifford_group_close_every_tableau():
