@@ -3,6 +3,7 @@
 import random
 import socket
 from collections.abc import Iterator
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -123,6 +124,13 @@ def test_a_named_engine_says_what_it_has_and_refuses_the_rest(name: str):
     with pytest.raises(EngineError, match=f"more than the {widest}") as caught:
         run(name, wide)
     assert caught.value.reason == "OUT_OF_MEMORY"
+
+
+def test_braket_compiles_nothing_and_so_needs_no_folder_to_write_to():
+    registry.engine("braket")
+    from braket.default_simulator import linalg_utils
+
+    assert type(linalg_utils._apply_cnot_large) is FunctionType
 
 
 def test_pyqrack_has_no_amplitudes_because_its_global_phase_is_random():
