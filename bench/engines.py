@@ -1,7 +1,7 @@
 """Every engine on every circuit of a public set: which is the best, which one is chosen, and what Aer alone would take.
 
     python -m bench.engines [--quick] [--write] [--only NAME]     about ten minutes, a minute with --quick
-    python -m bench.engines --named [--write]     the engines that run only where they are named, on narrow circuits
+    python -m bench.engines --named [--write]     the engines that run only where they are named: four minutes
 
 Each way to run a circuit (an engine by a method, and `AerSimulator()` left to itself) has a warm child process with
 limits of memory and time, so that a crash or a hog costs one number. What counts is CPU time, the least of a few runs,
@@ -36,8 +36,8 @@ LONGEST_SECONDS, QUICK_SECONDS = 20.0, 4.0
 PATIENCE, PATIENCE_ALONE = 4.0, 10.0
 """A way may take so many times as long as the best one so far, and Aer left to itself."""
 LEAST_SECONDS = 1.0
-NARROW = 18
-"""Qubits of the circuits by which the engines that run only by name are measured: a slow one tells as much there."""
+NARROW = 22
+"""Qubits of the circuits by which the engines that run only by name are measured: enough for states past any cache."""
 LINE = "{:32}{:>7}{:>7}  {:22}{:>8}{:>8}  {:22}{:>8}{:>7}{:>8}"
 GEOMETRIC_TARGET, WORST_TARGET, NEAR_SHARE, NEAR = 1.25, 3.0, 0.95, 1.3
 AUTOMATIC_TARGET, BELL_TARGET = 5.0, 0.25
