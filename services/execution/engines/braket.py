@@ -7,12 +7,15 @@ of AWS: neither boto3 nor a region is looked for.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 # Its compiled loops are not used; were they to be, the import would fail where no folder for them can be written.
 os.environ["NUMBA_DISABLE_JIT"] = "1"
+if (numba := sys.modules.get("numba")) is not None:  # it was imported before, and has read its settings
+    numba.config.reload_config()
 from braket.default_simulator import gate_operations as gates
 from braket.default_simulator.state_vector_simulation import StateVectorSimulation
 
