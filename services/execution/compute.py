@@ -67,6 +67,7 @@ def preload(*, engines: bool) -> None:
             _runner(algorithm_id)
     if engines:
         registry.preload()
+        import services.execution.engines.attempt  # noqa: PLC0415 - as the next
         import services.execution.twins.twin  # noqa: F401, PLC0415 - describing programs needs no engine
 
 
@@ -105,7 +106,8 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
             case task.Replay():
                 done = _replay(_runner(algorithm_id), request, parameters, progress)
             case task.Run():
-                device = _device(request)  # what the first use of an engine imports is not the run's
+                # What the first use of an engine imports is not the run's.
+                device = _device(request, named="engine" in parameters)
                 with limited_memory(request.memory_bytes):
                     done = _run(_runner(algorithm_id), device, request, parameters, progress)
         return done  # noqa: TRY300 - the handlers below answer too
@@ -124,12 +126,17 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
     return task.Starved(limit or available_memory())
 
 
-def _device(request: task.Run) -> Device:
+def _device(request: task.Run, *, named: bool) -> Device:
     if request.twin:
         from services.execution.twins.twin import twin_of  # noqa: PLC0415 - describing programs needs no engine
 
         return twin_of(request.twin, threads=THREADS)
-    return Simulator(registry.engine(request.engine, threads=THREADS), cast("Method", request.method))
+    engine, method = registry.engine(request.engine, threads=THREADS), cast("Method", request.method)
+    if request.attempts and not named:
+        from services.execution.engines.attempt import AttemptingSimulator  # noqa: PLC0415 - describing needs no engine
+
+        return AttemptingSimulator(engine, request.engine, method, THREADS)
+    return Simulator(engine, method)
 
 
 def _run(

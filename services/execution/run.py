@@ -191,6 +191,7 @@ class Runner:
             engine=job.backend.engine,
             method=job.backend.method,
             twin=job.backend.backend_id if twin else "",
+            attempts=job.requested_hardware == "auto" and not job.rerouted,
             memory_bytes=self._children.allowance(0 if job.rerouted else job.decision.estimate.memory_bytes),
         )
 

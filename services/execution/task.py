@@ -40,6 +40,8 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     """The most memory that it may take beyond what a warm child has; 0 for what the child may have anyway."""
     twin: str = ""
     """The device whose twin runs the circuits; empty for an ideal simulation."""
+    attempts: bool = False
+    """Whether short cuts may be tried first: nobody asked for this engine."""
 
 
 class Replay(msgspec.Struct, frozen=True, tag="replay"):

@@ -39,7 +39,7 @@ _EXACT: frozenset[Method] = frozenset({"statevector", "density_matrix"})
 _WITH_AMPLITUDES: frozenset[Method] = frozenset({"statevector", "matrix_product_state"})
 _KNOWN_TO_ALL = frozenset(
     {"measure", "reset", "break_loop", "continue_loop"}
-    | {"save_probabilities", "save_statevector", "save_matrix_product_state"}
+    | {"save_probabilities", "save_statevector", "save_matrix_product_state", "set_matrix_product_state"}
 )
 _KNOWN: Mapping[Method, frozenset[str]] = {
     "statevector": STANDARD_GATES | _KNOWN_TO_ALL,
@@ -67,7 +67,7 @@ class AerEngine(Simulating):
                 max_memory_mb=max(1, memory_limit // 2**20),
                 shot_branching_enable=True,
                 shot_branching_sampling_enable=True,
-                enable_truncation=False,  # it drops jump targets after the last measurement; `_compact` does its work
+                enable_truncation=False,  # it drops jump targets after the last measurement; `compact` does its work
             )
             for method in _WIDEST
         }
@@ -90,14 +90,14 @@ class AerEngine(Simulating):
         """Sample the exact distribution where the method has it and it is small enough, else let Aer draw."""
         features = program.features
         if method in _EXACT and not features.dynamic and features.active_qubits <= COMPARABLE_QUBITS:
-            bare, place = _compact(program.circuit, with_measurements=False)
+            bare, place = compact(program.circuit, with_measurements=False)
             bare.save_probabilities([place[program.tape.active[qubit]] for qubit in readout.qubits])
-            data = self._execute(bare, method, shots=1, seed=0)
+            data = self.execute(bare, method, shots=1, seed=0)
             return draw_from(np.asarray(data["probabilities"], dtype=np.float64), readout, shots, seed)
         if method == "matrix_product_state" and not features.dynamic:
             return self._draw_chain(program, readout, shots, seed)
-        circuit, _ = _compact(program.circuit, with_measurements=True)
-        data = self._execute(circuit, method, shots=shots, seed=spread_seed(seed, "aer"))
+        circuit, _ = compact(program.circuit, with_measurements=True)
+        data = self.execute(circuit, method, shots=shots, seed=spread_seed(seed, "aer"))
         counted = sorted((int(key, 16), count) for key, count in data["counts"].items())
         return Draw(
             rows_of([key for key, _ in counted], readout.num_clbits),
@@ -106,14 +106,10 @@ class AerEngine(Simulating):
 
     def _draw_chain(self, program: Program, readout: Readout, shots: int, seed: int) -> Draw:
         """Sample a matrix product state here: Aer itself takes ten times as long, qubit by qubit for each shot."""
-        bare, place = _compact(program.circuit, with_measurements=False)
+        bare, place = compact(program.circuit, with_measurements=False)
         bare.save_matrix_product_state()
-        tensors, weights = self._execute(bare, "matrix_product_state", shots=1, seed=0)["matrix_product_state"]
-        found, counts = sample_chain(tensors, weights, shots, generator(seed, "counts"))
-        home = [place[program.tape.active[readout.qubits[where]]] for where in readout.places]
-        rows = np.zeros((len(found), readout.num_clbits), dtype=np.uint8)
-        rows[:, readout.clbits] = found[:, home]
-        return Draw(*distinct(rows, counts))
+        state = self.execute(bare, "matrix_product_state", shots=1, seed=0)["matrix_product_state"]
+        return draw_chain(state, [place[program.tape.active[qubit]] for qubit in readout.qubits], readout, shots, seed)
 
     def amplitudes(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:
         """Return the state at the end of a circuit, by the methods that keep one."""
@@ -121,10 +117,11 @@ class AerEngine(Simulating):
             return super().amplitudes(circuit, method)
         saved = circuit.copy()
         saved.save_statevector()
-        data = self._execute(saved, method, shots=1, seed=0)
+        data = self.execute(saved, method, shots=1, seed=0)
         return np.asarray(data["statevector"], dtype=np.complex128)
 
-    def _execute(self, circuit: QuantumCircuit, method: Method, *, shots: int, seed: int) -> Mapping[str, Any]:
+    def execute(self, circuit: QuantumCircuit, method: Method, *, shots: int, seed: int) -> Mapping[str, Any]:
+        """Return the data of one run of a circuit. Raises EngineError."""
         try:
             known = _rewritten(circuit, _KNOWN[method])
             result = self._simulators[method].run(known, shots=shots, seed_simulator=seed).result()
@@ -135,6 +132,15 @@ class AerEngine(Simulating):
         return cast("Mapping[str, Any]", result.data(0))
 
 
+def draw_chain(state: Any, home: list[int], readout: Readout, shots: int, seed: int) -> Draw:  # noqa: ANN401 - Aer's
+    """Sample a matrix product state; `home` has the place in it of each qubit of the readout."""
+    tensors, weights = state
+    found, counts = sample_chain(tensors, weights, shots, generator(seed, "counts"))
+    rows = np.zeros((len(found), readout.num_clbits), dtype=np.uint8)
+    rows[:, readout.clbits] = found[:, [home[place] for place in readout.places]]
+    return Draw(*distinct(rows, counts))
+
+
 def rows_of(keys: list[int], num_clbits: int) -> NDArray[np.uint8]:
     """Return a row of classical bits for each of Aer's integers over them."""
     length = -(-num_clbits // 8)
@@ -142,7 +148,7 @@ def rows_of(keys: list[int], num_clbits: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed.reshape(len(keys), length), axis=1, count=num_clbits, bitorder="little")
 
 
-def _compact(circuit: QuantumCircuit, *, with_measurements: bool) -> tuple[QuantumCircuit, Mapping[int, int]]:
+def compact(circuit: QuantumCircuit, *, with_measurements: bool) -> tuple[QuantumCircuit, Mapping[int, int]]:
     """Return a circuit on its used qubits alone, without barriers and delays, and where each used qubit went.
 
     With measurements all classical bits and registers stay, without them there are none.

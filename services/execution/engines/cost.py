@@ -140,6 +140,13 @@ class CostModel:
         """The names of the engines, each once."""
         return tuple(dict.fromkeys(cost.engine for cost, _ in self._costs))
 
+    def seconds(self, engine: str, method: Method, features: Features, shots: int) -> float | None:
+        """How long one circuit takes an engine by a method, in the median; None where that was never measured."""
+        for cost, per_step in self._costs:
+            if (cost.engine, cost.method) == (engine, method):
+                return float(sum(map(operator.mul, per_step, steps(method, features, shots))))
+        return None
+
     def plans(
         self,
         features: Features,
