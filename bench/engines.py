@@ -23,15 +23,16 @@ from dataclasses import dataclass, field
 from bench.circuits import Case
 from bench.circuits.cases import cases
 from bench.circuits.fitting import write_costs
-from bench.circuits.timing import AUTOMATIC, MEMORY_BYTES, Timed, Timer, Way, ways
+from bench.circuits.timing import AUTOMATIC, CHOSEN, LONGEST_RUN_SECONDS, MEMORY_BYTES, Timed, Timer, Way, ways
 from services.execution.engines import registry
+from services.execution.engines.attempt import LONG_SECONDS
 from services.execution.engines.cost import CostModel, Limits
 from services.execution.programs.circuit import program_of
 from services.execution.programs.features import Features
 from services.execution.programs.limits import Limits as ProgramLimits
 
 PROGRAMS = ProgramLimits(qubits=2_000, clbits=4_000, operations=1_000_000)
-LIMITS = Limits(MEMORY_BYTES, 300.0)
+LIMITS = Limits(MEMORY_BYTES, LONGEST_RUN_SECONDS)
 LONGEST_SECONDS, QUICK_SECONDS = 20.0, 4.0
 PATIENCE, PATIENCE_ALONE = 4.0, 10.0
 """A way may take so many times as long as the best one so far, and Aer left to itself."""
@@ -55,7 +56,7 @@ class Row:
     @property
     def engines(self) -> dict[Way, float]:
         """The seconds of the ways that can be chosen."""
-        return {way: seconds for way, seconds in self.seconds.items() if way != AUTOMATIC}
+        return {way: seconds for way, seconds in self.seconds.items() if way not in {AUTOMATIC, CHOSEN}}
 
     @property
     def best(self) -> Way | None:
@@ -75,23 +76,33 @@ class Choice:
     @property
     def failed(self) -> bool:
         """Whether the way that was taken refuses, or fails."""
-        return self.way is not None and self.way not in self.row.seconds and self.way not in self.row.over
+        return self.way is not None and self._ran not in {**self.row.seconds, **self.row.over}
 
     @property
     def ratio(self) -> float | None:
         """Times the best way; at least, where the chosen one did not end. None where there is nothing to compare."""
         if self.way is None or self.row.best is None:
             return None
-        taken = self.row.seconds.get(self.way, self.row.over.get(self.way))
-        return None if taken is None else taken / self.row.seconds[self.row.best]
+        taken = self.taken or self.row.over.get(self._ran)
+        return None if taken is None else taken / min(taken, self.row.seconds[self.row.best])
+
+    @property
+    def taken(self) -> float | None:
+        """The seconds that the choice took, short cuts included; None where it did not end."""
+        return self.row.seconds.get(self._ran)
+
+    @property
+    def _ran(self) -> Way:
+        """A plan that is too short for short cuts was measured as it is."""
+        return CHOSEN if self.predicted >= LONG_SECONDS or self.way is None else self.way
 
     @property
     def gain(self) -> float | None:
         """How many times as long Aer left to itself takes; at least, where it did not end. None where it fails."""
-        if self.way is None or self.way not in self.row.seconds:
+        if self.way is None or self.taken is None:
             return None
         alone = self.row.seconds.get(AUTOMATIC, self.row.over.get(AUTOMATIC))
-        return None if alone is None else alone / self.row.seconds[self.way]
+        return None if alone is None else alone / self.taken
 
 
 def measure(chosen: Sequence[Case], model: CostModel, longest: float, among: Sequence[Way]) -> list[Row]:
@@ -104,8 +115,10 @@ def measure(chosen: Sequence[Case], model: CostModel, longest: float, among: Seq
             plans, _ = model.plans(program.features, case.shots, LIMITS)
             order = {(plan.engine, plan.method): place for place, plan in enumerate(plans)}
             for way in sorted(among, key=lambda way: order.get(way, len(order)) if way != AUTOMATIC else math.inf):
+                if way == CHOSEN and not (plans and plans[0].seconds_p50 >= LONG_SECONDS):
+                    continue
                 best = min(row.engines.values(), default=longest)
-                times = PATIENCE_ALONE if way == AUTOMATIC else PATIENCE
+                times = PATIENCE_ALONE if way in {AUTOMATIC, CHOSEN} else PATIENCE
                 patience = min(longest, max(LEAST_SECONDS, times * best))
                 timed = timer.run(way, program, case.shots, patience)
                 if timed is Timed.OVER:
@@ -143,7 +156,7 @@ def table(choices: Iterable[Choice]) -> None:
             best = f"; {label(row.best)} could" if row.best else ""
             print(LINE.format(*head, f"refused: {choice.refusal}{best}", *[""] * 6))
             continue
-        taken = row.seconds.get(choice.way)
+        taken = choice.taken
         best = "" if row.best in (None, choice.way) else label(row.best)
         least = "" if row.best is None else milliseconds(row.seconds[row.best])
         ratio = "" if choice.ratio is None else f"{choice.ratio:.2f}"
@@ -168,11 +181,11 @@ def label(way: Way | None) -> str:
 def summary(name: str, choices: Sequence[Choice]) -> None:
     """Print the ratios of a set of circuits, beside their targets."""
     refused = [choice for choice in choices if choice.way is None]
-    taken = [choice for choice in choices if choice.way in choice.row.seconds]
+    taken = [choice for choice in choices if choice.way and choice.taken]
     print(f"\n{name}: {len(choices)} circuits, {len(refused)} refused")
     for said, odd in (
         ("refused, though an engine could", [each for each in refused if each.row.best is not None]),
-        ("chosen, and over its time", [each for each in choices if each.way in each.row.over]),
+        ("chosen, and over its time", [each for each in choices if each.way and not each.taken and not each.failed]),
         ("chosen, and failed", [choice for choice in choices if choice.failed]),
     ):
         if odd:
@@ -187,7 +200,7 @@ def summary(name: str, choices: Sequence[Choice]) -> None:
     print(f"    worst {max(ratios):.2f} (target {WORST_TARGET}), {near:.0%} within {NEAR} (target {NEAR_SHARE:.0%})")
     print(f"  AerSimulator() / chosen: at least {alone:.1f} in the geometric mean (target {AUTOMATIC_TARGET})")
     print(f"    over {len(gains)} circuits; {len(taken) - len(gains)} more fail on it")
-    off = sorted(choice.row.seconds[choice.way] / choice.predicted for choice in taken if choice.way)
+    off = sorted(choice.taken / choice.predicted for choice in taken if choice.taken)
     low, middle, high = (off[round(share * (len(off) - 1))] for share in (0.1, 0.5, 0.9))
     print(f"  measured / predicted of the chosen: {low:.2f}, {middle:.2f}, {high:.2f} at 10, 50 and 90 %")
 
@@ -212,7 +225,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     wanted = [case for case in cases() if arguments.only in case.name and (case.quick or not arguments.quick)]
-    among = (*ways(), AUTOMATIC)
+    among = (*ways(), CHOSEN, AUTOMATIC)
     if arguments.named:
         wanted = [case for case in wanted if not case.held_out and case.make().num_qubits <= NARROW]
         among = tuple((name, "statevector") for name in registry.NAMED)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from services.execution.programs.tape import Tape
 
 ENGINE = "qmumma-cloud"
+_VERSION = version(ENGINE)
 _WIDEST = 1_024
 MOST_QUBITS = 3
 _CONTROLLED = {"cx": "x", "cy": "y", "cz": "z", "cp": "p", "csx": "sx", "ccx": "cx", "cswap": "swap"}
@@ -44,7 +45,7 @@ class ClusterEngine(Simulating):
     def __init__(self, budget: int) -> None:
         """Make the engine."""
         self._budget = budget
-        self.capabilities = Capabilities(ENGINE, version(ENGINE), {"matrix_product_state": _WIDEST})
+        self.capabilities = Capabilities(ENGINE, _VERSION, {"matrix_product_state": _WIDEST})
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample cluster by cluster; all shots that agree so far at once."""
