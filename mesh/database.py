@@ -130,7 +130,7 @@ class Database:
         """A connection, for `give` to take back; `acquire` does both."""
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if _is_at_rest(connection):
                 return connection
             await self.give(connection, clean=False)
         self._asking += 1
@@ -141,7 +141,7 @@ class Database:
 
     async def give(self, connection: PoolConnectionProxy[asyncpg.Record], *, clean: bool) -> None:
         """Take a connection back; one whose block did not end well is looked after by the pool."""
-        if clean and not (self._asking or connection.is_closed() or connection.is_in_transaction()):
+        if clean and not self._asking and _is_at_rest(connection):
             self._idle.append(connection)
             return
         # A connection lost meanwhile was dropped by the pool itself; what the block did stands on its own.
@@ -202,6 +202,14 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+
+def _is_at_rest(connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
+    """Whether a connection can be used by anyone: it stands, and is in no transaction."""
+    try:
+        return not (connection.is_closed() or connection.is_in_transaction())
+    except asyncpg.InterfaceError:  # it was lost, and the pool has taken it back
+        return False
 
 
 def password_source(file: Path | None) -> Callable[[], str] | None:

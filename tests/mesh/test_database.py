@@ -168,6 +168,24 @@ async def test_the_pool_recovers_after_postgres_is_killed(postgres: RunningPostg
     await database.close()
 
 
+async def test_a_connection_that_is_lost_while_nobody_uses_it_is_replaced(postgres: RunningPostgres) -> None:
+    database = await _open(await postgres.schema())
+    async with database.acquire() as idle:
+        number = await idle.fetchval("SELECT pg_backend_pid()")
+    server = await postgres.server.connect()
+    await server.execute("SELECT pg_terminate_backend($1)", number)
+    await server.close()
+
+    async def noticed() -> None:
+        while not idle.is_closed():
+            await asyncio.sleep(0.005)
+
+    with pytest.raises(asyncpg.InterfaceError, match="released back to the pool"):
+        await asyncio.wait_for(noticed(), 10)
+    assert await database.fetchval("SELECT pg_backend_pid()") != number
+    await database.close()
+
+
 async def test_migrations_run_once_and_then_cost_one_query(postgres: RunningPostgres, tmp_path: Path) -> None:
     config = await postgres.schema()
     (tmp_path / "0001_thing.py").write_text(FIRST)
