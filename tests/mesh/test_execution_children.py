@@ -78,9 +78,10 @@ async def busy(engines: Children, request: task.Run) -> tuple[asyncio.Task[task.
     running = asyncio.Event()
     call = asyncio.create_task(engines.call(request, timeout=60, on_progress=lambda *_: running.set()))
     await running.wait()
-    free = {pid_of(child) for child in idle(engines)}
-    (pid,) = set(children_of(zygote_pid(engines))) - free
-    return call, pid
+    async with asyncio.timeout(10):  # a child that replaces an earlier one may not be in its place yet
+        while len(at_work := set(children_of(zygote_pid(engines))) - {pid_of(child) for child in idle(engines)}) != 1:
+            await asyncio.sleep(0.01)
+    return call, at_work.pop()
 
 
 async def gone(pid: int) -> None:
