@@ -218,21 +218,21 @@ def password_source(file: Path | None) -> Callable[[], str] | None:
 
 
 @contextlib.contextmanager
-def lost_connections_as_unavailable(*, connecting: bool = False) -> Iterator[None]:
-    """Turn every way in which asyncpg says "the server is not there" into `Unavailable`.
-
-    While connecting that is any OSError; later a file that a caller's block cannot open is the caller's own affair.
-    """
+def failed_connections_as_unavailable() -> Iterator[None]:
+    """Turn every way in which asyncpg says, while it connects, "the server is not there" into `Unavailable`."""
     try:
         yield
     except Exception as error:
-        if (known := _translated(error, connecting=connecting)) is not None:
+        if (known := _translated(error, connecting=True)) is not None:
             raise known from error
         raise
 
 
 def _translated(error: Exception, *, connecting: bool = False) -> MeshError | None:
-    """What an error of asyncpg means to a caller; None for one that is none of the connection's."""
+    """What an error of asyncpg means to a caller; None for one that is none of the connection's.
+
+    While connecting any OSError is one; later a file that a caller's block cannot open is the caller's own affair.
+    """
     match error:
         case MeshError():
             return None
@@ -250,7 +250,7 @@ def _translated(error: Exception, *, connecting: bool = False) -> MeshError | No
 
 async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:
     try:
-        with lost_connections_as_unavailable(connecting=True):
+        with failed_connections_as_unavailable():
             await pool
             await pool.fetchval("SELECT 1")
     except asyncpg.InvalidAuthorizationSpecificationError as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from mesh.config import DatabaseConfig
-from mesh.database import Connection, lost_connections_as_unavailable, password_source
+from mesh.database import Connection, failed_connections_as_unavailable, password_source
 
 if TYPE_CHECKING:
     from alembic.migration import MigrationContext
@@ -77,7 +77,7 @@ async def upgrade(config: DatabaseConfig, schema: str, folder: Path) -> bool:
     Raises Unavailable when the database is away, and whatever PostgreSQL says about a wrong revision; then nothing of
     it has happened.
     """
-    with lost_connections_as_unavailable(connecting=True):
+    with failed_connections_as_unavailable():
         connection = await asyncpg.connect(
             config.url,
             password=password_source(config.password_file),
