@@ -26,7 +26,7 @@ import asyncpg
 from deploy.local.problem import StartError
 from deploy.local.process import Command, User, child_setup, last_lines
 from mesh.config import DatabaseConfig
-from mesh.database import lost_connections_as_unavailable, password_source
+from mesh.database import failed_connections_as_unavailable, password_source
 from mesh.errors import MeshError
 
 SUPERUSER = "postgres"
@@ -89,7 +89,7 @@ class Postgres:
     async def connect(self, database: str = DATABASE) -> asyncpg.Connection:
         """A connection as the superuser. Raises Unavailable while the server is away."""
         config = self.config(SUPERUSER, database)
-        with lost_connections_as_unavailable(connecting=True):
+        with failed_connections_as_unavailable():
             return await asyncpg.connect(config.url, password=password_source(config.password_file), timeout=2)
 
     async def is_ready(self) -> bool:
