@@ -30,6 +30,8 @@ class Stream:
 JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
 JOBS_EVENTS = Stream("JOBS_EVENTS", ("jobs.event.>",), max_age=DAY)
 KEYS = Stream("KEYS", ("accounts.key.>",), max_age=3600.0)
+AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True)
+"""What was done, until the audit trail has it: nothing ends it but that."""
 DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
 RESULTS_BUCKET = "results"
 RESULTS = Stream(
@@ -39,7 +41,7 @@ RESULTS = Stream(
     objects=True,
 )
 """Results too large for their signed records. What the records say of them, the digest, outlives them."""
-STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, DEAD_LETTERS, RESULTS)
+STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, AUDIT, DEAD_LETTERS, RESULTS)
 
 
 def work_subject(pool: str, queue: str) -> str:
@@ -62,6 +64,11 @@ def key_revoked_subject(key_id: str) -> str:
     return f"accounts.key.revoked.{key_id}"
 
 
+def audit_subject(team_id: str) -> str:
+    """The subject that tells the audit trail what was done in a team."""
+    return f"audit.event.{team_id}"
+
+
 def dead_subject(stream: str, subject: str) -> str:
     """Where a message that nobody could handle goes."""
     return f"dead.{stream}.{subject}"
@@ -82,16 +89,17 @@ class Rights:
 
 
 RIGHTS: dict[str, Rights] = {
-    "accounts": Rights(publishes=KEYS.subjects, keeps=(KEYS,)),
+    "accounts": Rights(publishes=(*KEYS.subjects, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
     "billing": Rights(),
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(
-        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, *RESULTS.subjects, cancel_subject("*")),
+        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, *RESULTS.subjects, *AUDIT.subjects, cancel_subject("*")),
         listens=(*JOBS_EVENTS.subjects, cancel_subject("*")),
-        keeps=(JOBS_WORK, JOBS_EVENTS, DEAD_LETTERS, RESULTS),
+        keeps=(JOBS_WORK, JOBS_EVENTS, AUDIT, DEAD_LETTERS, RESULTS),
         consumes=(JOBS_WORK,),
     ),
+    "certificates": Rights(publishes=AUDIT.subjects, keeps=(AUDIT, DEAD_LETTERS), consumes=(AUDIT,)),
     "edge": Rights(listens=KEYS.subjects),
     "operator": Rights(publishes=(">",), listens=(">",)),
 }
