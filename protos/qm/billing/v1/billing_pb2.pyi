@@ -288,6 +288,74 @@ class HoldFundsResponse(_message.Message):
 Global___HoldFundsResponse: _TypeAlias = HoldFundsResponse  # noqa: Y015
 
 @_typing.final
+class PriceJobRequest(_message.Message):
+    """Asks what a job would cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    MAX_AMOUNT_FIELD_NUMBER: _builtins.int
+    priority: _builtins.bool
+    """Says that the priority queue was asked for, with its surcharge."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who would pay."""
+
+    @_builtins.property
+    def price(self) -> _money_pb2.Money:
+        """Is the list price, before plan and surcharge."""
+
+    @_builtins.property
+    def max_amount(self) -> _money_pb2.Money:
+        """Is the most that the caller wants to spend; absent for no bound."""
+
+    def __init__(
+        self,
+        *,
+        requester: _requester_pb2.Requester | None = ...,
+        price: _money_pb2.Money | None = ...,
+        priority: _builtins.bool = ...,
+        max_amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "requester", b"requester"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "priority", b"priority", "requester", b"requester"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceJobRequest: _TypeAlias = PriceJobRequest  # noqa: Y015
+
+@_typing.final
+class PriceJobResponse(_message.Message):
+    """Answers PriceJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CHARGE_KIND_FIELD_NUMBER: _builtins.int
+    charge_kind: Global___ChargeKind.ValueType
+    """Says why."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Is what it would cost."""
+
+    def __init__(
+        self,
+        *,
+        amount: _money_pb2.Money | None = ...,
+        charge_kind: Global___ChargeKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceJobResponse: _TypeAlias = PriceJobResponse  # noqa: Y015
+
+@_typing.final
 class SettleHoldRequest(_message.Message):
     """Asks to charge."""
 

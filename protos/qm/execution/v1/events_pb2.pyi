@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from qm.execution.v1 import execution_pb2 as _execution_pb2
@@ -28,6 +29,7 @@ class JobEvent(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
     team_id: _builtins.str
@@ -38,6 +40,10 @@ class JobEvent(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Says when."""
 
+    @_builtins.property
+    def outcome(self) -> Global___JobOutcome:
+        """Says how a run ended whose backend routing chose; only with a state that a run leads to, and where it was rerouted."""
+
     def __init__(
         self,
         *,
@@ -45,14 +51,83 @@ class JobEvent(_message.Message):
         team_id: _builtins.str = ...,
         state: _execution_pb2.JobState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        outcome: Global___JobOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "outcome", b"outcome", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015
+
+@_typing.final
+class JobOutcome(_message.Message):
+    """JobOutcome is what a decision of routing turned out to be worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    QUEUE_DURATION_FIELD_NUMBER: _builtins.int
+    RUN_DURATION_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    FIDELITY_METHOD_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_FAULT_FIELD_NUMBER: _builtins.int
+    REROUTED_FIELD_NUMBER: _builtins.int
+    ERROR_TYPE_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """Identifies the decision."""
+    backend_id: _builtins.str
+    """Names the backend that ran it."""
+    engine: _builtins.str
+    """Names the engine, or the provider."""
+    fidelity: _builtins.float
+    """Is the fidelity of the result; absent where there is none."""
+    fidelity_method: _builtins.str
+    """Says how that was found ("exact", "ideal_comparison", "calibration_estimate")."""
+    calibration_id: _builtins.str
+    """Names the calibration that the machine had, or that its twin simulated."""
+    backend_fault: _builtins.bool
+    """Says that the backend failed the job, and not the program."""
+    rerouted: _builtins.bool
+    """Says that the backend is not the one of the decision, so that times tell nothing of it."""
+    error_type: _builtins.str
+    """Is the stable word of the error that the job ended with; empty where it completed."""
+    @_builtins.property
+    def queue_duration(self) -> _duration_pb2.Duration:
+        """Is the time from its acceptance until a worker took it."""
+
+    @_builtins.property
+    def run_duration(self) -> _duration_pb2.Duration:
+        """Is the time from there to its end."""
+
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        backend_id: _builtins.str = ...,
+        engine: _builtins.str = ...,
+        queue_duration: _duration_pb2.Duration | None = ...,
+        run_duration: _duration_pb2.Duration | None = ...,
+        fidelity: _builtins.float | None = ...,
+        fidelity_method: _builtins.str = ...,
+        calibration_id: _builtins.str = ...,
+        backend_fault: _builtins.bool = ...,
+        rerouted: _builtins.bool = ...,
+        error_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "fidelity", b"fidelity", "queue_duration", b"queue_duration", "run_duration", b"run_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "backend_fault", b"backend_fault", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "decision_id", b"decision_id", "engine", b"engine", "error_type", b"error_type", "fidelity", b"fidelity", "fidelity_method", b"fidelity_method", "queue_duration", b"queue_duration", "rerouted", b"rerouted", "run_duration", b"run_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
+    _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fidelity) -> _WhichOneofReturnType__fidelity | None: ...
+
+Global___JobOutcome: _TypeAlias = JobOutcome  # noqa: Y015
 
 @_typing.final
 class JobWork(_message.Message):

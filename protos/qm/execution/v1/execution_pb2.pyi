@@ -353,6 +353,8 @@ class SubmitJobRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     MAX_COST_FIELD_NUMBER: _builtins.int
     ALLOW_TWIN_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a repeat return the first job: the public caller's idempotency key, or one made up for the public request."""
     fingerprint: _builtins.bytes
@@ -371,6 +373,8 @@ class SubmitJobRequest(_message.Message):
     """Makes a simulator repeat bit for bit; absent for a seed from the job id."""
     allow_twin: _builtins.bool
     """Lets the twin of a live machine run the job where the machine fails it, at the same price."""
+    quote_id: _builtins.str
+    """Names a quote of the team for the same request: its backend and price hold. Empty for none. NOT_FOUND for another team's, ALREADY_EXISTS for one of another request or an expired one."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -382,6 +386,10 @@ class SubmitJobRequest(_message.Message):
     @_builtins.property
     def max_cost(self) -> _money_pb2.Money:
         """Is the most that the caller wants to spend; absent for no bound."""
+
+    @_builtins.property
+    def objective(self) -> _routing_pb2.Objective:
+        """Is what counts in the choice of the backend; absent for a balanced choice among simulators."""
 
     def __init__(
         self,
@@ -398,16 +406,122 @@ class SubmitJobRequest(_message.Message):
         seed: _builtins.int | None = ...,
         max_cost: _money_pb2.Money | None = ...,
         allow_twin: _builtins.bool = ...,
+        objective: _routing_pb2.Objective | None = ...,
+        quote_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_cost", b"max_cost", "parameters", b"parameters", "requester", b"requester", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "requester", b"requester", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "allow_twin", b"allow_twin", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "parameters", b"parameters", "priority", b"priority", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "allow_twin", b"allow_twin", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "priority", b"priority", "quote_id", b"quote_id", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___SubmitJobRequest: _TypeAlias = SubmitJobRequest  # noqa: Y015
+
+@_typing.final
+class QuoteJobRequest(_message.Message):
+    """Asks for a quote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___SubmitJobRequest:
+        """Is the job, without request_id and quote_id."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___SubmitJobRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteJobRequest: _TypeAlias = QuoteJobRequest  # noqa: Y015
+
+@_typing.final
+class QuoteJobResponse(_message.Message):
+    """Answers QuoteJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quote(self) -> Global___Quote:
+        """Is the quote."""
+
+    def __init__(
+        self,
+        *,
+        quote: Global___Quote | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteJobResponse: _TypeAlias = QuoteJobResponse  # noqa: Y015
+
+@_typing.final
+class Quote(_message.Message):
+    """Quote is what a job would be like; its price holds until it expires."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    quote_id: _builtins.str
+    """Identifies the quote (UUIDv7)."""
+    record: _builtins.bytes
+    """Is the sealed record, canonical JSON (RFC 8785)."""
+    @_builtins.property
+    def decision(self) -> _routing_pb2.Decision:
+        """Is the choice; its estimate has the time and the fidelity."""
+
+    @_builtins.property
+    def cost(self) -> _money_pb2.Money:
+        """Is the most that the job will cost."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was made."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Says until when it holds."""
+
+    @_builtins.property
+    def seal(self) -> _signing_pb2.Seal:
+        """Seals the record."""
+
+    def __init__(
+        self,
+        *,
+        quote_id: _builtins.str = ...,
+        decision: _routing_pb2.Decision | None = ...,
+        cost: _money_pb2.Money | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        record: _builtins.bytes = ...,
+        seal: _signing_pb2.Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "create_time", b"create_time", "decision", b"decision", "expire_time", b"expire_time", "seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "create_time", b"create_time", "decision", b"decision", "expire_time", b"expire_time", "quote_id", b"quote_id", "record", b"record", "seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
 
 @_typing.final
 class SubmitJobResponse(_message.Message):

@@ -23,6 +23,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Preference:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PreferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Preference.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREFERENCE_UNSPECIFIED: _Preference.ValueType  # 0
+    """Is balanced."""
+    PREFERENCE_BALANCED: _Preference.ValueType  # 1
+    """Weighs fidelity, time and price as the operator does."""
+    PREFERENCE_FIDELITY: _Preference.ValueType  # 2
+    """Weighs fidelity most."""
+    PREFERENCE_TIME: _Preference.ValueType  # 3
+    """Weighs time most."""
+    PREFERENCE_COST: _Preference.ValueType  # 4
+    """Weighs the price most."""
+
+class Preference(_Preference, metaclass=_PreferenceEnumTypeWrapper):
+    """Preference says what counts most in a choice; the weights are data of the policy."""
+
+PREFERENCE_UNSPECIFIED: Preference.ValueType  # 0
+"""Is balanced."""
+PREFERENCE_BALANCED: Preference.ValueType  # 1
+"""Weighs fidelity, time and price as the operator does."""
+PREFERENCE_FIDELITY: Preference.ValueType  # 2
+"""Weighs fidelity most."""
+PREFERENCE_TIME: Preference.ValueType  # 3
+"""Weighs time most."""
+PREFERENCE_COST: Preference.ValueType  # 4
+"""Weighs the price most."""
+Global___Preference: _TypeAlias = Preference  # noqa: Y015
+
 class _BackendKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -100,6 +132,95 @@ ACCOUNT_OWNER_OPERATOR: AccountOwner.ValueType  # 2
 Global___AccountOwner: _TypeAlias = AccountOwner  # noqa: Y015
 
 @_typing.final
+class Objective(_message.Message):
+    """Objective is what a caller wants of a choice: what counts, and limits that nothing may break."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFER_FIELD_NUMBER: _builtins.int
+    MIN_FIDELITY_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    MAX_BACKEND_PRICE_FIELD_NUMBER: _builtins.int
+    RESIDENCY_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    EXPLORE_FIELD_NUMBER: _builtins.int
+    prefer: Global___Preference.ValueType
+    """Says what counts most."""
+    min_fidelity: _builtins.float
+    """Rules out what is predicted to have less fidelity."""
+    residency: _builtins.str
+    """Rules out backends outside a region ("eu", "us", "local"); empty for no limit."""
+    explore: _builtins.bool
+    """Lets the choice fall on a backend of which routing wants to learn more; absent for jobs that nobody pays alone."""
+    @_builtins.property
+    def deadline(self) -> _duration_pb2.Duration:
+        """Rules out what is predicted (90th percentile) to take longer, the queue included; absent for no limit."""
+
+    @_builtins.property
+    def max_backend_price(self) -> _money_pb2.Money:
+        """Rules out backends that add more to the algorithm's price; absent for no limit."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___BackendKind.ValueType]:
+        """Are the kinds among which "auto" chooses; empty for simulators alone."""
+
+    def __init__(
+        self,
+        *,
+        prefer: Global___Preference.ValueType = ...,
+        min_fidelity: _builtins.float | None = ...,
+        deadline: _duration_pb2.Duration | None = ...,
+        max_backend_price: _money_pb2.Money | None = ...,
+        residency: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___BackendKind.ValueType] | None = ...,
+        explore: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_explore", b"_explore", "_min_fidelity", b"_min_fidelity", "deadline", b"deadline", "explore", b"explore", "max_backend_price", b"max_backend_price", "min_fidelity", b"min_fidelity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_explore", b"_explore", "_min_fidelity", b"_min_fidelity", "deadline", b"deadline", "explore", b"explore", "kinds", b"kinds", "max_backend_price", b"max_backend_price", "min_fidelity", b"min_fidelity", "prefer", b"prefer", "residency", b"residency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__explore: _TypeAlias = _typing.Literal["explore"]  # noqa: Y015
+    _WhichOneofArgType__explore: _TypeAlias = _typing.Literal["_explore", b"_explore"]  # noqa: Y015
+    _WhichOneofReturnType__min_fidelity: _TypeAlias = _typing.Literal["min_fidelity"]  # noqa: Y015
+    _WhichOneofArgType__min_fidelity: _TypeAlias = _typing.Literal["_min_fidelity", b"_min_fidelity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__explore) -> _WhichOneofReturnType__explore | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_fidelity) -> _WhichOneofReturnType__min_fidelity | None: ...
+
+Global___Objective: _TypeAlias = Objective  # noqa: Y015
+
+@_typing.final
+class Weights(_message.Message):
+    """Weights turns a prediction into a utility: fidelity - time * log10(1 + minutes) - price * dollars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    fidelity: _builtins.float
+    """Weighs the fidelity, 0 to 1."""
+    time: _builtins.float
+    """Weighs the common logarithm of one and the minutes, queue and run, in the median."""
+    price: _builtins.float
+    """Weighs each dollar that the backend adds."""
+    def __init__(
+        self,
+        *,
+        fidelity: _builtins.float = ...,
+        time: _builtins.float = ...,
+        price: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fidelity", b"fidelity", "price", b"price", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Weights: _TypeAlias = Weights  # noqa: Y015
+
+@_typing.final
 class Backend(_message.Message):
     """Backend is something that runs circuits."""
 
@@ -118,6 +239,10 @@ class Backend(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     PROVIDER_DEVICE_FIELD_NUMBER: _builtins.int
     ACCOUNT_OWNER_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    RESIDENCY_FIELD_NUMBER: _builtins.int
+    OFFLINE_REASON_FIELD_NUMBER: _builtins.int
+    QUEUE_DEPTH_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
     """Names it ("sim.statevector")."""
     display_name: _builtins.str
@@ -142,9 +267,19 @@ class Backend(_message.Message):
     """Names the machine at its provider ("ibm_marrakesh")."""
     account_owner: Global___AccountOwner.ValueType
     """Says whose account a live machine is reached through; unspecified for what is simulated."""
+    calibration_id: _builtins.str
+    """Names the calibration that is simulated, or the newest that is kept of a machine; empty for what has no noise."""
+    offline_reason: _builtins.str
+    """Says for people why it is offline; empty where it is not."""
+    queue_depth: _builtins.int
+    """Counts the jobs that wait for it, where that is known."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Is what a job pays to it on top of the algorithm's price."""
+
+    @_builtins.property
+    def residency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names the regions in which it runs ("local", "eu")."""
 
     def __init__(
         self,
@@ -162,12 +297,18 @@ class Backend(_message.Message):
         provider: _builtins.str = ...,
         provider_device: _builtins.str = ...,
         account_owner: Global___AccountOwner.ValueType = ...,
+        calibration_id: _builtins.str = ...,
+        residency: _abc.Iterable[_builtins.str] | None = ...,
+        offline_reason: _builtins.str = ...,
+        queue_depth: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "price", b"price", "queue_depth", b"queue_depth"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_owner", b"account_owner", "backend_id", b"backend_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "pool", b"pool", "price", b"price", "provider", b"provider", "provider_device", b"provider_device", "qubit_count", b"qubit_count", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "account_owner", b"account_owner", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "offline_reason", b"offline_reason", "pool", b"pool", "price", b"price", "provider", b"provider", "provider_device", b"provider_device", "qubit_count", b"qubit_count", "queue_depth", b"queue_depth", "residency", b"residency", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__queue_depth: _TypeAlias = _typing.Literal["queue_depth"]  # noqa: Y015
+    _WhichOneofArgType__queue_depth: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_depth) -> _WhichOneofReturnType__queue_depth | None: ...
 
 Global___Backend: _TypeAlias = Backend  # noqa: Y015
 
@@ -324,6 +465,14 @@ class Estimate(_message.Message):
     FIDELITY_HIGH_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    QUEUE_P50_FIELD_NUMBER: _builtins.int
+    QUEUE_P90_FIELD_NUMBER: _builtins.int
+    FIDELITY_METHOD_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    FIDELITY_TERM_FIELD_NUMBER: _builtins.int
+    TIME_TERM_FIELD_NUMBER: _builtins.int
+    PRICE_TERM_FIELD_NUMBER: _builtins.int
+    UTILITY_FIELD_NUMBER: _builtins.int
     fidelity: _builtins.float
     """Predicts the fidelity against the ideal distribution, 0 to 1."""
     fidelity_low: _builtins.float
@@ -332,6 +481,18 @@ class Estimate(_message.Message):
     """Bounds the prediction from above at 90 %."""
     memory_bytes: _builtins.int
     """Is the memory that it takes."""
+    fidelity_method: _builtins.str
+    """Says how the fidelity was predicted ("exact", "medians", a model's name)."""
+    calibration_id: _builtins.str
+    """Names the calibration that it was predicted from; empty where there is none."""
+    fidelity_term: _builtins.float
+    """Is what the fidelity adds to the utility."""
+    time_term: _builtins.float
+    """Is what the time takes from the utility."""
+    price_term: _builtins.float
+    """Is what the price takes from the utility."""
+    utility: _builtins.float
+    """Is the sum of the three terms: the highest is taken."""
     @_builtins.property
     def duration_p50(self) -> _duration_pb2.Duration:
         """Predicts queue and run together, median."""
@@ -344,6 +505,14 @@ class Estimate(_message.Message):
     def price(self) -> _money_pb2.Money:
         """Is what the backend adds to the price."""
 
+    @_builtins.property
+    def queue_p50(self) -> _duration_pb2.Duration:
+        """Is the wait in the queue that duration_p50 begins with."""
+
+    @_builtins.property
+    def queue_p90(self) -> _duration_pb2.Duration:
+        """Is the wait in the queue that duration_p90 begins with."""
+
     def __init__(
         self,
         *,
@@ -354,10 +523,18 @@ class Estimate(_message.Message):
         fidelity_high: _builtins.float = ...,
         price: _money_pb2.Money | None = ...,
         memory_bytes: _builtins.int = ...,
+        queue_p50: _duration_pb2.Duration | None = ...,
+        queue_p90: _duration_pb2.Duration | None = ...,
+        fidelity_method: _builtins.str = ...,
+        calibration_id: _builtins.str = ...,
+        fidelity_term: _builtins.float = ...,
+        time_term: _builtins.float = ...,
+        price_term: _builtins.float = ...,
+        utility: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "price", b"price", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "fidelity", b"fidelity", "fidelity_high", b"fidelity_high", "fidelity_low", b"fidelity_low", "memory_bytes", b"memory_bytes", "price", b"price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "fidelity", b"fidelity", "fidelity_high", b"fidelity_high", "fidelity_low", b"fidelity_low", "fidelity_method", b"fidelity_method", "fidelity_term", b"fidelity_term", "memory_bytes", b"memory_bytes", "price", b"price", "price_term", b"price_term", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90", "time_term", b"time_term", "utility", b"utility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,12 +550,15 @@ class Alternative(_message.Message):
     ELIGIBLE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ESTIMATE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
     """Names it."""
     eligible: _builtins.bool
     """Says whether it could have run the program."""
     reason: _builtins.str
     """Says why it was not chosen, for people."""
+    kind: Global___BackendKind.ValueType
+    """Says what really runs."""
     @_builtins.property
     def estimate(self) -> Global___Estimate:
         """Predicts its run; absent where it could not."""
@@ -390,10 +570,11 @@ class Alternative(_message.Message):
         eligible: _builtins.bool = ...,
         reason: _builtins.str = ...,
         estimate: Global___Estimate | None = ...,
+        kind: Global___BackendKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "eligible", b"eligible", "estimate", b"estimate", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "eligible", b"eligible", "estimate", b"estimate", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,6 +594,12 @@ class Decision(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     TWIN_ALLOWED_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    SHOT_COUNT_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Identifies the decision (UUIDv7)."""
     reason: _builtins.str
@@ -421,6 +608,12 @@ class Decision(_message.Message):
     """Names the version of the policy that chose."""
     twin_allowed: _builtins.bool
     """Says that the caller lets the twin of a live machine take its place; set by execution, which asks the caller."""
+    model_version: _builtins.str
+    """Names the version of what predicts fidelity; empty where nothing had to be predicted."""
+    explored: _builtins.bool
+    """Says that this was chosen to learn of it, and was not the best by the predictions."""
+    shot_count: _builtins.int
+    """Counts shots."""
     @_builtins.property
     def backend(self) -> Global___Backend:
         """Is the chosen backend."""
@@ -437,6 +630,18 @@ class Decision(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Says when."""
 
+    @_builtins.property
+    def objective(self) -> Global___Objective:
+        """Is what the caller wanted."""
+
+    @_builtins.property
+    def weights(self) -> Global___Weights:
+        """Are the weights that the objective and the priority came to."""
+
+    @_builtins.property
+    def features(self) -> Global___Features:
+        """Describes the program."""
+
     def __init__(
         self,
         *,
@@ -448,10 +653,16 @@ class Decision(_message.Message):
         policy_version: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         twin_allowed: _builtins.bool = ...,
+        objective: Global___Objective | None = ...,
+        weights: Global___Weights | None = ...,
+        model_version: _builtins.str = ...,
+        explored: _builtins.bool = ...,
+        features: Global___Features | None = ...,
+        shot_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "create_time", b"create_time", "estimate", b"estimate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backend", b"backend", "create_time", b"create_time", "estimate", b"estimate", "features", b"features", "objective", b"objective", "weights", b"weights"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "backend", b"backend", "create_time", b"create_time", "decision_id", b"decision_id", "estimate", b"estimate", "policy_version", b"policy_version", "reason", b"reason", "twin_allowed", b"twin_allowed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "backend", b"backend", "create_time", b"create_time", "decision_id", b"decision_id", "estimate", b"estimate", "explored", b"explored", "features", b"features", "model_version", b"model_version", "objective", b"objective", "policy_version", b"policy_version", "reason", b"reason", "shot_count", b"shot_count", "twin_allowed", b"twin_allowed", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,12 +723,19 @@ class ChooseBackendRequest(_message.Message):
     EXCLUDED_BACKEND_IDS_FIELD_NUMBER: _builtins.int
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     OFFERS_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    CIRCUIT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job that it is for."""
     hardware: _builtins.str
     """Is "auto" or a backend's name."""
     shot_count: _builtins.int
     """Counts shots."""
+    priority: _builtins.bool
+    """Says that the job goes first in its queue, so that time counts more."""
+    circuit: _builtins.bytes
+    """Is the program's circuit as flat OpenQASM, for which fidelity is predicted; empty where machines are out of the question."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -538,6 +756,10 @@ class ChooseBackendRequest(_message.Message):
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineOffer]:
         """Are the engines that workers have, at most one for each method."""
 
+    @_builtins.property
+    def objective(self) -> Global___Objective:
+        """Is what the caller wants; absent for a balanced choice among simulators."""
+
     def __init__(
         self,
         *,
@@ -549,10 +771,13 @@ class ChooseBackendRequest(_message.Message):
         excluded_backend_ids: _abc.Iterable[_builtins.str] | None = ...,
         accounts: _abc.Iterable[Global___ProviderAccount] | None = ...,
         offers: _abc.Iterable[Global___EngineOffer] | None = ...,
+        objective: Global___Objective | None = ...,
+        priority: _builtins.bool = ...,
+        circuit: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "requester", b"requester"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "objective", b"objective", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "offers", b"offers", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "circuit", b"circuit", "excluded_backend_ids", b"excluded_backend_ids", "features", b"features", "hardware", b"hardware", "job_id", b"job_id", "objective", b"objective", "offers", b"offers", "priority", b"priority", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -581,3 +806,537 @@ class ChooseBackendResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChooseBackendResponse: _TypeAlias = ChooseBackendResponse  # noqa: Y015
+
+@_typing.final
+class GetDecisionRequest(_message.Message):
+    """Asks for a decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """Identifies the decision."""
+    team_id: _builtins.str
+    """Keeps it to decisions of a team; empty for any."""
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDecisionRequest: _TypeAlias = GetDecisionRequest  # noqa: Y015
+
+@_typing.final
+class GetDecisionResponse(_message.Message):
+    """Answers GetDecision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Identifies the job that it was for."""
+    team_id: _builtins.str
+    """Identifies the job's team."""
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """Is the decision."""
+
+    def __init__(
+        self,
+        *,
+        decision: Global___Decision | None = ...,
+        job_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "job_id", b"job_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDecisionResponse: _TypeAlias = GetDecisionResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionRequest(_message.Message):
+    """Asks to decide again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    """Identifies the decision."""
+    team_id: _builtins.str
+    """Keeps it to decisions of a team; empty for any."""
+    @_builtins.property
+    def objective(self) -> Global___Objective:
+        """Takes the place of what the caller wanted; absent for the same."""
+
+    @_builtins.property
+    def weights(self) -> Global___Weights:
+        """Takes the place of the policy's weights; absent for those of the objective."""
+
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        objective: Global___Objective | None = ...,
+        weights: Global___Weights | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["objective", b"objective", "weights", b"weights"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "objective", b"objective", "team_id", b"team_id", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionRequest: _TypeAlias = ReplayDecisionRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionResponse(_message.Message):
+    """Answers ReplayDecision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    IDENTICAL_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    identical: _builtins.bool
+    """Says that it is what was decided, byte for byte."""
+    refusal: _builtins.str
+    """Says why nothing would do, for people; empty where something would."""
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """Is what would be decided, with the id and the time of what was; absent where nothing would do."""
+
+    def __init__(
+        self,
+        *,
+        decision: Global___Decision | None = ...,
+        identical: _builtins.bool = ...,
+        refusal: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "identical", b"identical", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionResponse: _TypeAlias = ReplayDecisionResponse  # noqa: Y015
+
+@_typing.final
+class BackendReport(_message.Message):
+    """BackendReport is how a backend is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_DEPTH_FIELD_NUMBER: _builtins.int
+    QUEUE_DURATION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TASK_PRICE_FIELD_NUMBER: _builtins.int
+    SHOT_PRICE_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Names it, or for what runs here "pool:<name>" for all that wait in one queue."""
+    queue_depth: _builtins.int
+    """Counts the jobs that wait for it; absent for not known."""
+    status: Global___BackendStatus.ValueType
+    """Says whether it takes jobs; unspecified for not known."""
+    reason: _builtins.str
+    """Says for people why it does not."""
+    @_builtins.property
+    def queue_duration(self) -> _duration_pb2.Duration:
+        """Is the wait that its provider promises; absent for none."""
+
+    @_builtins.property
+    def task_price(self) -> _money_pb2.Money:
+        """Is the price of a task where the operator's account pays, in place of the catalogue's; absent for that."""
+
+    @_builtins.property
+    def shot_price(self) -> _money_pb2.Money:
+        """Is the price of a shot likewise."""
+
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        queue_depth: _builtins.int | None = ...,
+        queue_duration: _duration_pb2.Duration | None = ...,
+        status: Global___BackendStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+        task_price: _money_pb2.Money | None = ...,
+        shot_price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "queue_depth", b"queue_depth", "queue_duration", b"queue_duration", "shot_price", b"shot_price", "task_price", b"task_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "backend_id", b"backend_id", "queue_depth", b"queue_depth", "queue_duration", b"queue_duration", "reason", b"reason", "shot_price", b"shot_price", "status", b"status", "task_price", b"task_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__queue_depth: _TypeAlias = _typing.Literal["queue_depth"]  # noqa: Y015
+    _WhichOneofArgType__queue_depth: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_depth) -> _WhichOneofReturnType__queue_depth | None: ...
+
+Global___BackendReport: _TypeAlias = BackendReport  # noqa: Y015
+
+@_typing.final
+class ReportBackendsRequest(_message.Message):
+    """Asks to note how backends are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___BackendReport]:
+        """Are the reports; one that names an unknown backend is refused, and all with it."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___BackendReport] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportBackendsRequest: _TypeAlias = ReportBackendsRequest  # noqa: Y015
+
+@_typing.final
+class ReportBackendsResponse(_message.Message):
+    """Answers ReportBackends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportBackendsResponse: _TypeAlias = ReportBackendsResponse  # noqa: Y015
+
+@_typing.final
+class Supplier(_message.Message):
+    """Supplier sells access to machines of several providers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPPLIER_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
+    supplier_id: _builtins.str
+    """Names it ("azure_quantum")."""
+    display_name: _builtins.str
+    """Names it for people."""
+    description: _builtins.str
+    """Says what it is."""
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provider]:
+        """Are the providers of its machines."""
+
+    def __init__(
+        self,
+        *,
+        supplier_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        providers: _abc.Iterable[Global___Provider] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "display_name", b"display_name", "providers", b"providers", "supplier_id", b"supplier_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Supplier: _TypeAlias = Supplier  # noqa: Y015
+
+@_typing.final
+class Provider(_message.Message):
+    """Provider makes machines, or simulators that a supplier sells."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    COST_MODEL_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    provider_id: _builtins.str
+    """Names it ("ionq")."""
+    display_name: _builtins.str
+    """Names it for people."""
+    description: _builtins.str
+    """Says what it is."""
+    qubit_count: _builtins.int
+    """Counts the qubits of its largest machine."""
+    cost_model: _builtins.str
+    """Says what it bills by ("per_shot", "hqc_credits")."""
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Target]:
+        """Are what it offers."""
+
+    def __init__(
+        self,
+        *,
+        provider_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        qubit_count: _builtins.int = ...,
+        cost_model: _builtins.str = ...,
+        targets: _abc.Iterable[Global___Target] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_model", b"cost_model", "description", b"description", "display_name", b"display_name", "provider_id", b"provider_id", "qubit_count", b"qubit_count", "targets", b"targets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class Target(_message.Message):
+    """Target is one thing that a provider offers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    target_id: _builtins.str
+    """Names it as its supplier does ("ionq.aria")."""
+    backend_id: _builtins.str
+    """Names the backend that runs it here, live or as a twin; empty where nothing does."""
+    qubit_count: _builtins.int
+    """Counts its qubits."""
+    mode: Global___BackendKind.ValueType
+    """Says what runs here under this name now; unspecified where nothing does."""
+    def __init__(
+        self,
+        *,
+        target_id: _builtins.str = ...,
+        backend_id: _builtins.str = ...,
+        qubit_count: _builtins.int = ...,
+        mode: Global___BackendKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "mode", b"mode", "qubit_count", b"qubit_count", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Target: _TypeAlias = Target  # noqa: Y015
+
+@_typing.final
+class ListSuppliersRequest(_message.Message):
+    """Asks for the suppliers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuppliersRequest: _TypeAlias = ListSuppliersRequest  # noqa: Y015
+
+@_typing.final
+class ListSuppliersResponse(_message.Message):
+    """Answers ListSuppliers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPPLIERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def suppliers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Supplier]:
+        """Are the suppliers in the order of the catalogue."""
+
+    def __init__(
+        self,
+        *,
+        suppliers: _abc.Iterable[Global___Supplier] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suppliers", b"suppliers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuppliersResponse: _TypeAlias = ListSuppliersResponse  # noqa: Y015
+
+@_typing.final
+class Calibration(_message.Message):
+    """Calibration is a snapshot of how well a machine did; errors are medians over what worked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    WORKING_QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    SINGLE_QUBIT_ERROR_FIELD_NUMBER: _builtins.int
+    TWO_QUBIT_ERROR_FIELD_NUMBER: _builtins.int
+    READOUT_ERROR_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    calibration_id: _builtins.str
+    """Names it ("ibm_aachen@2026-04-17")."""
+    backend_id: _builtins.str
+    """Names the backend whose machine it is of."""
+    source: _builtins.str
+    """Says where it is from."""
+    working_qubit_count: _builtins.int
+    """Counts the qubits that worked together."""
+    single_qubit_error: _builtins.float
+    """Is the error of a gate on one qubit."""
+    two_qubit_error: _builtins.float
+    """Is the error of a gate on two qubits."""
+    readout_error: _builtins.float
+    """Is the error of a readout."""
+    @_builtins.property
+    def measure_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was measured."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was kept here; not for AddCalibration."""
+
+    def __init__(
+        self,
+        *,
+        calibration_id: _builtins.str = ...,
+        backend_id: _builtins.str = ...,
+        measure_time: _timestamp_pb2.Timestamp | None = ...,
+        source: _builtins.str = ...,
+        working_qubit_count: _builtins.int = ...,
+        single_qubit_error: _builtins.float = ...,
+        two_qubit_error: _builtins.float = ...,
+        readout_error: _builtins.float = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "measure_time", b"measure_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "calibration_id", b"calibration_id", "create_time", b"create_time", "measure_time", b"measure_time", "readout_error", b"readout_error", "single_qubit_error", b"single_qubit_error", "source", b"source", "two_qubit_error", b"two_qubit_error", "working_qubit_count", b"working_qubit_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
+
+@_typing.final
+class AddCalibrationRequest(_message.Message):
+    """Asks to keep a snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calibration(self) -> Global___Calibration:
+        """Is the snapshot."""
+
+    def __init__(
+        self,
+        *,
+        calibration: Global___Calibration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCalibrationRequest: _TypeAlias = AddCalibrationRequest  # noqa: Y015
+
+@_typing.final
+class AddCalibrationResponse(_message.Message):
+    """Answers AddCalibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calibration(self) -> Global___Calibration:
+        """Is the snapshot as it is kept."""
+
+    def __init__(
+        self,
+        *,
+        calibration: Global___Calibration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCalibrationResponse: _TypeAlias = AddCalibrationResponse  # noqa: Y015
+
+@_typing.final
+class ListCalibrationsRequest(_message.Message):
+    """Asks for snapshots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Names the backend whose machine they are of; empty for all."""
+    page_size: _builtins.int
+    """Bounds the page; 0 for 100."""
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCalibrationsRequest: _TypeAlias = ListCalibrationsRequest  # noqa: Y015
+
+@_typing.final
+class ListCalibrationsResponse(_message.Message):
+    """Answers ListCalibrations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALIBRATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calibrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Calibration]:
+        """Are the snapshots, the last measured first."""
+
+    def __init__(
+        self,
+        *,
+        calibrations: _abc.Iterable[Global___Calibration] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibrations", b"calibrations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCalibrationsResponse: _TypeAlias = ListCalibrationsResponse  # noqa: Y015
