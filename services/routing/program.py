@@ -91,3 +91,28 @@ class Estimate:
     price: int
     """Micro-dollars on top of the algorithm's price."""
     memory_bytes: int
+    forecast: Forecast | None = None
+    """What the models said before it was corrected by what was learned; None where nothing corrected it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the models say of a run before outcomes correct it. Learning compares outcomes with this."""
+
+    fidelity: float
+    fidelity_low: float
+    fidelity_high: float
+    duration_p50: dt.timedelta
+    """Without the queue."""
+    duration_p90: dt.timedelta
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Forecast:
+        """That of an estimate which nothing has corrected yet."""
+        return cls(
+            estimate.fidelity,
+            estimate.fidelity_low,
+            estimate.fidelity_high,
+            estimate.duration_p50,
+            estimate.duration_p90,
+        )

@@ -1,0 +1,1 @@
+"""What routing learns from jobs that have ended."""

@@ -1,0 +1,65 @@
+"""Learning: outcomes in, beliefs out. The same outcomes in the same order give the same beliefs. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+from services.routing.learning.beliefs import Beliefs, fidelity_deviation, leverage, time_deviation
+from services.routing.learning.effects import Effects, Prior
+from services.routing.learning.outcome import Outcome
+
+RULES_VERSION = "1"
+FIDELITY_PRIOR = Prior(spread=0.03, common=0.25, drifted=0.5, half_life=dt.timedelta(days=14))
+TIME_PRIOR = Prior(spread=0.1, common=1.0, drifted=1.0, half_life=dt.timedelta(days=3))
+_LEAST_DEVIATION = 0.005
+"""Of a fidelity: no model and no number of shots is so good that a smaller residual would tell something."""
+_LEAST_TIME_DEVIATION = 0.2
+
+
+class Learner:
+    """Folds outcomes into what is believed."""
+
+    def __init__(self) -> None:
+        """Begin without any outcome."""
+        self._fidelity = Effects(FIDELITY_PRIOR)
+        self._time = Effects(TIME_PRIOR)
+        self.count = 0
+        """Outcomes that were learned from."""
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in one more outcome; the caller sees to it that none comes twice."""
+        self.count += 1
+        forecast = outcome.forecast
+        if forecast is None or not outcome.completed:
+            return
+        known = forecast.fidelity_low < forecast.fidelity_high and 0 < forecast.fidelity < 1
+        if outcome.fidelity is not None and known:
+            self._fidelity.observe(
+                outcome.backend_id,
+                outcome.calibration_id,
+                x=leverage(forecast.fidelity),
+                residual=forecast.fidelity - outcome.fidelity,
+                deviation=max(_LEAST_DEVIATION, fidelity_deviation(forecast)),
+                time=outcome.end_time,
+            )
+        predicted = forecast.duration_p50.total_seconds()
+        if predicted > 0 and outcome.run_seconds > 0:
+            self._time.observe(
+                (outcome.backend_id, outcome.engine),
+                None,
+                x=1.0,
+                residual=math.log(outcome.run_seconds / predicted),
+                deviation=max(_LEAST_TIME_DEVIATION, time_deviation(forecast)),
+                time=outcome.end_time,
+            )
+
+    def beliefs(self, now: dt.datetime, learned_from: str) -> Beliefs:
+        """What is believed now; `learned_from` names the outcomes and becomes part of the version."""
+        return Beliefs(
+            version=f"{RULES_VERSION}:{learned_from}",
+            fidelity=self._fidelity.at(now),
+            time=self._time.at(now),
+            other_fidelity=self._fidelity.unknown,
+            other_time=self._time.unknown,
+        )
