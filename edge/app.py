@@ -196,13 +196,16 @@ class Edge:
         return requester
 
     async def _body(self, operation: Operation, receive: Receive, visit: _Visit) -> tuple[Any, Any]:
-        """The body by the operation's type, and as it was parsed."""
+        """The body by the operation's type, and as it was parsed; a document's is its bytes."""
         if operation.body is None:
             return _NOTHING, None
         bounds = self._bounds
+        is_document = False
         if not operation.body_optional or b"content-type" in visit.headers:
-            bodies.check_media_type(visit.headers)
+            is_document = bodies.check_media_type(visit.headers, operation.documents)
         raw = await bodies.read(receive, visit.headers, limit=bounds.body_bytes, seconds=bounds.body_seconds)
+        if is_document:
+            return _NOTHING, raw
         parsed = {} if operation.body_optional and not raw else await bodies.parse(raw)
         return body_of(parsed, operation.body), parsed
 

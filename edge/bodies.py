@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -63,13 +63,16 @@ async def read(
         raise Refusal(408, text, reason="BODY_TIMEOUT", headers=((b"connection", b"close"),)) from None
 
 
-def check_media_type(headers: Mapping[bytes, bytes]) -> None:
-    """Raise Refusal 415 unless the body is said to be plain JSON in UTF-8."""
+def check_media_type(headers: Mapping[bytes, bytes], documents: Collection[str] = ()) -> bool:
+    """Whether the body is one of `documents`, by media type; raises Refusal 415 unless it is that or JSON in UTF-8."""
     kind = headers.get(b"content-type", b"")
-    if kind != b"application/json" and not _JSON.fullmatch(kind):
-        raise Refusal(415, "Send the body with Content-Type: application/json.", reason="MEDIA_TYPE")
+    is_document = kind.partition(b";")[0].strip().lower().decode("latin-1") in documents
+    if not is_document and kind != b"application/json" and not _JSON.fullmatch(kind):
+        known = " or ".join(["application/json", *documents])
+        raise Refusal(415, f"Send the body with Content-Type: {known}.", reason="MEDIA_TYPE")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise Refusal(415, "Send the body without a Content-Encoding.", reason="MEDIA_TYPE")
+    return is_document
 
 
 async def parse(body: bytes) -> JsonValue:

@@ -28,7 +28,7 @@ class Request(Generic[B, Q]):
     query: Q
     body: B
     parsed_body: Any
-    """The body as it was before it became a `B`: what a fingerprint is made of."""
+    """The body as it was before it became a `B`: what a fingerprint is made of. A document is its bytes."""
     headers: Mapping[bytes, bytes]
     """By lower-case name; the first of several."""
     requester: Requester

@@ -101,7 +101,11 @@ def _operation(operation: Operation, document: Document, references: Mapping[typ
             "required": not operation.body_optional,
             "description": _first_line(operation.body),
             "content": {
-                "application/json": {"schema": references[operation.body], **_examples(operation.body_examples)}
+                "application/json": {"schema": references[operation.body], **_examples(operation.body_examples)},
+                **{
+                    media_type: {"schema": {"type": "string", "format": "binary", "description": description}}
+                    for media_type, description in operation.documents.items()
+                },
             },
         }
     return entry

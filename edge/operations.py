@@ -77,6 +77,8 @@ class Operation:
     body_optional: bool = False
     """Whether an empty body stands for `{}`."""
     body_examples: Mapping[str, Example] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """Other media types that a body may have, and what each is; the handler is given its bytes as `parsed_body`."""
     query: type[msgspec.Struct] = Nothing
     path_fields: tuple[PathField, ...] = ()
     header_fields: tuple[HeaderField, ...] = ()

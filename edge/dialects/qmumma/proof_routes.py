@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.examples import one
 from edge.dialects.qmumma.proof import Anchor, KeySet, Proofs, Verification
-from edge.dialects.qmumma.requests import VerifyResult
+from edge.dialects.qmumma.requests import SignedAnswer
 from edge.dialects.qmumma.verification import Verifier
 from edge.operations import Operation, Outcome, PathField
 
@@ -49,15 +49,17 @@ def _anchor(proofs: Proofs) -> Operation:
 
 def _verify(verifier: Verifier) -> Operation:
     return Operation(
-        id="verifyResult",
+        id="verifySignedAnswer",
         method="POST",
         path="/v1/verify",
         handler=verifier.verify,
         tag="Proof",
-        summary="Check that a result is genuine",
-        description="Send a completed job exactly as it was answered. Every check is listed with what was found; one "
-        "changed byte makes one fail. `qmumma verify` makes the same checks offline, trusting only the public keys.",
-        body=VerifyResult,
+        summary="Check that a signed answer or document is genuine",
+        description="Send a completed job, or anything else that was signed, exactly as it was answered. Every "
+        "check is listed with what was found; one changed byte makes one fail. `qmumma verify` makes the same checks "
+        "offline, trusting only the public keys.",
+        body=SignedAnswer,
+        documents={media_type: document.description for media_type, document in verifier.documents.items()},
         body_examples=one("A completed job", examples.COMPLETED),
         outcomes=(
             Outcome(

@@ -175,8 +175,17 @@ class ListAlgorithms(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ) = UNSET
 
 
-class VerifyResult(msgspec.Struct, kw_only=True):
-    """A completed job exactly as `GET /v1/jobs/{id}` answered it, with all of its members, with or without `proof`."""
+class SignedAnswer(msgspec.Struct, kw_only=True):
+    """An answer that was signed, exactly as it was given, with all of its members, with or without `proof`."""
+
+    type: Annotated[
+        str,
+        Meta(
+            description="The type of its record, which says what else is checked.",
+            pattern=r"^[a-z][a-z0-9]*(\.[a-z0-9_]+)+/v[1-9][0-9]*$",
+            max_length=64,
+        ),
+    ]
 
     pqc_signature: Annotated[
         str,

@@ -1,7 +1,8 @@
 """Is this answer genuine? The checks behind `POST /v1/verify`.
 
-Signing looks at the record and its seal. A proof that came along goes through the checks that `qmumma verify` makes
-offline, with the keys of the moment.
+Signing looks at the record and its seal, whatever its type; what an answer of a type holds beside its record,
+`qmumma.kinds` examines. A proof that came along goes through the checks that `qmumma verify` makes offline, with the
+keys of the moment. A document that is no JSON goes to whoever made it, by its media type.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,12 +19,13 @@ import rfc8785
 from msgspec import UNSET
 from qm.signing.v1 import signing_pb2 as pb
 from qmumma.exact import UnreadableError
-from qmumma.verification import verify
+from qmumma.kinds import Kind, kind_of
+from qmumma.verification import Trust, verify_answer
 
 from edge.bodies import LARGE_BYTES
 from edge.dialects.qmumma.ids import leaf_hash_of
 from edge.dialects.qmumma.proof import Check, Verification, key_set, log_keys_text
-from edge.dialects.qmumma.requests import VerifyResult
+from edge.dialects.qmumma.requests import SignedAnswer
 from edge.errors import Refusal
 from edge.exchange import Answer, Request, json_answer
 from edge.operations import Nothing
@@ -30,50 +33,67 @@ from edge.values import canonical, encode
 from mesh.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 T = TypeVar("T")
-PROOF_MEMBERS = frozenset({"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof", "completed_at"})
-"""What stands beside the record in an answer."""
 _MAX_INDEX = 2**53
 _MAX_INTEGER = 2**53 - 1
 _MOST_NAMED = 20
-_BUSY = "Another large result is being verified; try again in a moment, or verify it offline with `qmumma verify`."
+_BUSY = "Another large document is being verified; try again in a moment, or verify it offline with `qmumma verify`."
+
+
+@dataclass(frozen=True)
+class Document:
+    """A kind of document that is no JSON."""
+
+    description: str
+    verify: Callable[[bytes], Awaitable[Verification]]
+    """Asks the service that made it."""
 
 
 class Verifier:
-    """Checks answers that someone holds."""
+    """Checks answers and documents that someone holds."""
 
-    def __init__(self, signing: SigningServiceAsyncStub) -> None:
-        """Ask `signing`, which has the log."""
+    def __init__(self, signing: SigningServiceAsyncStub, documents: Mapping[str, Document] | None = None) -> None:
+        """Ask `signing`, which has the log; `documents` says by media type who looks at what is no JSON."""
+        self.documents = documents or {}
         self._signing = signing
         self._large = asyncio.Lock()
 
-    async def verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
+    async def verify(self, request: Request[SignedAnswer, Nothing]) -> Answer:
         """Answer `POST /v1/verify`.
 
         Verifying costs a second for a megabyte and is open to all: large results go one at a time.
         """
-        if len(canonical(request.parsed_body)) <= LARGE_BYTES:
-            return await self._verify(request)
+        document = isinstance(request.parsed_body, bytes)
+        size = len(request.parsed_body if document else canonical(request.parsed_body))
+        verify = self._verify_document if document else self._verify
+        if size <= LARGE_BYTES:
+            return await verify(request)
         if self._large.locked():
             raise Refusal(429, _BUSY, reason="VERIFIER_BUSY", headers=((b"retry-after", b"5"),))
         async with self._large:
-            return await self._verify(request)
+            return await verify(request)
 
-    async def _verify(self, request: Request[VerifyResult, Nothing]) -> Answer:
+    async def _verify_document(self, request: Request[SignedAnswer, Nothing]) -> Answer:
+        media_type = request.headers[b"content-type"].partition(b";")[0].strip().lower().decode()
+        return json_answer(await self.documents[media_type].verify(request.parsed_body))
+
+    async def _verify(self, request: Request[SignedAnswer, Nothing]) -> Answer:
         members: dict[str, Any] = request.parsed_body
         if lost := await _in_thread_if_large(_lost_numbers, members):
             return json_answer(Verification(valid=False, checks=lost))
-        checks = await self._record_checks(request.body, members)
+        kind = kind_of(request.body.type)
+        checks = await self._record_checks(request.body, members, kind)
+        checks += await _in_thread_if_large(lambda answer: _own_checks(answer, kind), members)
         if request.body.proof is not UNSET:
             checks += await self._proof_checks(members)
         return json_answer(Verification(valid=all(check.ok for check in checks), checks=checks))
 
-    async def _record_checks(self, body: VerifyResult, members: dict[str, Any]) -> list[Check]:
-        record = {name: value for name, value in members.items() if name not in PROOF_MEMBERS}
+    async def _record_checks(self, body: SignedAnswer, members: dict[str, Any], kind: Kind) -> list[Check]:
+        record = kind.record(members)
         leaf_hash = leaf_hash_of(body.blockchain_anchor) or b""
         message = pb.VerifyRecordRequest(
             record=await _in_thread_if_large(_rfc8785, record),
@@ -88,7 +108,7 @@ class Verifier:
         response = await self._signing.VerifyRecord(message)
         return [Check(check.name, check.ok, check.detail) for check in response.checks]
 
-    async def _leaf_index(self, body: VerifyResult, leaf_hash: bytes) -> int:
+    async def _leaf_index(self, body: SignedAnswer, leaf_hash: bytes) -> int:
         """Where the answer says that its entry is; without a proof it does not say, so the log is asked."""
         if body.proof is not UNSET:
             index = body.proof.get("leaf_index")
@@ -101,11 +121,17 @@ class Verifier:
 
     async def _proof_checks(self, members: dict[str, Any]) -> list[Check]:
         keys = await self._signing.ListKeys(pb.ListKeysRequest())
+        trust = Trust.read(encode(key_set(keys)), log_keys_text(keys))
         try:
-            report = await asyncio.to_thread(verify, canonical(members), encode(key_set(keys)), log_keys_text(keys))
+            report = await asyncio.to_thread(verify_answer, canonical(members), trust)
         except UnreadableError as error:
             raise Refusal(400, f"proof: {error}", param="proof", reason="INVALID_FIELD") from None
         return [Check(check.name, check.ok, check.detail) for check in report.checks]
+
+
+def _own_checks(answer: dict[str, Any], kind: Kind) -> list[Check]:
+    """What only this kind of answer has to hold."""
+    return [Check(check.name, check.ok, check.detail) for check in kind.examine(_as_doubles(answer))]
 
 
 async def _in_thread_if_large(work: Callable[[dict[str, Any]], T], members: dict[str, Any]) -> T:

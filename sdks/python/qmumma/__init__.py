@@ -13,8 +13,8 @@ that a mistake in one of the two cannot vouch for itself.
 
 from __future__ import annotations
 
+from qmumma.documents import verify
 from qmumma.exact import UnreadableError
 from qmumma.report import Check, Report
-from qmumma.verification import verify
 
 __all__ = ["Check", "Report", "UnreadableError", "verify"]

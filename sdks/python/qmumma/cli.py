@@ -11,18 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from qmumma.documents import verify
 from qmumma.exact import UnreadableError
 from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, fetch
 from qmumma.report import Report, printable, render_json, render_text
-from qmumma.verification import verify
 
 _DESCRIPTION = """\
-Check that a result is what a Q-MUMMA cloud signed and logged: every field against its digest, the audit hash, the
+Check that an answer is what a Q-MUMMA cloud signed and logged: every field against its digest, the audit hash, the
 ML-DSA-65 signature, the entry in the transparency log, the path from that entry to the log's root, and the log's
 signatures on it. Each check is printed on a line and named after the place in the file that it is about.
 
-RESULT is the answer of GET /v1/jobs/{id}?include=proof, or - for standard input. A result that is too large to be in
-it comes from GET /v1/jobs/{id}/result: give that file with --download.
+RESULT is the answer of GET /v1/jobs/{id}?include=proof, or another that was signed, or - for standard input. What it
+is, its `type` tells. A result that is too large to be in it comes from GET /v1/jobs/{id}/result: give that file with
+--download.
 """
 _EPILOG = """\
 exit status:

@@ -1,4 +1,4 @@
-"""Reading a result and its proof: each member is there, of its type and in its one form, or is named."""
+"""Reading a signed answer and its proof: each member is there, of its type and in its one form, or is named."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from qmumma.exact import Json, UnkeptNumberError, UnreadableError, canonical, parse_object
+from qmumma.kinds import Kind, kind_of
 from qmumma.note import Checkpoint, decode_base64, parse_checkpoint
 
-RESULT_TYPE = "qmumma.result/v1"
 ANCHOR_PREFIX = "vajra://txid/"
 
-UNSIGNED = "completed_at"
-"""The member that the server tells beside the signed ones: when it had signed them."""
-
-_TOP_MEMBERS = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "proof", UNSIGNED}
 _PROOF_MEMBERS = {"leaf", "leaf_index", "tree_size", "inclusion", "inclusion_digests", "checkpoint", "digests"}
 _LEAF_MEMBERS = {"v", "type", "audit_hash", "kid", "sig_sha256"}
+_TYPE = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9_]+)+/v[1-9][0-9]*")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _SIGNATURE_BYTES = 3309
 _HASH_BYTES = 32
@@ -40,6 +37,7 @@ class Leaf:
     """The log's entry, and the text it was read from."""
 
     text: str
+    type: str
     audit_hash: str
     kid: str
     sig_sha256: str
@@ -47,8 +45,11 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A result in the parts that are checked against each other. `record` includes the member `type`."""
+    """A signed answer in the parts that are checked against each other. `record` includes the member `type`."""
 
+    kind: Kind
+    answer: dict[str, Json]
+    """All of its members."""
     record: dict[str, Json]
     signature: bytes
     key_id: str
@@ -61,12 +62,10 @@ class Evidence:
     inclusion_digests: tuple[str, ...]
     checkpoint: Checkpoint
     digests: dict[str, str]
-    tells_completion: bool
-    """Whether there is a `completed_at`, which nothing signs."""
 
 
 def read_evidence(data: bytes, name: str) -> Evidence:
-    """Read the result file called `name`.
+    """Read the answer in the file called `name`.
 
     Raises MalformedError naming the first member that is missing or not in its form, UnreadableError when the file
     is not a JSON object.
@@ -77,9 +76,9 @@ def read_evidence(data: bytes, name: str) -> Evidence:
         message = f"{fault.literal} is no number that a signed record can hold, so it was changed"
         raise MalformedError(message, fault.place) from None
     if "proof" not in members:
-        message = "missing: this is not the answer of GET /v1/jobs/{id}?include=proof of a completed job"
+        message = "missing: this is no signed answer with its proof, such as GET /v1/jobs/{id}?include=proof gives"
         raise MalformedError(message, "proof")
-    _take(members, "type", _result_type)
+    kind = kind_of(_take(members, "type", _type))
     signature = _take(members, "pqc_signature", _signature)
     key_id = _take(members, "key_id", _text)
     audit_hash = _take(members, "audit_hash", _hash_text)
@@ -89,7 +88,9 @@ def read_evidence(data: bytes, name: str) -> Evidence:
         message = "not a member of a proof"
         raise MalformedError(message, f"proof.{others[0]}")
     return Evidence(
-        record={member: value for member, value in members.items() if member not in _TOP_MEMBERS},
+        kind=kind,
+        answer=members,
+        record=kind.record(members),
         signature=signature,
         key_id=key_id,
         audit_hash=audit_hash,
@@ -101,15 +102,14 @@ def read_evidence(data: bytes, name: str) -> Evidence:
         inclusion_digests=_take(proof, "inclusion_digests", _hash_texts, "proof."),
         checkpoint=_take(proof, "checkpoint", _checkpoint, "proof."),
         digests=_take(proof, "digests", _digests, "proof."),
-        tells_completion=UNSIGNED in members,
     )
 
 
-def _result_type(value: Json) -> str:
-    if value != RESULT_TYPE:
-        message = f"must be {RESULT_TYPE}"
-        raise ValueError(message)
-    return RESULT_TYPE
+def _type(value: Json) -> str:
+    if _TYPE.fullmatch(_text(value)) is None:
+        message = "must name a type of record, such as qmumma.result/v1"
+        raise MalformedError(message)
+    return _text(value)
 
 
 def _take(members: dict[str, Json], name: str, read: Callable[[Json], T], prefix: str = "") -> T:
@@ -221,7 +221,13 @@ def _leaf(value: Json) -> Leaf:
     if members.keys() != _LEAF_MEMBERS or canonical(members) != text.encode():
         message = f"must be the RFC 8785 form of {', '.join(sorted(_LEAF_MEMBERS))}"
         raise MalformedError(message)
-    if _count(members["v"]) != 1 or members["type"] != RESULT_TYPE:
-        message = f"must have v 1 and the type {RESULT_TYPE}"
+    if _count(members["v"]) != 1:
+        message = "must have v 1"
         raise MalformedError(message)
-    return Leaf(text, _hash_text(members["audit_hash"]), _text(members["kid"]), _hash_text(members["sig_sha256"]))
+    return Leaf(
+        text,
+        _type(members["type"]),
+        _hash_text(members["audit_hash"]),
+        _text(members["kid"]),
+        _hash_text(members["sig_sha256"]),
+    )

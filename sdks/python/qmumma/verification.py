@@ -1,4 +1,4 @@
-r"""Does a result hold? Each step of the chain from its fields to the log's signed checkpoint, checked on its own.
+r"""Does a signed answer hold? Each step from its fields to the log's signed checkpoint, checked on its own.
 
     fields -> canonical record -> audit hash -> log entry (with key id and signature's hash) -> anchor
                               \-> ML-DSA signature <- key from the JWKS
@@ -11,45 +11,53 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from qmumma.evidence import ANCHOR_PREFIX, RESULT_TYPE, Evidence, MalformedError, read_evidence
+from qmumma.evidence import ANCHOR_PREFIX, Evidence, MalformedError, read_evidence
 from qmumma.exact import Json, canonical
 from qmumma.jwks import find_key, parse_jwks
+from qmumma.kinds import UNSIGNED
 from qmumma.merkle import hash_leaf, root_of
 from qmumma.note import LogKey, parse_log_keys
 from qmumma.report import Check, Report
 
 
-def verify(result: bytes, jwks: bytes, log_keys: str, download: bytes | None = None) -> Report:
-    """Check a result, as `GET /v1/jobs/{id}?include=proof` answers it, against keys that you trust.
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The public keys that everything is checked against."""
 
-    `jwks` is the JSON Web Key Set of the signing service, `log_keys` the log's vkeys, one a line; every one of them
-    must have signed the checkpoint. `download` is what `GET /v1/jobs/{id}/result` gave, where the result is too large
-    to be in the answer. Raises UnreadableError when one of the three is not what it should be at all.
+    signing_keys: tuple[dict[str, Json], ...]
+    """The members of each key of a JSON Web Key Set."""
+    log_keys: tuple[LogKey, ...]
+    """The log's: each of them must have signed."""
+
+    @classmethod
+    def read(cls, jwks: bytes, log_keys: str) -> Trust:
+        """Read a JSON Web Key Set, and vkeys, one a line; UnreadableError where one is none."""
+        return cls(parse_jwks(jwks, "the JWKS"), parse_log_keys(log_keys, "the log's keys"))
+
+
+def verify_answer(answer: bytes, trust: Trust, download: bytes | None = None) -> Report:
+    """Check a signed answer with its proof, such as `GET /v1/jobs/{id}?include=proof` gives.
+
+    `download` is what `GET /v1/jobs/{id}/result` gave, where the result is too large to be in the answer. Raises
+    UnreadableError where the answer is no JSON object.
     """
-    signing_keys = parse_jwks(jwks, "the JWKS")
-    keys = parse_log_keys(log_keys, "the log's keys")
     try:
-        evidence = read_evidence(result, "the result")
+        evidence = read_evidence(answer, "the result")
     except MalformedError as fault:
         return Report((Check(fault.place, ok=False, detail=str(fault)),))
-    return Examination(evidence, signing_keys, keys, download).report()
+    return Examination(evidence, trust, download).report()
 
 
 class Examination:
-    """One result under examination. What is known of each part is worked out once, then the checks read it."""
+    """One answer under examination. What is known of each part is worked out once, then the checks read it."""
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        signing_keys: tuple[dict[str, Json], ...],
-        log_keys: tuple[LogKey, ...],
-        download: bytes | None = None,
-    ) -> None:
+    def __init__(self, evidence: Evidence, trust: Trust, download: bytes | None = None) -> None:
         self._download = download
         self._evidence = evidence
-        self._signing_keys = signing_keys
-        self._log_keys = log_keys
+        self._signing_keys = trust.signing_keys
+        self._log_keys = trust.log_keys
         self._canonical = canonical(evidence.record)
         self._record_hash = _sha256(self._canonical)
         self._leaf_hash = hash_leaf(evidence.leaf.text.encode())
@@ -59,13 +67,14 @@ class Examination:
         self._leaf_intact = self._path_holds or self._anchored
         self._record_intact = self._record_hash in {evidence.audit_hash, evidence.leaf.audit_hash}
         self._signature_intact = _sha256(evidence.signature) == evidence.leaf.sig_sha256
-        self._log_signed = {key: self._signed_by(key) for key in log_keys}
+        self._log_signed = {key: self._signed_by(key) for key in trust.log_keys}
 
     def report(self) -> Report:
         """Make every check, in the order of the chain."""
         checks = (
             *self._fields(),
             *self._downloaded(),
+            *self._evidence.kind.examine(self._evidence.answer),
             self._audit_hash(),
             *self._signature(),
             *self._leaf(),
@@ -125,13 +134,14 @@ class Examination:
             yield _failed("pqc_signature", "cannot be checked without the key")
             return
         shown = f"{key.kid}, thumbprint {key.thumbprint}"
-        holds = key.verifies(self._canonical, evidence.signature, RESULT_TYPE.encode())
+        kind = evidence.kind.type
+        holds = key.verifies(self._canonical, evidence.signature, kind.encode())
         if not holds and self._record_intact and self._signature_intact:
             yield _failed("jwks", f"record and signature are those of the log entry, but not made by {shown}")
         else:
             yield _passed("jwks", f"has the key {shown}")
         if holds:
-            yield _passed("pqc_signature", f"ML-DSA-65 signature of {key.kid} over the record, type {RESULT_TYPE}")
+            yield _passed("pqc_signature", f"ML-DSA-65 signature of {key.kid} over the record, type {kind}")
         elif self._record_intact:
             yield _failed("pqc_signature", f"is not a signature of {key.kid} over the record")
         else:
@@ -141,6 +151,7 @@ class Examination:
         """Compare the log's entry with the record, the signature and the key that are here."""
         evidence, faults = self._evidence, 0
         comparisons = (
+            ("type", evidence.leaf.type == evidence.kind.type, evidence.leaf.type),
             ("audit_hash", evidence.leaf.audit_hash == evidence.audit_hash, evidence.leaf.audit_hash),
             ("pqc_signature", self._signature_intact, evidence.leaf.sig_sha256),
             ("key_id", evidence.leaf.kid == evidence.key_id, evidence.leaf.kid),
@@ -232,7 +243,7 @@ class Examination:
         return bool(lines) and all(key.verifies(checkpoint.text.encode(), line.signature) for line in lines)
 
     def _notes(self) -> Iterator[str]:
-        if self._evidence.tells_completion:
+        if UNSIGNED in self._evidence.answer.keys() & self._evidence.kind.beside:
             yield "completed_at is what the server told of the time after signing: nothing proves it"
         if self._download is None and "result_object" in self._evidence.record:
             yield "the result itself is not in the file: download it, and give it too to have it checked"

@@ -14,6 +14,12 @@ import rfc8785
 from qm.execution.v1 import execution_pb2
 from qm.signing.v1 import signing_pb2
 
+from edge.app import Edge, create_app
+from edge.dialects import Dialect
+from edge.dialects.qmumma.proof import Proofs, Verification
+from edge.dialects.qmumma.proof_routes import proof_operations
+from edge.dialects.qmumma.verification import Document, Verifier
+from mesh.telemetry import Telemetry
 from services.signing.checkpoint import Checkpoint
 from services.signing.keys import NamedKey, parse_key_id
 from services.signing.mldsa import OpenSsl
@@ -89,6 +95,7 @@ async def test_verify_hands_signing_the_very_record_that_was_signed(world: Any, 
         ({"blockchain_anchor": "vajra://txid/1"}, "blockchain_anchor"),
         ({"key_id": 1}, "key_id"),
         ({"proof": "x"}, "proof"),
+        ({"type": "result"}, "type"),
     ],
 )
 async def test_what_cannot_be_a_result_is_refused(
@@ -217,6 +224,28 @@ async def test_a_large_integer_that_a_double_keeps_is_checked_like_any_other(
     answer = await client.post("/v1/verify", json={**body, "shots": 10**18})
     assert [check["name"] for check in answer.json()["checks"]] == ["signature"]
     assert b'"shots":1000000000000000000' in world.signing.verified[0].record
+
+
+async def test_a_document_is_handed_to_the_service_that_knows_its_media_type() -> None:
+    async def examine(document: bytes) -> Verification:
+        return Verification(valid=document == b"%PDF-1.7", checks=[])
+
+    verifier = Verifier(Any, {"application/pdf": Document("A certificate.", examine)})
+    edge = Edge(
+        Dialect(proof_operations(Proofs(Any), verifier), lambda refusal, _: refusal.message.encode()),
+        authentication=Any,
+        plans=Any,
+        telemetry=Telemetry(),
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(edge)), base_url="http://edge") as client:
+        for kind in ("application/pdf", "Application/PDF; version=1.7"):
+            answer = await client.post("/v1/verify", content=b"%PDF-1.7", headers={"content-type": kind})
+            assert answer.json() == {"valid": True, "checks": []}
+        answer = await client.post("/v1/verify", content=b"%PDF-1.7", headers={"content-type": "text/plain"})
+        assert (answer.status_code, answer.text) == (
+            415,
+            "Send the body with Content-Type: application/json or application/pdf.",
+        )
 
 
 async def test_large_results_are_verified_one_at_a_time(world: Any, client: httpx.AsyncClient) -> None:

@@ -73,7 +73,7 @@ def text_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def build(fields: dict[str, Any]) -> Bundle:
+def build(fields: dict[str, Any], record_type: str = RESULT_TYPE) -> Bundle:
     provider = OpenSsl()
     signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(hashlib.sha256(b"record key").digest()))
     other = NamedKey(parse_key_id("vajra-2026-02"), provider.signing_key(hashlib.sha256(b"other key").digest()))
@@ -82,14 +82,14 @@ def build(fields: dict[str, Any]) -> Bundle:
         Ed25519Signer(ORIGIN, log_seed),
         MlDsaSigner(ORIGIN, provider.signing_key(log_seed)),
     ]
-    signed = sign_record(Record.of(RESULT_TYPE, fields), signer)
+    signed = sign_record(Record.of(record_type, fields), signer)
     leaves = [hash_leaf(b"another entry %d" % number) for number in range(SIZE)]
     leaves[INDEX] = signed.leaf.hash()
     growth = Frontier().append(leaves)
     path = prove_inclusion(INDEX, SIZE, dict(growth.rows))
     body = {
         **fields,
-        "type": RESULT_TYPE,
+        "type": record_type,
         "pqc_signature": text_of(signed.signature),
         "key_id": signer.kid,
         "audit_hash": signed.record.audit_hash,

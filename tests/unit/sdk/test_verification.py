@@ -7,11 +7,14 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from qmumma import Report, UnreadableError, verify
+from qmumma import Check, Report, UnreadableError, verify
+from qmumma.documents import DOCUMENTS
 from qmumma.exact import UnkeptNumberError, canonical, parse
+from qmumma.kinds import KINDS, Kind
+from qmumma.verification import Trust
 
 from tests.unit.sdk.conftest import FIELDS, build, encode
 
@@ -127,7 +130,7 @@ def test_a_changed_member_of_the_leaf_is_named(bundle: Any, member: str) -> None
     assert named(check(bundle, bundle.altered("proof.leaf", changed))) == {"proof.leaf"}
 
 
-@pytest.mark.parametrize("change", [{"v": 2}, {"v": True}, {"type": "qmumma.entropy/v1"}, {"extra": 1}, {"kid": 5}])
+@pytest.mark.parametrize("change", [{"v": 2}, {"v": True}, {"type": "result"}, {"extra": 1}, {"kid": 5}])
 def test_a_leaf_of_another_kind_is_refused(bundle: Any, change: dict[str, Any]) -> None:
     leaf = canonical({**json.loads(bundle.body["proof"]["leaf"]), **change}).decode()
     assert [each.name for each in check(bundle, bundle.altered("proof.leaf", leaf)).checks] == ["proof.leaf"]
@@ -265,7 +268,7 @@ def test_an_answer_without_proof_is_told_which_answer_has_one(bundle: Any) -> No
     for body in (completed, {"job_id": completed["job_id"], "status": "running"}, {}):
         (failed,) = check(bundle, json.dumps(body).encode()).checks
         assert (failed.name, failed.ok) == ("proof", False)
-        assert failed.detail.endswith("not the answer of GET /v1/jobs/{id}?include=proof of a completed job")
+        assert failed.detail.endswith("such as GET /v1/jobs/{id}?include=proof gives")
 
 
 def test_a_missing_an_unknown_and_a_mistyped_member_of_the_proof_is_named(bundle: Any) -> None:
@@ -278,9 +281,43 @@ def test_a_missing_an_unknown_and_a_mistyped_member_of_the_proof_is_named(bundle
     assert named(check(bundle, bundle.altered("proof.ghost", 1))) == {"proof.ghost"}
 
 
-@pytest.mark.parametrize("other", ["qmumma.entropy/v1", "", None, 1])
-def test_a_result_of_another_type_is_refused(bundle: Any, other: object) -> None:
+@pytest.mark.parametrize("other", ["result", "", None, 1])
+def test_a_type_that_is_none_is_refused(bundle: Any, other: object) -> None:
     assert named(check(bundle, bundle.altered("type", other))) == {"type"}
+
+
+def test_a_result_passed_off_as_another_type_is_named(bundle: Any) -> None:
+    altered = check(bundle, bundle.altered("type", "qmumma.entropy/v1"))
+    assert named(altered) == {"type", "audit_hash", "pqc_signature"}
+    leaf = canonical({**json.loads(bundle.body["proof"]["leaf"]), "type": "qmumma.entropy/v1"}).decode()
+    assert named(check(bundle, bundle.altered("proof.leaf", leaf))) == {"proof.leaf"}
+
+
+def test_any_type_holds_as_a_result_does_and_its_kind_says_what_stands_beside_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = build({"bits": 8, "data_sha256": hashlib.sha256(b"\x07").hexdigest()}, "qmumma.entropy/v1")
+    assert check(made, made.result).ok
+    with_data = encode({**made.body, "data": "07"})
+    assert "data" in named(check(made, with_data))
+
+    def examine(answer: Any) -> Iterator[Check]:
+        same = hashlib.sha256(bytes.fromhex(answer["data"])).hexdigest() == answer["data_sha256"]
+        yield Check("data", same, "is what was signed" if same else "is not what was signed")
+
+    kind = Kind("qmumma.entropy/v1", beside=frozenset({"data"}), examine=examine)
+    monkeypatch.setitem(cast("dict[str, Kind]", KINDS), kind.type, kind)
+    assert check(made, with_data).ok
+    assert named(check(made, encode({**made.body, "data": "08"}))) == {"data"}
+
+
+def test_a_document_that_is_no_json_goes_to_the_one_that_knows_it(bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examine(document: bytes, trust: Trust) -> Report:
+        return Report((Check("pages", document == b"%PDF-1.7" and bool(trust.log_keys), "one page"),))
+
+    monkeypatch.setitem(cast("dict[bytes, Any]", DOCUMENTS), b"%PDF-", examine)
+    assert check(bundle, b"%PDF-1.7").ok
+    assert named(check(bundle, b"%PDF-1.6")) == {"pages"}
 
 
 def jwks_with(bundle: Any, change: dict[str, Any]) -> bytes:

@@ -1,0 +1,29 @@
+"""The way into every check: a signed answer is JSON; any other document is known by its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qmumma.report import Report
+from qmumma.verification import Trust, verify_answer
+
+DOCUMENTS: Mapping[bytes, Callable[[bytes, Trust], Report]] = {}
+"""How each document that is no JSON is checked, by how it begins (`b"%PDF-"`)."""
+
+
+def verify(document: bytes, jwks: bytes, log_keys: str, download: bytes | None = None) -> Report:
+    """Check what a Q-MUMMA cloud signed, as it was answered with its proof, against keys that you trust.
+
+    `jwks` is the JSON Web Key Set of the signing service, `log_keys` the log's vkeys, one a line; every one of them
+    must have signed the checkpoint. `download` is what `GET /v1/jobs/{id}/result` gave, where the result is too large
+    to be in the answer. Raises UnreadableError when one of the three is not what it should be at all.
+    """
+    return verify_trusting(document, Trust.read(jwks, log_keys), download)
+
+
+def verify_trusting(document: bytes, trust: Trust, download: bytes | None = None) -> Report:
+    """Check a document of any kind against keys that were read already."""
+    for beginning, examine in DOCUMENTS.items():
+        if document.startswith(beginning):
+            return examine(document, trust)
+    return verify_answer(document, trust, download)
