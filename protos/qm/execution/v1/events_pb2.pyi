@@ -8,6 +8,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from qm.execution.v1 import execution_pb2 as _execution_pb2
+from qm.routing.v1 import routing_pb2 as _routing_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -78,6 +79,8 @@ class JobOutcome(_message.Message):
     BACKEND_FAULT_FIELD_NUMBER: _builtins.int
     REROUTED_FIELD_NUMBER: _builtins.int
     ERROR_TYPE_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    ENGINE_DURATION_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Identifies the decision."""
     backend_id: _builtins.str
@@ -104,6 +107,14 @@ class JobOutcome(_message.Message):
     def run_duration(self) -> _duration_pb2.Duration:
         """Is the time from there to its end."""
 
+    @_builtins.property
+    def estimate(self) -> _routing_pb2.Estimate:
+        """Is what was predicted of this backend; absent where it was rerouted."""
+
+    @_builtins.property
+    def engine_duration(self) -> _duration_pb2.Duration:
+        """Is the time that the engine's run took, of all that lies between a worker and the end; absent where it failed."""
+
     def __init__(
         self,
         *,
@@ -118,10 +129,12 @@ class JobOutcome(_message.Message):
         backend_fault: _builtins.bool = ...,
         rerouted: _builtins.bool = ...,
         error_type: _builtins.str = ...,
+        estimate: _routing_pb2.Estimate | None = ...,
+        engine_duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "fidelity", b"fidelity", "queue_duration", b"queue_duration", "run_duration", b"run_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "engine_duration", b"engine_duration", "estimate", b"estimate", "fidelity", b"fidelity", "queue_duration", b"queue_duration", "run_duration", b"run_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "backend_fault", b"backend_fault", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "decision_id", b"decision_id", "engine", b"engine", "error_type", b"error_type", "fidelity", b"fidelity", "fidelity_method", b"fidelity_method", "queue_duration", b"queue_duration", "rerouted", b"rerouted", "run_duration", b"run_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity", "backend_fault", b"backend_fault", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "decision_id", b"decision_id", "engine", b"engine", "engine_duration", b"engine_duration", "error_type", b"error_type", "estimate", b"estimate", "fidelity", b"fidelity", "fidelity_method", b"fidelity_method", "queue_duration", b"queue_duration", "rerouted", b"rerouted", "run_duration", b"run_duration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fidelity: _TypeAlias = _typing.Literal["fidelity"]  # noqa: Y015
     _WhichOneofArgType__fidelity: _TypeAlias = _typing.Literal["_fidelity", b"_fidelity"]  # noqa: Y015

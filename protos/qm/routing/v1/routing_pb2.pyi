@@ -1340,3 +1340,515 @@ class ListCalibrationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCalibrationsResponse: _TypeAlias = ListCalibrationsResponse  # noqa: Y015
+
+@_typing.final
+class BenchmarkPlan(_message.Message):
+    """BenchmarkPlan is a benchmark that is to be run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BENCHMARK_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
+    OPENQASM_FIELD_NUMBER: _builtins.int
+    SHOT_COUNT_FIELD_NUMBER: _builtins.int
+    benchmark_id: _builtins.str
+    """Identifies the benchmark (UUIDv7)."""
+    backend_id: _builtins.str
+    """Names the backend to be measured."""
+    family: _builtins.str
+    """Names the family of its circuit ("ghz")."""
+    openqasm: _builtins.str
+    """Is the circuit, in OpenQASM 2."""
+    shot_count: _builtins.int
+    """Counts shots."""
+    def __init__(
+        self,
+        *,
+        benchmark_id: _builtins.str = ...,
+        backend_id: _builtins.str = ...,
+        family: _builtins.str = ...,
+        openqasm: _builtins.str = ...,
+        shot_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "benchmark_id", b"benchmark_id", "family", b"family", "openqasm", b"openqasm", "shot_count", b"shot_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BenchmarkPlan: _TypeAlias = BenchmarkPlan  # noqa: Y015
+
+@_typing.final
+class Benchmark(_message.Message):
+    """Benchmark is what a benchmark measured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BENCHMARK_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
+    QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    TWO_QUBIT_GATE_COUNT_FIELD_NUMBER: _builtins.int
+    SHOT_COUNT_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    RUN_DURATION_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    benchmark_id: _builtins.str
+    """Identifies it."""
+    job_id: _builtins.str
+    """Identifies the job that ran it."""
+    backend_id: _builtins.str
+    """Names the backend."""
+    kind: Global___BackendKind.ValueType
+    """Says what really ran."""
+    family: _builtins.str
+    """Names the family of the circuit."""
+    qubit_count: _builtins.int
+    """Counts qubits."""
+    depth: _builtins.int
+    """Is the circuit's depth, before it was fitted to the machine."""
+    two_qubit_gate_count: _builtins.int
+    """Counts gates on two qubits, likewise."""
+    shot_count: _builtins.int
+    """Counts shots."""
+    fidelity: _builtins.float
+    """Is the fidelity that was measured against the ideal distribution, 0 to 1."""
+    calibration_id: _builtins.str
+    """Names the calibration that the machine had, or that its twin simulates."""
+    @_builtins.property
+    def estimate(self) -> Global___Estimate:
+        """Is what was predicted when the job was sent."""
+
+    @_builtins.property
+    def run_duration(self) -> _duration_pb2.Duration:
+        """Is the time that the run took."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was measured."""
+
+    def __init__(
+        self,
+        *,
+        benchmark_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        backend_id: _builtins.str = ...,
+        kind: Global___BackendKind.ValueType = ...,
+        family: _builtins.str = ...,
+        qubit_count: _builtins.int = ...,
+        depth: _builtins.int = ...,
+        two_qubit_gate_count: _builtins.int = ...,
+        shot_count: _builtins.int = ...,
+        fidelity: _builtins.float = ...,
+        estimate: Global___Estimate | None = ...,
+        run_duration: _duration_pb2.Duration | None = ...,
+        calibration_id: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimate", b"estimate", "run_duration", b"run_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "benchmark_id", b"benchmark_id", "calibration_id", b"calibration_id", "depth", b"depth", "end_time", b"end_time", "estimate", b"estimate", "family", b"family", "fidelity", b"fidelity", "job_id", b"job_id", "kind", b"kind", "qubit_count", b"qubit_count", "run_duration", b"run_duration", "shot_count", b"shot_count", "two_qubit_gate_count", b"two_qubit_gate_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Benchmark: _TypeAlias = Benchmark  # noqa: Y015
+
+@_typing.final
+class Accuracy(_message.Message):
+    """Accuracy says how right predictions of fidelity or of time were."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_ABSOLUTE_ERROR_FIELD_NUMBER: _builtins.int
+    BIAS_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    RANK_CORRELATION_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """Counts what was predicted and measured."""
+    mean_absolute_error: _builtins.float
+    """Is the mean absolute error; of times, that of the natural logarithm."""
+    bias: _builtins.float
+    """Is the mean of measured minus predicted, likewise."""
+    coverage: _builtins.float
+    """Is the part within the predicted 90 %: between both bounds for fidelity, below the 90th percentile for time."""
+    rank_correlation: _builtins.float
+    """Is Spearman's rank correlation between predicted and measured; 0 where there are fewer than 3."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        mean_absolute_error: _builtins.float = ...,
+        bias: _builtins.float = ...,
+        coverage: _builtins.float = ...,
+        rank_correlation: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "count", b"count", "coverage", b"coverage", "mean_absolute_error", b"mean_absolute_error", "rank_correlation", b"rank_correlation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Accuracy: _TypeAlias = Accuracy  # noqa: Y015
+
+@_typing.final
+class Regret(_message.Message):
+    """Regret says what choices lost against the best candidate, by what is believed now; a model's word, not a measurement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHOICE_COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_FIDELITY_FIELD_NUMBER: _builtins.int
+    WORST_FIDELITY_FIELD_NUMBER: _builtins.int
+    choice_count: _builtins.int
+    """Counts choices among two or more candidates."""
+    mean_fidelity: _builtins.float
+    """Is the mean of predicted fidelity of the best candidate minus that of the chosen."""
+    worst_fidelity: _builtins.float
+    """Is the greatest of them."""
+    def __init__(
+        self,
+        *,
+        choice_count: _builtins.int = ...,
+        mean_fidelity: _builtins.float = ...,
+        worst_fidelity: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_count", b"choice_count", "mean_fidelity", b"mean_fidelity", "worst_fidelity", b"worst_fidelity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Regret: _TypeAlias = Regret  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """Drift is a backend that no longer does what its calibration says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Names the backend."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was found."""
+
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "create_time", b"create_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class Point(_message.Message):
+    """Point is one job's prediction and measurement, for a picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
+    PREDICTED_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Names the backend."""
+    family: _builtins.str
+    """Names the family of a benchmark; empty for a user's program, of which nothing more is told."""
+    predicted: _builtins.float
+    """Is the fidelity that was predicted."""
+    low: _builtins.float
+    """Bounds it from below at 90 %."""
+    high: _builtins.float
+    """Bounds it from above at 90 %."""
+    measured: _builtins.float
+    """Is the fidelity that was measured."""
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        family: _builtins.str = ...,
+        predicted: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        measured: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "family", b"family", "high", b"high", "low", b"low", "measured", b"measured", "predicted", b"predicted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Point: _TypeAlias = Point  # noqa: Y015
+
+@_typing.final
+class Scoreboard(_message.Message):
+    """Scoreboard says how right routing was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    REGRET_FIELD_NUMBER: _builtins.int
+    DRIFTS_FIELD_NUMBER: _builtins.int
+    BELIEFS_VERSION_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    job_count: _builtins.int
+    """Counts the jobs that it is about: the last ones that ended."""
+    failed_count: _builtins.int
+    """Counts those of them that failed for a fault of their hardware or ours."""
+    beliefs_version: _builtins.str
+    """Names the beliefs of the moment."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when the first of them ended; absent without any."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when the last of them ended."""
+
+    @_builtins.property
+    def fidelity(self) -> Global___Accuracy:
+        """Is about fidelities, of what was measured against the ideal distribution."""
+
+    @_builtins.property
+    def time(self) -> Global___Accuracy:
+        """Is about the time of runs."""
+
+    @_builtins.property
+    def regret(self) -> Global___Regret:
+        """Is about the choices."""
+
+    @_builtins.property
+    def drifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
+        """Are the backends that have drifted."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___Point]:
+        """Are predictions beside measurements, newest first."""
+
+    def __init__(
+        self,
+        *,
+        job_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        fidelity: Global___Accuracy | None = ...,
+        time: Global___Accuracy | None = ...,
+        regret: Global___Regret | None = ...,
+        drifts: _abc.Iterable[Global___Drift] | None = ...,
+        beliefs_version: _builtins.str = ...,
+        points: _abc.Iterable[Global___Point] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "fidelity", b"fidelity", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs_version", b"beliefs_version", "drifts", b"drifts", "end_time", b"end_time", "failed_count", b"failed_count", "fidelity", b"fidelity", "job_count", b"job_count", "points", b"points", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scoreboard: _TypeAlias = Scoreboard  # noqa: Y015
+
+@_typing.final
+class PlanBenchmarkRequest(_message.Message):
+    """Asks what to measure next."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanBenchmarkRequest: _TypeAlias = PlanBenchmarkRequest  # noqa: Y015
+
+@_typing.final
+class PlanBenchmarkResponse(_message.Message):
+    """Answers PlanBenchmark."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___BenchmarkPlan:
+        """Is the benchmark; absent while everything is fresh."""
+
+    def __init__(
+        self,
+        *,
+        plan: Global___BenchmarkPlan | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanBenchmarkResponse: _TypeAlias = PlanBenchmarkResponse  # noqa: Y015
+
+@_typing.final
+class StartBenchmarkRequest(_message.Message):
+    """Tells of the job that runs a benchmark."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BENCHMARK_ID_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    benchmark_id: _builtins.str
+    """Identifies the benchmark."""
+    job_id: _builtins.str
+    """Identifies the job; empty where the program was refused, so that it is not tried again soon."""
+    def __init__(
+        self,
+        *,
+        benchmark_id: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["benchmark_id", b"benchmark_id", "job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartBenchmarkRequest: _TypeAlias = StartBenchmarkRequest  # noqa: Y015
+
+@_typing.final
+class StartBenchmarkResponse(_message.Message):
+    """Answers StartBenchmark."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartBenchmarkResponse: _TypeAlias = StartBenchmarkResponse  # noqa: Y015
+
+@_typing.final
+class ListBenchmarksRequest(_message.Message):
+    """Asks for measurements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BACKEND_ID_FIELD_NUMBER: _builtins.int
+    FAMILY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    backend_id: _builtins.str
+    """Names a backend; empty for all."""
+    family: _builtins.str
+    """Names a family; empty for all."""
+    page_size: _builtins.int
+    """Bounds their number; 0 means 200."""
+    def __init__(
+        self,
+        *,
+        backend_id: _builtins.str = ...,
+        family: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "family", b"family", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBenchmarksRequest: _TypeAlias = ListBenchmarksRequest  # noqa: Y015
+
+@_typing.final
+class ListBenchmarksResponse(_message.Message):
+    """Answers ListBenchmarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BENCHMARKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def benchmarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Benchmark]:
+        """Are the measurements, newest first."""
+
+    def __init__(
+        self,
+        *,
+        benchmarks: _abc.Iterable[Global___Benchmark] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["benchmarks", b"benchmarks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBenchmarksResponse: _TypeAlias = ListBenchmarksResponse  # noqa: Y015
+
+@_typing.final
+class GetScoreboardRequest(_message.Message):
+    """Asks how right routing was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_COUNT_FIELD_NUMBER: _builtins.int
+    job_count: _builtins.int
+    """Bounds how many of the last jobs count; 0 means 1000."""
+    def __init__(
+        self,
+        *,
+        job_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_count", b"job_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScoreboardRequest: _TypeAlias = GetScoreboardRequest  # noqa: Y015
+
+@_typing.final
+class GetScoreboardResponse(_message.Message):
+    """Answers GetScoreboard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOREBOARD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scoreboard(self) -> Global___Scoreboard:
+        """Is the scoreboard."""
+
+    def __init__(
+        self,
+        *,
+        scoreboard: Global___Scoreboard | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scoreboard", b"scoreboard"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scoreboard", b"scoreboard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScoreboardResponse: _TypeAlias = GetScoreboardResponse  # noqa: Y015
