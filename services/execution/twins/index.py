@@ -1,6 +1,7 @@
 """Writes what routing knows of the twins: python -m services.execution.twins.index
 
-Routing imports nothing of execution; it reads services/routing/twins.json, and a test tells when that is out of date.
+Routing imports nothing of execution; it reads services/routing/twins.json, and for its predictions the calibrations in
+services/routing/calibrations. A test tells when they are out of date.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import msgspec
 
 from services.execution.twins.device import working_qubits
 from services.execution.twins.shelf import devices, snapshot
-from services.execution.twins.snapshot import Snapshot
+from services.execution.twins.snapshot import Gate, Qubit, Snapshot
 
 INDEX = Path(__file__).parents[2] / "routing" / "twins.json"
+CALIBRATIONS = Path(__file__).parents[2] / "routing" / "calibrations"
 LEFT_OUT = {
     "ibm_cairo": "some pairs have a cx one way, others an ecr: the transpiler cannot turn such a cx round",
     "ibm_fractional": "describes no machine",
@@ -39,6 +41,40 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     readout_error: float
     operations: tuple[str, ...]
     """Of reset and control flow, what it can do."""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What routing predicts from (services/routing/prediction/calibration.py): a snapshot without its source."""
+
+    calibration_id: str
+    vendor: str
+    qubit_count: int
+    working: tuple[int, ...]
+    """The qubits that a program may use (see `device.CalibratedDevice`)."""
+    qubits: tuple[Qubit, ...]
+    gates: tuple[Gate, ...]
+    control_flow: tuple[str, ...] = ()
+    dt_ns: float | None = None
+
+
+def calibration(snapshot: Snapshot) -> Calibration:
+    """What routing needs of a snapshot."""
+    return Calibration(
+        calibration_id=snapshot.calibration_id,
+        vendor=snapshot.vendor,
+        qubit_count=snapshot.qubit_count,
+        working=working_qubits(snapshot),
+        qubits=snapshot.qubits,
+        gates=snapshot.gates,
+        control_flow=snapshot.control_flow,
+        dt_ns=snapshot.dt_ns,
+    )
+
+
+def calibrations() -> dict[str, bytes]:
+    """The calibrations of all twins that are offered, as JSON by the names of their files."""
+    made = [calibration(snapshot(device)) for device in devices() if device not in LEFT_OUT]
+    return {f"{each.calibration_id}.json": msgspec.json.encode(each) for each in made}
 
 
 def row(snapshot: Snapshot) -> Row:
@@ -86,3 +122,8 @@ def _median(values: list[float]) -> float:
 
 if __name__ == "__main__":
     INDEX.write_bytes(encoded())
+    CALIBRATIONS.mkdir(exist_ok=True)
+    for file in CALIBRATIONS.iterdir():
+        file.unlink()
+    for name, content in calibrations().items():
+        (CALIBRATIONS / name).write_bytes(content)

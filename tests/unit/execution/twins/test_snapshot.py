@@ -48,6 +48,8 @@ def test_snapshots_in_the_folder_are_named_by_their_devices():
 
 def test_what_routing_knows_is_what_the_snapshots_say():
     assert index.encoded() == index.INDEX.read_bytes(), "run python -m services.execution.twins.index"
+    found = {path.name: path.read_bytes() for path in index.CALIBRATIONS.iterdir()}
+    assert index.calibrations() == found, "run python -m services.execution.twins.index"
 
 
 def test_marrakesh_is_as_its_calibration_says():

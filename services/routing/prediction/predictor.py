@@ -1,0 +1,216 @@
+"""How good a circuit's runs on several machines would be, in the time that there is.
+
+What is known answers at once: the same circuit, or one of the same structure. The best of the others, by a summary of
+their calibration, are fitted by child processes; what is not ready in time is answered by the summary alone and says
+so, while the work goes on for the next who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mesh.telemetry import log
+from services.routing.prediction.calibration import CALIBRATIONS, read
+from services.routing.prediction.circuit import Circuit, Digest, parse
+from services.routing.prediction.model import MODEL, Method, Model
+from services.routing.prediction.pool import LostError, OverdueError, Pool
+from services.routing.prediction.profile import UnfitError
+from services.routing.prediction.summary import Summary, summary_of
+from services.routing.prediction.task import Finding
+
+MODEL_VERSION = MODEL.version
+MOST_FITTED = 12
+"""Of more candidates than this only the best, by their summary, are fitted."""
+MOST_STEPS = 20_000
+"""A longer circuit is not fitted: it would take a child for a minute, and its fidelity is next to nothing."""
+_CACHED = 50_000
+"""Circuits on machines that stay known, 1 kB each at most."""
+_COMPARABLE_SHOTS = 10
+"""Shots for each outcome from which counts are compared with the ideal distribution (execution's `is_comparable`)."""
+_PER_OUTCOME_AND_SHOT = 0.25
+"""What sampling costs in fidelity then: outcomes / (4 shots), the first term of its expansion."""
+K = TypeVar("K")
+V = TypeVar("V")
+Fit = tuple[Digest, str]
+"""A circuit or a structure, and a calibration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A machine, and the calibration that it is judged by."""
+
+    backend_id: str
+    calibration_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FidelityEstimate:
+    """The Hellinger fidelity of the counts and the ideal distribution, and what the circuit becomes on the machine."""
+
+    value: float
+    low: float
+    high: float
+    """Between these lie 9 of 10 runs."""
+    method: Method
+    depth: int
+    two_qubit_gate_count: int
+    duration: dt.timedelta
+    """One shot, without resetting the machine before it."""
+
+
+class Predictor:
+    """Predicts, and remembers. One for a process; `close` ends its children."""
+
+    def __init__(
+        self, *, folder: Path = CALIBRATIONS, children: int = 1, model: Model = MODEL, most_fitted: int = MOST_FITTED
+    ) -> None:
+        """Know the calibrations of `folder`."""
+        self._folder = folder
+        self._model = model
+        self._most_fitted = most_fitted
+        self._pool = Pool(folder, children=children)
+        self._summaries: dict[str, Summary] = {}
+        self._found = _Latest[Fit, Finding](_CACHED)
+        self._alike = _Latest[Fit, Finding](_CACHED)
+        self._rough = _Latest[Fit, Finding](_CACHED)
+        self._hopeless = _Latest[Fit, bool](_CACHED)
+        self._under_way: dict[Fit, asyncio.Task[None]] = {}
+
+    async def predict(
+        self, circuit: bytes, candidates: Sequence[Candidate], *, shots: int, seconds: float
+    ) -> dict[str, FidelityEstimate]:
+        """An estimate for each candidate that has room for the circuit, by its backend's id, within `seconds`.
+
+        `circuit` is as of circuit.py. Raises ValueError where it is not, and UnknownCalibrationError.
+        """
+        known = parse(circuit)
+        key, alike = known.key, known.structure_key
+        ids = dict.fromkeys(each.calibration_id for each in candidates)
+        if any((key, each) not in self._found and (alike, each) not in self._hopeless for each in ids):
+            await self._fit(known, list(ids), seconds)
+        answers: dict[str, FidelityEstimate] = {}
+        for each in candidates:
+            calibration = each.calibration_id
+            if finding := self._found.get((key, calibration)):
+                method = Method.SURROGATE if finding.fidelity is None else Method.IDEAL_MIXTURE
+            elif finding := self._alike.get((alike, calibration)):
+                method = Method.SURROGATE if finding.fidelity is None else Method.KNOWN_STRUCTURE
+            elif finding := self._rough.get((alike, calibration)):
+                method = Method.SUMMARY
+            else:
+                continue
+            answers[each.backend_id] = self._estimate(finding, method, shots)
+        return answers
+
+    async def close(self) -> None:
+        """End the children; what they were at is lost."""
+        for task in self._under_way.values():
+            task.cancel()
+        await self._pool.close()
+
+    async def _fit(self, circuit: Circuit, calibrations: Sequence[str], seconds: float) -> None:
+        """Have the best of some candidates fitted, and wait for it as long as may be."""
+        if new := [each for each in calibrations if each not in self._summaries]:
+            self._summaries |= await asyncio.to_thread(_summaries, self._folder, new)
+        alike = circuit.structure_key
+        if any((alike, each) not in self._rough for each in calibrations):
+            self._look_over(circuit, calibrations)
+        rough = {each: self._value(found) for each in calibrations if (found := self._rough.get((alike, each)))}
+        best = sorted(rough, key=rough.__getitem__, reverse=True)[: self._most_fitted]
+        tasks = [
+            self._task(circuit, each)
+            for each in best
+            if (circuit.key, each) not in self._found and (alike, each) not in self._hopeless
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def _look_over(self, circuit: Circuit, calibrations: Sequence[str]) -> None:
+        """Judge machines by their summaries; one that has no room is left out."""
+        structure, _ = circuit.decoded()
+        for each in calibrations:
+            summary, alike = self._summaries[each], (circuit.structure_key, each)
+            has_room = summary.working_qubit_count >= structure.qubit_count
+            if has_room:
+                profile = summary.profile(structure)
+                fidelity = self._model.surrogate.fidelity(profile)
+                self._rough.put(alike, Finding(profile=profile, fidelity=fidelity))
+            if not has_room or len(structure.steps) > MOST_STEPS:
+                self._hopeless.put(alike, value=True)
+
+    def _task(self, circuit: Circuit, calibration_id: str) -> asyncio.Task[None]:
+        """The work on a circuit and a machine, which goes on whoever waits for it."""
+        fit = (circuit.key, calibration_id)
+        if (task := self._under_way.get(fit)) is None:
+            task = asyncio.create_task(self._find(circuit, calibration_id), name=f"fit {calibration_id}")
+            self._under_way[fit] = task
+            task.add_done_callback(lambda _: self._under_way.pop(fit, None))
+        return task
+
+    async def _find(self, circuit: Circuit, calibration_id: str) -> None:
+        alike = (circuit.structure_key, calibration_id)
+        like = self._alike.get(alike)
+        try:
+            finding = await self._pool.find(calibration_id, circuit.encoded, like.profile if like else None)
+        except LostError as error:
+            log.warning("prediction_lost", calibration=calibration_id, reason=str(error))
+        except (OverdueError, UnfitError) as error:
+            log.info("prediction_impossible", calibration=calibration_id, reason=str(error))
+            self._hopeless.put(alike, value=True)
+        except Exception:  # noqa: BLE001 - whoever asked has the summary's answer
+            log.exception("prediction_failed", calibration=calibration_id)
+            self._hopeless.put(alike, value=True)
+        else:
+            self._found.put((circuit.key, calibration_id), finding)
+            self._alike.put(alike, finding)
+
+    def _estimate(self, finding: Finding, method: Method, shots: int) -> FidelityEstimate:
+        profile = finding.profile
+        value = self._value(finding)
+        low, high = self._model.bounds(value, method)
+        if shots >= _COMPARABLE_SHOTS * finding.support:
+            low = max(0.0, low - _PER_OUTCOME_AND_SHOT * finding.support / shots)
+        return FidelityEstimate(
+            value=value,
+            low=low,
+            high=high,
+            method=method,
+            depth=profile.depth,
+            two_qubit_gate_count=profile.two_qubit_gate_count,
+            duration=dt.timedelta(seconds=profile.seconds),
+        )
+
+    def _value(self, finding: Finding) -> float:
+        return self._model.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity
+
+
+class _Latest(Generic[K, V]):
+    """What was used last, up to a number."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[K, V] = {}
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._kept
+
+    def get(self, key: K) -> V | None:
+        value = self._kept.pop(key, None)
+        if value is not None:
+            self._kept[key] = value
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self._kept.pop(key, None)
+        self._kept[key] = value
+        if len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+
+
+def _summaries(folder: Path, calibration_ids: Sequence[str]) -> dict[str, Summary]:
+    return {each: summary_of(read(folder, each)) for each in calibration_ids}
