@@ -8,11 +8,11 @@ from qm.accounts.v1 import accounts_pb2
 
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
+from mesh.vault import Vault
 from services.accounts.config import AccountsConfig
 from services.accounts.secret import Pepper
 from services.accounts.service import AccountsService
 from services.accounts.store import AccountsStore
-from services.accounts.vault import Vault
 
 
 def utc_now() -> dt.datetime:

@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from mesh.vault import Vault
 from services.accounts.key import Environment, Key, KeyId
 from services.accounts.messages import (
     authentication_message,
@@ -32,7 +33,6 @@ from services.accounts.secret import Pepper, hint, is_well_formed, make_secret
 from services.accounts.store import AccountsStore
 from services.accounts.team import Team, TeamId
 from services.accounts.user import Role, User, UserId
-from services.accounts.vault import Vault
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mesh.config import ConfigError
-from services.accounts.team import TeamId
 
 _FORMAT = b"\x01"
 _NONCE_BYTES = 12
@@ -59,12 +58,12 @@ class Vault:
                 f"the key-encryption key file {path} must hold the base64 of {_KEY_BYTES} bytes"
             ) from None
 
-    def seal(self, secret: bytes, team_id: TeamId, place: str, random: Callable[[int], bytes] = os.urandom) -> bytes:
+    def seal(self, secret: bytes, team_id: str, place: str, random: Callable[[int], bytes] = os.urandom) -> bytes:
         """Encrypt for one team's row of `place`, "table|column"; `random(n)` never returns the same nonce twice."""
         nonce = random(_NONCE_BYTES)
         return _FORMAT + nonce + self._cipher.encrypt(nonce, secret, self._data(team_id, place))
 
-    def open(self, sealed: bytes, team_id: TeamId, place: str, kid: str) -> bytes:
+    def open(self, sealed: bytes, team_id: str, place: str, kid: str) -> bytes:
         """What `seal` was given; raises VaultError where the key is another, or one bit of the row was changed."""
         if kid != self.kid:
             raise VaultError(f"a secret was sealed under the key {kid}, and the key here is {self.kid}")
@@ -76,7 +75,7 @@ class Vault:
         except InvalidTag:
             raise VaultError("a sealed secret was altered or moved") from None
 
-    def _data(self, team_id: TeamId, place: str) -> bytes:
+    def _data(self, team_id: str, place: str) -> bytes:
         return f"{team_id}|{place}|{self.kid}".encode()
 
     def __repr__(self) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mesh.config import ConfigError
+from mesh.vault import Vault, VaultError
 from services.accounts.team import TeamId
-from services.accounts.vault import Vault, VaultError
 
 KEY = bytes(range(32))
 TEAM, OTHER = TeamId("team"), TeamId("other")
