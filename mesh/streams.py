@@ -29,6 +29,8 @@ class Stream:
 
 JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
 JOBS_EVENTS = Stream("JOBS_EVENTS", ("jobs.event.>",), max_age=DAY)
+JOBS_WEBHOOKS = Stream("JOBS_WEBHOOKS", ("jobs.webhook.>",), work_queue=True)
+"""What webhooks tell of, of jobs that have one: kept until it is filed, however long that takes."""
 KEYS = Stream("KEYS", ("accounts.key.>",), max_age=3600.0)
 AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True)
 """What was done, until the audit trail has it: nothing ends it but that."""
@@ -41,7 +43,7 @@ RESULTS = Stream(
     objects=True,
 )
 """Results too large for their signed records. What the records say of them, the digest, outlives them."""
-STREAMS = (JOBS_WORK, JOBS_EVENTS, KEYS, AUDIT, DEAD_LETTERS, RESULTS)
+STREAMS = (JOBS_WORK, JOBS_EVENTS, JOBS_WEBHOOKS, KEYS, AUDIT, DEAD_LETTERS, RESULTS)
 
 
 def work_subject(pool: str, queue: str) -> str:
@@ -52,6 +54,11 @@ def work_subject(pool: str, queue: str) -> str:
 def event_subject(state: str, team_id: str) -> str:
     """The subject that tells that a job of a team has entered a state."""
     return f"jobs.event.{state}.{team_id}"
+
+
+def webhook_subject(stage: str, team_id: str) -> str:
+    """The subject that tells of a job whose team is to be called."""
+    return f"jobs.webhook.{stage}.{team_id}"
 
 
 def cancel_subject(job_id: str) -> str:
@@ -94,12 +101,20 @@ RIGHTS: dict[str, Rights] = {
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(
-        publishes=(*JOBS_WORK.subjects, *JOBS_EVENTS.subjects, *RESULTS.subjects, *AUDIT.subjects, cancel_subject("*")),
+        publishes=(
+            *JOBS_WORK.subjects,
+            *JOBS_EVENTS.subjects,
+            *JOBS_WEBHOOKS.subjects,
+            *RESULTS.subjects,
+            *AUDIT.subjects,
+            cancel_subject("*"),
+        ),
         listens=(*JOBS_EVENTS.subjects, cancel_subject("*")),
-        keeps=(JOBS_WORK, JOBS_EVENTS, AUDIT, DEAD_LETTERS, RESULTS),
+        keeps=(JOBS_WORK, JOBS_EVENTS, JOBS_WEBHOOKS, AUDIT, DEAD_LETTERS, RESULTS),
         consumes=(JOBS_WORK,),
     ),
     "certificates": Rights(publishes=AUDIT.subjects, keeps=(AUDIT, DEAD_LETTERS), consumes=(AUDIT,)),
+    "webhooks": Rights(keeps=(JOBS_WEBHOOKS, DEAD_LETTERS), consumes=(JOBS_WEBHOOKS,)),
     "edge": Rights(listens=KEYS.subjects),
     "operator": Rights(publishes=(">",), listens=(">",)),
 }

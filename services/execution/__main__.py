@@ -16,6 +16,7 @@ from services.execution.children import Children
 from services.execution.config import ExecutionConfig
 from services.execution.download import Downloads
 from services.execution.engines.cost import CostModel, Limits
+from services.execution.faults import release_held
 from services.execution.intake import Intake
 from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import Market
@@ -43,9 +44,20 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     catalogue = load_catalogue()
     limits = Limits(config.run_memory_bytes, config.run_seconds)
     accounts = ProviderAccounts.of(peers.accounts, config.provider_credentials_file, now)
-    intake = Intake(store, catalogue, children, peers, Offers(CostModel.load(), limits), accounts=accounts, clock=now)
+    intake = Intake(
+        store,
+        catalogue,
+        children,
+        peers,
+        Offers(CostModel.load(), limits),
+        accounts=accounts,
+        clock=now,
+        webhooks=config.webhook_destinations,
+    )
     process.on_close(intake.close)
+    process.background(release_held(store, now), "release held jobs")
     watchers = Watchers()
+    process.background(watchers.look(store), "watchers")
     await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)
     sweeper = Sweeper(
         store,

@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -80,6 +81,8 @@ def serve(connection: Connection, *, engines: bool) -> None:
             request = task.decode_request(connection.recv_bytes())
         except EOFError:
             return
+        if isinstance(request, task.Run) and request.crash:
+            os.kill(os.getpid(), signal.SIGKILL)
         connection.send_bytes(_message(answer(request, _progress(connection))))
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mesh.config import MeshConfig, Positive
+from mesh.destination import Destinations
 
 GIB = 1024**3
 
@@ -56,6 +57,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """Age from which an open hold is compared with its job."""
     results: ResultsConfig = NatsConfig()
     """Where large results lie."""
+    webhook_destinations: Destinations = Destinations()
+    """Where teams may be called; webhooks must be told the same."""
     provider_credentials_file: Path | None = None
     """The operator's credentials at providers of live machines: TOML, mode 0600, a table for each; all may use them."""
 

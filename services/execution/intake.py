@@ -26,8 +26,9 @@ from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 
 from mesh.batch import Batcher
+from mesh.destination import Destinations, require_callable
 from mesh.errors import Conflict, InvalidArgument, MeshError, ResourceExhausted
-from services.execution import task
+from services.execution import faults, task
 from services.execution.algorithms.algorithm import ParameterError
 from services.execution.algorithms.listing import Algorithm, Catalogue
 from services.execution.children import Children, EngineFault
@@ -74,8 +75,9 @@ class Intake:
         *,
         accounts: ProviderAccounts,
         clock: Callable[[], dt.datetime],
+        webhooks: Destinations,
     ) -> None:
-        """Measure programs in `children`, and commit in groups to `store`."""
+        """Measure programs in `children`, and commit in groups to `store`; teams may be called at `webhooks`."""
         self._store = store
         self._catalogue = catalogue
         self._children = children
@@ -83,6 +85,7 @@ class Intake:
         self._offers = offers
         self._accounts = accounts
         self._clock = clock
+        self._webhooks = webhooks
         self._measured: OrderedDict[tuple[str, bytes], _Measured] = OrderedDict()
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -108,6 +111,8 @@ class Intake:
         await self._commits.close()
 
     async def _submit(self, request: pb.SubmitJobRequest) -> tuple[Job, bool]:
+        faults.require_test_key(request)
+        require_callable(self._webhooks, request.webhook_url)
         try:
             new = await self._prepare(request)
         except MeshError:
@@ -131,6 +136,7 @@ class Intake:
         job_id = JobId(uuid_utils.compat.uuid7())
         decision = await self._route(request, job_id, measured)
         hold = await self._hold(request, job_id, algorithm.facts.price_micros + decision.backend.price.micros)
+        now = self._clock()
         return NewJob(
             job_id=job_id,
             requester=request.requester,
@@ -145,7 +151,9 @@ class Intake:
             webhook_url=request.webhook_url,
             decision=decision,
             cost=hold.amount.micros,
-            create_time=self._clock(),
+            create_time=now,
+            release_time=faults.release_time(request, now),
+            engine_crash=request.test_faults.engine_crash,
         )
 
     async def _measure(self, request: pb.SubmitJobRequest, algorithm: Algorithm, parameters: bytes) -> _Measured:
@@ -180,17 +188,22 @@ class Intake:
             measured.offers = {shots: self._offers.of(measured.features, shots, engine=measured.engine)}
         # "auto" never spends a provider's money, so that nobody need be asked for accounts.
         named = request.hardware != "auto"
-        response = await self._peers.routing.ChooseBackend(
-            routing_pb2.ChooseBackendRequest(
-                job_id=str(job_id),
-                requester=request.requester,
-                hardware=request.hardware,
-                features=measured.message,
-                shot_count=shots,
-                offers=measured.offers[shots],
-                accounts=await self._accounts.reach(request.requester) if named else (),
-            )
+        wish = routing_pb2.ChooseBackendRequest(
+            job_id=str(job_id),
+            requester=request.requester,
+            hardware=request.hardware,
+            features=measured.message,
+            shot_count=shots,
+            offers=measured.offers[shots],
+            accounts=await self._accounts.reach(request.requester) if named else (),
         )
+        response = await self._peers.routing.ChooseBackend(wish)
+        if request.test_faults.hardware_offline:
+            first = response.decision.backend.backend_id
+            if named:
+                raise faults.offline(first)
+            wish.excluded_backend_ids.append(first)
+            response = await self._peers.routing.ChooseBackend(wish)
         response.decision.twin_allowed = request.allow_twin
         backend = response.decision.backend
         if measured.engine not in (None, backend.engine):

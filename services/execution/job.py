@@ -39,6 +39,23 @@ class State(IntEnum):
         return self >= State.COMPLETED
 
 
+class Stage(IntEnum):
+    """An entry in a job's history; the numbers are those of the proto and of the table, and of the states."""
+
+    QUEUED = 1
+    RUNNING = 2
+    COMPLETED = 3
+    FAILED = 4
+    CANCELLED = 5
+    REROUTED = 6
+    """Queued again, for another backend or engine."""
+
+    @property
+    def word(self) -> str:
+        """The stage in subjects ("rerouted")."""
+        return self.name.lower()
+
+
 class Priority(IntEnum):
     """How a job stands in its queue; the numbers are those of the proto."""
 
@@ -105,6 +122,10 @@ class NewJob:
     cost: int
     """Micro-dollars held for it."""
     create_time: dt.datetime
+    release_time: dt.datetime | None = None
+    """No worker sees it before then; a test key's wish."""
+    engine_crash: bool = False
+    """Whether every engine that runs it is killed; a test key's wish."""
 
     @property
     def queue(self) -> Queue:
@@ -146,6 +167,8 @@ class Job:
     seal: signing_pb2.Seal | None
     error_type: str | None
     error_message: str | None
+    engine_crash: bool
+    history: tuple[Stage, ...]
 
     @classmethod
     def accepted(cls, new: NewJob) -> Job:
@@ -179,6 +202,8 @@ class Job:
             seal=None,
             error_type=None,
             error_message=None,
+            engine_crash=new.engine_crash,
+            history=(Stage.QUEUED,),
         )
 
     @property

@@ -48,6 +48,7 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
         progress=job.progress,
         progress_message=job.progress_message,
     )
+    message.history.extend(map(pb.JobStage.ValueType, job.history))
     if job.start_time is not None:
         message.start_time.FromDatetime(job.start_time)
     if job.end_time is not None:

@@ -14,8 +14,11 @@ from qm.signing.v1 import signing_pb2
 from qm.type.v1 import requester_pb2
 
 from mesh.events import Message
-from mesh.streams import event_subject, work_subject
-from services.execution.job import Job, JobId, NewJob, Priority, Queue, State, predicted_seconds
+from mesh.streams import event_subject, webhook_subject, work_subject
+from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State, predicted_seconds
+
+HELD = "held."
+"""Before the name of a pool while a job is kept from its workers."""
 
 
 def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
@@ -41,9 +44,11 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
         [job.decision.SerializeToString() for job in jobs],
         [job.cost for job in jobs],
         [job.create_time for job in jobs],
-        [job.decision.backend.pool for job in jobs],
+        [HELD + job.decision.backend.pool if job.release_time else job.decision.backend.pool for job in jobs],
         [job.queue for job in jobs],
         [predicted_seconds(job.decision) or math.inf for job in jobs],
+        [job.release_time for job in jobs],
+        [job.engine_crash for job in jobs],
     ]
 
 
@@ -63,6 +68,22 @@ def event_of(job_id: JobId, team_id: str, state: State, moment: dt.datetime, wor
     event.create_time.FromDatetime(moment)
     subject = event_subject(word or state.word, team_id)
     return Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())
+
+
+def webhook_of(job: Job, stage: Stage, state: State, moment: dt.datetime) -> list[Message]:
+    """The message that has the job's team called, where it gave a webhook."""
+    if not job.webhook_url:
+        return []
+    event = events_pb2.JobEvent(
+        job_id=str(job.job_id),
+        team_id=job.requester.team_id,
+        state=execution_pb2.JobState.ValueType(state),
+        stage=execution_pb2.JobStage.ValueType(stage),
+        webhook_url=job.webhook_url,
+    )
+    event.create_time.FromDatetime(moment)
+    subject = webhook_subject(stage.word, job.requester.team_id)
+    return [Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())]
 
 
 def job_of(row: asyncpg.Record) -> Job:
@@ -103,4 +124,6 @@ def job_of(row: asyncpg.Record) -> Job:
         seal=signing_pb2.Seal.FromString(row["seal"]) if row["seal"] else None,
         error_type=row["error_type"],
         error_message=row["error_message"],
+        engine_crash=row["engine_crash"],
+        history=tuple(map(Stage, row["history"])),
     )

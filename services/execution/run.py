@@ -193,6 +193,7 @@ class Runner:
             twin=job.backend.backend_id if twin else "",
             attempts=job.requested_hardware == "auto" and not job.rerouted,
             memory_bytes=self._children.allowance(0 if job.rerouted else job.decision.estimate.memory_bytes),
+            crash=job.engine_crash,
         )
 
         async def run() -> task.Outcome:

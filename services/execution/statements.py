@@ -7,16 +7,17 @@ INSERT = """
 WITH new AS (
 INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
                   parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
-                  decision, cost, create_time, update_time, pool, queue, seconds, state, version)
+                  decision, cost, create_time, update_time, pool, queue, seconds, release_time, engine_crash, state,
+                  version)
 SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::text[],
                      $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
                      $15::smallint[], $16::bigint[], $17::text[], $18::bytea[], $19::bigint[], $20::timestamptz[],
-                     $20::timestamptz[], $21::text[], $22::smallint[], $23::real[])
+                     $20::timestamptz[], $21::text[], $22::smallint[], $23::real[], $24::timestamptz[], $25::boolean[])
 ON CONFLICT (team_id, request_id) DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $24::uuid[], $25::text[], $26::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $26::uuid[], $27::text[], $28::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new
@@ -36,7 +37,8 @@ ORDER BY job_id LIMIT $4
 
 CLAIM = """
 UPDATE jobs SET state = 2, version = version + 1, worker = $2, lease_end_time = $3::timestamptz + $4::interval,
-                update_time = $3, start_time = coalesce(start_time, $3), attempt_count = attempt_count + 1
+                update_time = $3, start_time = coalesce(start_time, $3), attempt_count = attempt_count + 1,
+                history = CASE state WHEN 1 THEN history || 2::smallint ELSE history END
 WHERE job_id = $1 AND (state = 1 OR state = 2 AND (worker = $2 OR lease_end_time < $3))
 RETURNING *
 """
@@ -69,7 +71,8 @@ WITH candidates AS MATERIALIZED (
   ORDER BY urgency.rank, coalesce(ahead.seconds, 0), head.job_id
 )
 UPDATE jobs SET state = 2, version = version + 1, worker = $8, lease_end_time = $9::timestamptz + $10::interval,
-                update_time = $9, start_time = coalesce(start_time, $9), attempt_count = attempt_count + 1
+                update_time = $9, start_time = coalesce(start_time, $9), attempt_count = attempt_count + 1,
+                history = history || 2::smallint
 WHERE job_id = ANY(ARRAY(
   SELECT job_id FROM (
     SELECT job_id, row_number() OVER () AS place, greatest(seconds, first_value(seconds) OVER ()) AS longest
@@ -89,24 +92,31 @@ WHERE jobs.job_id = kept.job_id AND jobs.worker = kept.worker AND jobs.state = 2
 RETURNING jobs.job_id
 """
 
-# One statement, and so one round trip: the ends, and the events that tell of them.
+# One statement, and so one round trip: the ends, and the messages that tell of them.
 END = """
 WITH last AS (
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bytea[], $6::text[], $7::text[],
-                     $8::uuid[], $9::text[], $10::bytea[])
-  AS last (job_id, worker, state, time, seal, error_type, error_message, id, subject, payload)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bytea[], $6::text[], $7::text[])
+  AS last (job_id, worker, state, time, seal, error_type, error_message)
 ), ended AS (
 UPDATE jobs SET state = last.state, version = version + 1, update_time = last.time, end_time = last.time,
                 seal = last.seal, error_type = last.error_type, error_message = last.error_message,
-                worker = NULL, lease_end_time = NULL
+                history = history || last.state, worker = NULL, lease_end_time = NULL
 FROM last
 WHERE jobs.job_id = last.job_id AND jobs.state IN (1, 2) AND jobs.worker IS NOT DISTINCT FROM last.worker
 RETURNING jobs.job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM last JOIN ended USING (job_id)
+SELECT id, subject, payload, '{}' FROM unnest($8::uuid[], $9::uuid[], $10::text[], $11::bytea[])
+  AS message (job_id, id, subject, payload) JOIN ended USING (job_id)
 )
 SELECT job_id FROM ended
+"""
+
+# Jobs that were kept from their workers until now (rows.HELD).
+RELEASE = """
+UPDATE jobs SET pool = substring(pool FROM 6), release_time = NULL, update_time = $1 WHERE job_id IN (
+  SELECT job_id FROM jobs WHERE state = 1 AND release_time <= $1 ORDER BY release_time LIMIT 500 FOR UPDATE SKIP LOCKED)
+RETURNING *
 """
 
 STALLED = """

@@ -20,8 +20,8 @@ from mesh.batch import Batcher
 from mesh.database import Connection, Database
 from mesh.events import Message
 from services.execution import statements
-from services.execution.job import Job, JobId, NewJob, Priority, Queue, State
-from services.execution.rows import columns_of, event_of, job_of, work_of
+from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State
+from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
 
 MOST_TEAMS = 16
 """Up to twice as many waiting teams are compared exactly; of more, a random part."""
@@ -49,7 +49,7 @@ class Store:
         self._database = database
         self._outbox = messages
         self._kept: Batcher[tuple[JobId, str, bytes], bool] = Batcher(self._keep)
-        self._ends: Batcher[tuple[Message, tuple[object, ...]], bool] = Batcher(self._end)
+        self._ends: Batcher[tuple[list[Message], tuple[object, ...]], bool] = Batcher(self._end)
 
     async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
         """Accept jobs with their work in one commit; returns those inserted.
@@ -174,7 +174,7 @@ class Store:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
                 "UPDATE jobs SET state = 1, backend_id = $3, backend = $4, pool = $6, version = version + 1,"
-                " update_time = $5, worker = NULL, lease_end_time = NULL"
+                " update_time = $5, worker = NULL, lease_end_time = NULL, history = history || 6::smallint"
                 " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
                 job_id, worker, backend.backend_id, backend.SerializeToString(), now, backend.pool,
             )  # fmt: skip
@@ -183,6 +183,7 @@ class Store:
             job = job_of(row)
             rerouted = event_of(job_id, job.requester.team_id, job.state, now, word="rerouted")
             messages = [rerouted, work_of(job_id, backend.pool, job.queue)]
+            messages += webhook_of(job, Stage.REROUTED, job.state, now)
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return job
@@ -201,24 +202,10 @@ class Store:
 
         `worker` None ends a job that no worker has. `error` is a type and a message.
         """
-        event = event_of(job.job_id, job.requester.team_id, state, now)
+        messages = [event_of(job.job_id, job.requester.team_id, state, now)]
+        messages += webhook_of(job, Stage(state), state, now)
         sealed = seal.SerializeToString() if seal is not None else None
-        return await self._ends.add(
-            (
-                event,
-                (
-                    job.job_id,
-                    worker,
-                    state,
-                    now,
-                    sealed,
-                    *(error or (None, None)),
-                    event.id,
-                    event.subject,
-                    event.payload,
-                ),
-            )
-        )
+        return await self._ends.add((messages, (job.job_id, worker, state, now, sealed, *(error or (None, None)))))
 
     async def request_cancel(self, job_id: JobId, team_id: str) -> Job | None:
         """Ask the worker of a running job to let go, or any worker to see to a parked one; None where it runs not."""
@@ -239,6 +226,19 @@ class Store:
             await outbox.insert(connection, messages)
         self._outbox.publish(messages)
         return len(jobs)
+
+    async def release(self, now: dt.datetime) -> None:
+        """Let workers have the jobs that were kept from them until now."""
+        async with self._database.transaction() as connection:
+            jobs = [job_of(row) for row in await connection.fetch(statements.RELEASE, now)]
+            messages = [work_of(job.job_id, job.backend.pool, job.queue) for job in jobs]
+            await outbox.insert(connection, messages)
+        self._outbox.publish(messages)
+
+    async def versions(self, job_ids: Sequence[JobId]) -> dict[JobId, int]:
+        """The versions of jobs; a job that does not exist is left out."""
+        rows = await self._database.fetch("SELECT job_id, version FROM jobs WHERE job_id = ANY($1::uuid[])", job_ids)
+        return {JobId(row["job_id"]): row["version"] for row in rows}
 
     async def states(self, job_ids: Sequence[JobId]) -> dict[JobId, State]:
         """The states of jobs; a job that does not exist is left out."""
@@ -261,10 +261,15 @@ class Store:
         kept = {row["job_id"] for row in rows}
         return [job_id in kept for job_id, _, _ in records]
 
-    async def _end(self, ends: list[tuple[Message, tuple[object, ...]]]) -> list[bool | Exception]:
-        rows = await self._database.fetch(statements.END, *_columns([columns for _, columns in ends]))
+    async def _end(self, ends: list[tuple[list[Message], tuple[object, ...]]]) -> list[bool | Exception]:
+        told = [(columns[0], message) for messages, columns in ends for message in messages]
+        rows = await self._database.fetch(
+            statements.END,
+            *_columns([columns for _, columns in ends]),
+            *_columns([(job_id, message.id, message.subject, message.payload) for job_id, message in told]),
+        )
         ended = {row["job_id"] for row in rows}
-        self._outbox.publish([event for event, columns in ends if columns[0] in ended])
+        self._outbox.publish([message for job_id, message in told if job_id in ended])
         return [columns[0] in ended for _, columns in ends]
 
     async def _tell(self, connection: Connection, job: Job) -> list[Message]:

@@ -42,6 +42,8 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     """The device whose twin runs the circuits; empty for an ideal simulation."""
     attempts: bool = False
     """Whether short cuts may be tried first: nobody asked for this engine."""
+    crash: bool = False
+    """Whether the child dies of it, as a test key wished."""
 
 
 class Replay(msgspec.Struct, frozen=True, tag="replay"):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 from qm.execution.v1 import events_pb2
 
+from mesh.errors import MeshError
+from mesh.telemetry import log
 from services.execution.job import Job, JobId
 from services.execution.store import Store
 
@@ -17,12 +21,21 @@ POLL_SECONDS = 2.0
 """How long a change can stay unseen while NATS is down."""
 
 
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One of those who wait for a job."""
+
+    version: int = 0
+    """What it has seen."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Watchers:
     """Everybody who waits for a job, in this process."""
 
     def __init__(self) -> None:
         """Start with nobody."""
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, set[_Waiter]] = defaultdict(set)
 
     async def hear(self, _subject: str, payload: bytes) -> None:
         """Take an event off the queue and wake those whom it concerns."""
@@ -31,31 +44,44 @@ class Watchers:
         except DecodeError:
             return
         for waiter in self._waiting.get(event.job_id, ()):
-            waiter.set()
+            waiter.changed.set()
+
+    async def look(self, store: Store) -> None:
+        """Wake those whose job changed without an event that came, until cancelled: one statement for all of them."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if not self._waiting:
+                continue
+            try:
+                versions = await store.versions([JobId(uuid.UUID(key)) for key in self._waiting])
+            except MeshError as error:
+                log.warning("look_postponed", reason=error.reason)
+                continue
+            for job_id, version in versions.items():
+                for waiter in self._waiting.get(str(job_id), ()):
+                    if waiter.version < version:
+                        waiter.changed.set()
 
     @contextmanager
-    def _listening(self, job_id: JobId) -> Iterator[asyncio.Event]:
-        key, changed = str(job_id), asyncio.Event()
-        self._waiting[key].add(changed)
+    def _listening(self, job_id: JobId) -> Iterator[_Waiter]:
+        key, waiter = str(job_id), _Waiter()
+        self._waiting[key].add(waiter)
         try:
-            yield changed
+            yield waiter
         finally:
-            self._waiting[key].discard(changed)
+            self._waiting[key].discard(waiter)
             if not self._waiting[key]:
                 del self._waiting[key]
 
     async def follow(self, store: Store, job_id: JobId, team_id: str, after_version: int) -> AsyncIterator[Job]:
         """The job whenever its version grew past `after_version`, until it has ended; nothing where there is none."""
-        with self._listening(job_id) as changed:
+        with self._listening(job_id) as waiter:
             while (job := await store.get(job_id, team_id)) is not None:
+                waiter.version = job.version
                 if job.version > after_version:
                     after_version = job.version
                     yield job
                 if job.state.ended:
                     return
-                try:
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await changed.wait()
-                except TimeoutError:
-                    pass
-                changed.clear()
+                await waiter.changed.wait()
+                waiter.changed.clear()

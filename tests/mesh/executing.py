@@ -25,6 +25,7 @@ from qm.signing.v1 import signing_pb2
 from qm.type.v1 import requester_pb2
 
 from mesh.database import Database
+from mesh.destination import Destinations
 from mesh.errors import Conflict, NotFound, PaymentRequired
 from mesh.events import Events
 from mesh.identity import Authority, now
@@ -317,7 +318,7 @@ class Parts:
         offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))
         children = self._children(children)
         parts = (self.store, self.catalogue, children, self.peers, offers)
-        return Intake(*parts, accounts=self.provider_accounts, clock=self.clock)
+        return Intake(*parts, accounts=self.provider_accounts, clock=self.clock, webhooks=Destinations())
 
     def runner(self, name: str = "worker", children: object | None = None, run_seconds: float = 30) -> Runner:
         children = self._children(children)

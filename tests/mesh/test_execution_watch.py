@@ -90,10 +90,13 @@ async def test_many_watchers_are_woken_and_none_for_another_job(parts: Parts, wa
 async def test_a_change_is_seen_without_events_too(parts: Parts, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.02)
     job, seen = await parts.accepted(), asyncio.Queue[Job]()
-    watching = asyncio.create_task(follow(parts, Watchers(), job, seen))
+    watchers = Watchers()
+    looking = asyncio.create_task(watchers.look(parts.store))
+    watching = asyncio.create_task(follow(parts, watchers, job, seen))
     states = await asyncio.wait_for(run_slowly(parts, job, seen), 10)
     assert states[-1].state is State.COMPLETED
     await asyncio.wait_for(watching, 5)
+    looking.cancel()
 
 
 async def test_a_cancellation_is_seen_within_a_second(parts: Parts, watchers: Watchers):

@@ -28,7 +28,7 @@ from qm.execution.v1 import execution_pb2 as qm_dot_execution_dot_v1_dot_executi
 from qm.routing.v1 import routing_pb2 as qm_dot_routing_dot_v1_dot_routing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqm/execution/v1/events.proto\x12\x0fqm.execution.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqm/execution/v1/execution.proto\x1a\x1bqm/routing/v1/routing.proto\"\xb4\x01\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x07outcome\x18\x05 \x01(\x0b\x32\x1b.qm.execution.v1.JobOutcome\"\x9a\x03\n\nJobOutcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x12\n\nbackend_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x31\n\x0equeue_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0crun_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\x08\x66idelity\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0f\x66idelity_method\x18\x07 \x01(\t\x12\x16\n\x0e\x63\x61libration_id\x18\x08 \x01(\t\x12\x15\n\rbackend_fault\x18\t \x01(\x08\x12\x10\n\x08rerouted\x18\n \x01(\x08\x12\x12\n\nerror_type\x18\x0b \x01(\t\x12)\n\x08\x65stimate\x18\x0c \x01(\x0b\x32\x17.qm.routing.v1.Estimate\x12\x32\n\x0f\x65ngine_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x0b\n\t_fidelity\"\x19\n\x07JobWork\x12\x0e\n\x06job_id\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cqm/execution/v1/events.proto\x12\x0fqm.execution.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fqm/execution/v1/execution.proto\x1a\x1bqm/routing/v1/routing.proto\"\xf3\x01\n\x08JobEvent\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x07outcome\x18\x05 \x01(\x0b\x32\x1b.qm.execution.v1.JobOutcome\x12\x13\n\x0bwebhook_url\x18\n \x01(\t\x12(\n\x05stage\x18\x0b \x01(\x0e\x32\x19.qm.execution.v1.JobStage\"\x9a\x03\n\nJobOutcome\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x12\n\nbackend_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x31\n\x0equeue_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0crun_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\x08\x66idelity\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0f\x66idelity_method\x18\x07 \x01(\t\x12\x16\n\x0e\x63\x61libration_id\x18\x08 \x01(\t\x12\x15\n\rbackend_fault\x18\t \x01(\x08\x12\x10\n\x08rerouted\x18\n \x01(\x08\x12\x12\n\nerror_type\x18\x0b \x01(\t\x12)\n\x08\x65stimate\x18\x0c \x01(\x0b\x32\x17.qm.routing.v1.Estimate\x12\x32\n\x0f\x65ngine_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x0b\n\t_fidelity\"\x19\n\x07JobWork\x12\x0e\n\x06job_id\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qm.execution.v1.events_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBEVENT']._serialized_start=177
-  _globals['_JOBEVENT']._serialized_end=357
-  _globals['_JOBOUTCOME']._serialized_start=360
-  _globals['_JOBOUTCOME']._serialized_end=770
-  _globals['_JOBWORK']._serialized_start=772
-  _globals['_JOBWORK']._serialized_end=797
+  _globals['_JOBEVENT']._serialized_end=420
+  _globals['_JOBOUTCOME']._serialized_start=423
+  _globals['_JOBOUTCOME']._serialized_end=833
+  _globals['_JOBWORK']._serialized_start=835
+  _globals['_JOBWORK']._serialized_end=860
 # @@protoc_insertion_point(module_scope)

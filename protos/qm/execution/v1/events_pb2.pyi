@@ -22,7 +22,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class JobEvent(_message.Message):
-    """JobEvent is published on `jobs.event.<state>.<team_id>` after every change of state."""
+    """JobEvent is published on `jobs.event.<state>.<team_id>` after every change of state, and, for a job with a webhook, on
+    `jobs.webhook.<stage>.<team_id>` after those that webhooks tell of.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,12 +33,18 @@ class JobEvent(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
     team_id: _builtins.str
     """Identifies the team."""
     state: _execution_pb2.JobState.ValueType
     """Is the state it came to."""
+    webhook_url: _builtins.str
+    """Is where the team wants to be told; only on `jobs.webhook`."""
+    stage: _execution_pb2.JobStage.ValueType
+    """Says what happened; only on `jobs.webhook`."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Says when."""
@@ -53,10 +61,12 @@ class JobEvent(_message.Message):
         state: _execution_pb2.JobState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___JobOutcome | None = ...,
+        webhook_url: _builtins.str = ...,
+        stage: _execution_pb2.JobStage.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "outcome", b"outcome", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job_id", b"job_id", "outcome", b"outcome", "stage", b"stage", "state", b"state", "team_id", b"team_id", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from qm.routing.v1 import routing_pb2 as qm_dot_routing_dot_v1_dot_routing__pb2
@@ -31,13 +32,15 @@ from qm.type.v1 import money_pb2 as qm_dot_type_dot_v1_dot_money__pb2
 from qm.type.v1 import requester_pb2 as qm_dot_type_dot_v1_dot_requester__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqm/execution/v1/execution.proto\x12\x0fqm.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqm/routing/v1/routing.proto\x1a\x1bqm/signing/v1/signing.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\xf4\x04\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61lgorithm_id\x18\x03 \x01(\t\x12\x1a\n\x12requested_hardware\x18\x04 \x01(\t\x12\x12\n\nbackend_id\x18\x05 \x01(\t\x12\x12\n\nshot_count\x18\x06 \x01(\x03\x12+\n\x08priority\x18\x07 \x01(\x0e\x32\x19.qm.execution.v1.Priority\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12\x0f\n\x07version\x18\t \x01(\x03\x12)\n\x08\x64\x65\x63ision\x18\n \x01(\x0b\x32\x17.qm.routing.v1.Decision\x12\x1f\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06record\x18\x0f \x01(\x0c\x12!\n\x04seal\x18\x10 \x01(\x0b\x32\x13.qm.signing.v1.Seal\x12(\n\x05\x65rror\x18\x11 \x01(\x0b\x32\x19.qm.execution.v1.JobError\x12\x10\n\x08progress\x18\x12 \x01(\x01\x12\x18\n\x10progress_message\x18\x13 \x01(\t\x12&\n\x0bquoted_cost\x18\x14 \x01(\x0b\x32\x11.qm.type.v1.Money\")\n\x08JobError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8e\x03\n\tAlgorithm\x12\x14\n\x0c\x61lgorithm_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x17\n\x0fmax_qubit_count\x18\x06 \x01(\x05\x12 \n\x05price\x18\x07 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x1b\n\x13required_parameters\x18\x08 \x03(\t\x12\x32\n\x11parameters_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\rresult_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x30\n\x0f\x65xample_request\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0e\x65xample_result\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\"n\n\x13\x42\x61\x63kendAvailability\x12\'\n\x07\x62\x61\x63kend\x18\x01 \x01(\x0b\x32\x16.qm.routing.v1.Backend\x12\x13\n\x0bqueue_depth\x18\x02 \x01(\x03\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\x03\"\x84\x04\n\x10SubmitJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\x0b\x66ingerprint\x18\x03 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12 \n\x0c\x61lgorithm_id\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1b\n\x08hardware\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\nshot_count\x18\x06 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\x12+\n\nparameters\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x37\n\x08priority\x18\x08 \x01(\x0e\x32\x19.qm.execution.v1.PriorityB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x0bwebhook_url\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x1a\n\x04seed\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12#\n\x08max_cost\x18\x0b \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x12\n\nallow_twin\x18\x0c \x01(\x08\x12+\n\tobjective\x18\r \x01(\x0b\x32\x18.qm.routing.v1.Objective\x12\x10\n\x08quote_id\x18\x0e \x01(\tB\x07\n\x05_seed\"A\n\x0fQuoteJobRequest\x12.\n\x03job\x18\x01 \x01(\x0b\x32!.qm.execution.v1.SubmitJobRequest\"9\n\x10QuoteJobResponse\x12%\n\x05quote\x18\x01 \x01(\x0b\x32\x16.qm.execution.v1.Quote\"\xfa\x01\n\x05Quote\x12\x10\n\x08quote_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x17.qm.routing.v1.Decision\x12\x1f\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06record\x18\x06 \x01(\x0c\x12!\n\x04seal\x18\x07 \x01(\x0b\x32\x13.qm.signing.v1.Seal\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"[\n\rGetJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"\xb8\x01\n\x0fListJobsRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01\x12\x14\n\x0c\x61\x66ter_job_id\x18\x03 \x01(\t\x12\x15\n\rbefore_job_id\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.qm.execution.v1.JobState\"H\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.qm.execution.v1.Job\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"^\n\x10\x43\x61ncelJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"}\n\x0fWatchJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\rafter_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"5\n\x10WatchJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"a\n\x13GetJobResultRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"[\n\x14GetJobResultResponse\x12+\n\x04info\x18\x01 \x01(\x0b\x32\x1b.qm.execution.v1.ResultInfoH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"D\n\nResultInfo\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"\x17\n\x15ListAlgorithmsRequest\"r\n\x16ListAlgorithmsResponse\x12.\n\nalgorithms\x18\x01 \x03(\x0b\x32\x1a.qm.execution.v1.Algorithm\x12(\n\x08\x62\x61\x63kends\x18\x02 \x03(\x0b\x32\x16.qm.routing.v1.Backend\"7\n\x13GetAlgorithmRequest\x12 \n\x0c\x61lgorithm_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x81\x01\n\x14GetAlgorithmResponse\x12-\n\talgorithm\x18\x01 \x01(\x0b\x32\x1a.qm.execution.v1.Algorithm\x12:\n\x0c\x61vailability\x18\x02 \x03(\x0b\x32$.qm.execution.v1.BackendAvailability\"}\n\x19TestProviderSecretRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x03ibmR\x03\x61wsR\x05\x61zureR\x04ionq\"8\n\x1aTestProviderSecretResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*R\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n\x11PRIORITY_STANDARD\x10\x01\x12\x15\n\x11PRIORITY_PRIORITY\x10\x02\x32\xb7\x06\n\x10\x45xecutionService\x12R\n\tSubmitJob\x12!.qm.execution.v1.SubmitJobRequest\x1a\".qm.execution.v1.SubmitJobResponse\x12I\n\x06GetJob\x12\x1e.qm.execution.v1.GetJobRequest\x1a\x1f.qm.execution.v1.GetJobResponse\x12O\n\x08ListJobs\x12 .qm.execution.v1.ListJobsRequest\x1a!.qm.execution.v1.ListJobsResponse\x12R\n\tCancelJob\x12!.qm.execution.v1.CancelJobRequest\x1a\".qm.execution.v1.CancelJobResponse\x12Q\n\x08WatchJob\x12 .qm.execution.v1.WatchJobRequest\x1a!.qm.execution.v1.WatchJobResponse0\x01\x12]\n\x0cGetJobResult\x12$.qm.execution.v1.GetJobResultRequest\x1a%.qm.execution.v1.GetJobResultResponse0\x01\x12\x61\n\x0eListAlgorithms\x12&.qm.execution.v1.ListAlgorithmsRequest\x1a\'.qm.execution.v1.ListAlgorithmsResponse\x12[\n\x0cGetAlgorithm\x12$.qm.execution.v1.GetAlgorithmRequest\x1a%.qm.execution.v1.GetAlgorithmResponse\x12m\n\x12TestProviderSecret\x12*.qm.execution.v1.TestProviderSecretRequest\x1a+.qm.execution.v1.TestProviderSecretResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqm/execution/v1/execution.proto\x12\x0fqm.execution.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bqm/routing/v1/routing.proto\x1a\x1bqm/signing/v1/signing.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\xa0\x05\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61lgorithm_id\x18\x03 \x01(\t\x12\x1a\n\x12requested_hardware\x18\x04 \x01(\t\x12\x12\n\nbackend_id\x18\x05 \x01(\t\x12\x12\n\nshot_count\x18\x06 \x01(\x03\x12+\n\x08priority\x18\x07 \x01(\x0e\x32\x19.qm.execution.v1.Priority\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.qm.execution.v1.JobState\x12\x0f\n\x07version\x18\t \x01(\x03\x12)\n\x08\x64\x65\x63ision\x18\n \x01(\x0b\x32\x17.qm.routing.v1.Decision\x12\x1f\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06record\x18\x0f \x01(\x0c\x12!\n\x04seal\x18\x10 \x01(\x0b\x32\x13.qm.signing.v1.Seal\x12(\n\x05\x65rror\x18\x11 \x01(\x0b\x32\x19.qm.execution.v1.JobError\x12\x10\n\x08progress\x18\x12 \x01(\x01\x12\x18\n\x10progress_message\x18\x13 \x01(\t\x12&\n\x0bquoted_cost\x18\x14 \x01(\x0b\x32\x11.qm.type.v1.Money\x12*\n\x07history\x18\x1e \x03(\x0e\x32\x19.qm.execution.v1.JobStage\")\n\x08JobError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8e\x03\n\tAlgorithm\x12\x14\n\x0c\x61lgorithm_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x17\n\x0fmax_qubit_count\x18\x06 \x01(\x05\x12 \n\x05price\x18\x07 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x1b\n\x13required_parameters\x18\x08 \x03(\t\x12\x32\n\x11parameters_schema\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\rresult_schema\x18\n \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x30\n\x0f\x65xample_request\x18\x0b \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0e\x65xample_result\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\"n\n\x13\x42\x61\x63kendAvailability\x12\'\n\x07\x62\x61\x63kend\x18\x01 \x01(\x0b\x32\x16.qm.routing.v1.Backend\x12\x13\n\x0bqueue_depth\x18\x02 \x01(\x03\x12\x19\n\x11\x65stimated_wait_ms\x18\x03 \x01(\x03\"{\n\nTestFaults\x12=\n\x0bqueue_delay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xbaH\n\xaa\x01\x07\"\x03\x08\xd8\x04\x32\x00\x12\x18\n\x10hardware_offline\x18\x02 \x01(\x08\x12\x14\n\x0c\x65ngine_crash\x18\x03 \x01(\x08\"\xb6\x04\n\x10SubmitJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1c\n\x0b\x66ingerprint\x18\x03 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12 \n\x0c\x61lgorithm_id\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1b\n\x08hardware\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\nshot_count\x18\x06 \x01(\x03\x42\x0b\xbaH\x08\"\x06\x18\xc0\x84=(\x01\x12+\n\nparameters\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x37\n\x08priority\x18\x08 \x01(\x0e\x32\x19.qm.execution.v1.PriorityB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\x0bwebhook_url\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10\x12\x1a\n\x04seed\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12#\n\x08max_cost\x18\x0b \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x12\n\nallow_twin\x18\x0c \x01(\x08\x12+\n\tobjective\x18\r \x01(\x0b\x32\x18.qm.routing.v1.Objective\x12\x10\n\x08quote_id\x18\x0e \x01(\t\x12\x30\n\x0btest_faults\x18\x1e \x01(\x0b\x32\x1b.qm.execution.v1.TestFaultsB\x07\n\x05_seed\"A\n\x0fQuoteJobRequest\x12.\n\x03job\x18\x01 \x01(\x0b\x32!.qm.execution.v1.SubmitJobRequest\"9\n\x10QuoteJobResponse\x12%\n\x05quote\x18\x01 \x01(\x0b\x32\x16.qm.execution.v1.Quote\"\xfa\x01\n\x05Quote\x12\x10\n\x08quote_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x17.qm.routing.v1.Decision\x12\x1f\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06record\x18\x06 \x01(\x0c\x12!\n\x04seal\x18\x07 \x01(\x0b\x32\x13.qm.signing.v1.Seal\"H\n\x11SubmitJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"[\n\rGetJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x0eGetJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"\xb8\x01\n\x0fListJobsRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x01\x12\x14\n\x0c\x61\x66ter_job_id\x18\x03 \x01(\t\x12\x15\n\rbefore_job_id\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.qm.execution.v1.JobState\"H\n\x10ListJobsResponse\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.qm.execution.v1.Job\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"^\n\x10\x43\x61ncelJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"6\n\x11\x43\x61ncelJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"}\n\x0fWatchJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\rafter_version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"5\n\x10WatchJobResponse\x12!\n\x03job\x18\x01 \x01(\x0b\x32\x14.qm.execution.v1.Job\"a\n\x13GetJobResultRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"[\n\x14GetJobResultResponse\x12+\n\x04info\x18\x01 \x01(\x0b\x32\x1b.qm.execution.v1.ResultInfoH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"D\n\nResultInfo\x12\x12\n\nmedia_type\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"\x17\n\x15ListAlgorithmsRequest\"r\n\x16ListAlgorithmsResponse\x12.\n\nalgorithms\x18\x01 \x03(\x0b\x32\x1a.qm.execution.v1.Algorithm\x12(\n\x08\x62\x61\x63kends\x18\x02 \x03(\x0b\x32\x16.qm.routing.v1.Backend\"7\n\x13GetAlgorithmRequest\x12 \n\x0c\x61lgorithm_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x81\x01\n\x14GetAlgorithmResponse\x12-\n\talgorithm\x18\x01 \x01(\x0b\x32\x1a.qm.execution.v1.Algorithm\x12:\n\x0c\x61vailability\x18\x02 \x03(\x0b\x32$.qm.execution.v1.BackendAvailability\"}\n\x19TestProviderSecretRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x08provider\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x03ibmR\x03\x61wsR\x05\x61zureR\x04ionq\"8\n\x1aTestProviderSecretResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*\xb2\x01\n\x08JobStage\x12\x19\n\x15JOB_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STAGE_QUEUED\x10\x01\x12\x15\n\x11JOB_STAGE_RUNNING\x10\x02\x12\x17\n\x13JOB_STAGE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STAGE_FAILED\x10\x04\x12\x17\n\x13JOB_STAGE_CANCELLED\x10\x05\x12\x16\n\x12JOB_STAGE_REROUTED\x10\x06*R\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n\x11PRIORITY_STANDARD\x10\x01\x12\x15\n\x11PRIORITY_PRIORITY\x10\x02\x32\xb7\x06\n\x10\x45xecutionService\x12R\n\tSubmitJob\x12!.qm.execution.v1.SubmitJobRequest\x1a\".qm.execution.v1.SubmitJobResponse\x12I\n\x06GetJob\x12\x1e.qm.execution.v1.GetJobRequest\x1a\x1f.qm.execution.v1.GetJobResponse\x12O\n\x08ListJobs\x12 .qm.execution.v1.ListJobsRequest\x1a!.qm.execution.v1.ListJobsResponse\x12R\n\tCancelJob\x12!.qm.execution.v1.CancelJobRequest\x1a\".qm.execution.v1.CancelJobResponse\x12Q\n\x08WatchJob\x12 .qm.execution.v1.WatchJobRequest\x1a!.qm.execution.v1.WatchJobResponse0\x01\x12]\n\x0cGetJobResult\x12$.qm.execution.v1.GetJobResultRequest\x1a%.qm.execution.v1.GetJobResultResponse0\x01\x12\x61\n\x0eListAlgorithms\x12&.qm.execution.v1.ListAlgorithmsRequest\x1a\'.qm.execution.v1.ListAlgorithmsResponse\x12[\n\x0cGetAlgorithm\x12$.qm.execution.v1.GetAlgorithmRequest\x1a%.qm.execution.v1.GetAlgorithmResponse\x12m\n\x12TestProviderSecret\x12*.qm.execution.v1.TestProviderSecretRequest\x1a+.qm.execution.v1.TestProviderSecretResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qm.execution.v1.execution_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TESTFAULTS'].fields_by_name['queue_delay']._loaded_options = None
+  _globals['_TESTFAULTS'].fields_by_name['queue_delay']._serialized_options = b'\272H\n\252\001\007\"\003\010\330\0042\000'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['requester']._loaded_options = None
   _globals['_SUBMITJOBREQUEST'].fields_by_name['requester']._serialized_options = b'\272H\003\310\001\001'
   _globals['_SUBMITJOBREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -84,62 +87,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TESTPROVIDERSECRETREQUEST'].fields_by_name['requester']._serialized_options = b'\272H\003\310\001\001'
   _globals['_TESTPROVIDERSECRETREQUEST'].fields_by_name['provider']._loaded_options = None
   _globals['_TESTPROVIDERSECRETREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\031r\027R\003ibmR\003awsR\005azureR\004ionq'
-  _globals['_JOBSTATE']._serialized_start=3932
-  _globals['_JOBSTATE']._serialized_end=4086
-  _globals['_PRIORITY']._serialized_start=4088
-  _globals['_PRIORITY']._serialized_end=4170
-  _globals['_JOB']._serialized_start=255
-  _globals['_JOB']._serialized_end=883
-  _globals['_JOBERROR']._serialized_start=885
-  _globals['_JOBERROR']._serialized_end=926
-  _globals['_ALGORITHM']._serialized_start=929
-  _globals['_ALGORITHM']._serialized_end=1327
-  _globals['_BACKENDAVAILABILITY']._serialized_start=1329
-  _globals['_BACKENDAVAILABILITY']._serialized_end=1439
-  _globals['_SUBMITJOBREQUEST']._serialized_start=1442
-  _globals['_SUBMITJOBREQUEST']._serialized_end=1958
-  _globals['_QUOTEJOBREQUEST']._serialized_start=1960
-  _globals['_QUOTEJOBREQUEST']._serialized_end=2025
-  _globals['_QUOTEJOBRESPONSE']._serialized_start=2027
-  _globals['_QUOTEJOBRESPONSE']._serialized_end=2084
-  _globals['_QUOTE']._serialized_start=2087
-  _globals['_QUOTE']._serialized_end=2337
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=2339
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=2411
-  _globals['_GETJOBREQUEST']._serialized_start=2413
-  _globals['_GETJOBREQUEST']._serialized_end=2504
-  _globals['_GETJOBRESPONSE']._serialized_start=2506
-  _globals['_GETJOBRESPONSE']._serialized_end=2557
-  _globals['_LISTJOBSREQUEST']._serialized_start=2560
-  _globals['_LISTJOBSREQUEST']._serialized_end=2744
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2746
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2818
-  _globals['_CANCELJOBREQUEST']._serialized_start=2820
-  _globals['_CANCELJOBREQUEST']._serialized_end=2914
-  _globals['_CANCELJOBRESPONSE']._serialized_start=2916
-  _globals['_CANCELJOBRESPONSE']._serialized_end=2970
-  _globals['_WATCHJOBREQUEST']._serialized_start=2972
-  _globals['_WATCHJOBREQUEST']._serialized_end=3097
-  _globals['_WATCHJOBRESPONSE']._serialized_start=3099
-  _globals['_WATCHJOBRESPONSE']._serialized_end=3152
-  _globals['_GETJOBRESULTREQUEST']._serialized_start=3154
-  _globals['_GETJOBRESULTREQUEST']._serialized_end=3251
-  _globals['_GETJOBRESULTRESPONSE']._serialized_start=3253
-  _globals['_GETJOBRESULTRESPONSE']._serialized_end=3344
-  _globals['_RESULTINFO']._serialized_start=3346
-  _globals['_RESULTINFO']._serialized_end=3414
-  _globals['_LISTALGORITHMSREQUEST']._serialized_start=3416
-  _globals['_LISTALGORITHMSREQUEST']._serialized_end=3439
-  _globals['_LISTALGORITHMSRESPONSE']._serialized_start=3441
-  _globals['_LISTALGORITHMSRESPONSE']._serialized_end=3555
-  _globals['_GETALGORITHMREQUEST']._serialized_start=3557
-  _globals['_GETALGORITHMREQUEST']._serialized_end=3612
-  _globals['_GETALGORITHMRESPONSE']._serialized_start=3615
-  _globals['_GETALGORITHMRESPONSE']._serialized_end=3744
-  _globals['_TESTPROVIDERSECRETREQUEST']._serialized_start=3746
-  _globals['_TESTPROVIDERSECRETREQUEST']._serialized_end=3871
-  _globals['_TESTPROVIDERSECRETRESPONSE']._serialized_start=3873
-  _globals['_TESTPROVIDERSECRETRESPONSE']._serialized_end=3929
-  _globals['_EXECUTIONSERVICE']._serialized_start=4173
-  _globals['_EXECUTIONSERVICE']._serialized_end=4996
+  _globals['_JOBSTATE']._serialized_start=4183
+  _globals['_JOBSTATE']._serialized_end=4337
+  _globals['_JOBSTAGE']._serialized_start=4340
+  _globals['_JOBSTAGE']._serialized_end=4518
+  _globals['_PRIORITY']._serialized_start=4520
+  _globals['_PRIORITY']._serialized_end=4602
+  _globals['_JOB']._serialized_start=287
+  _globals['_JOB']._serialized_end=959
+  _globals['_JOBERROR']._serialized_start=961
+  _globals['_JOBERROR']._serialized_end=1002
+  _globals['_ALGORITHM']._serialized_start=1005
+  _globals['_ALGORITHM']._serialized_end=1403
+  _globals['_BACKENDAVAILABILITY']._serialized_start=1405
+  _globals['_BACKENDAVAILABILITY']._serialized_end=1515
+  _globals['_TESTFAULTS']._serialized_start=1517
+  _globals['_TESTFAULTS']._serialized_end=1640
+  _globals['_SUBMITJOBREQUEST']._serialized_start=1643
+  _globals['_SUBMITJOBREQUEST']._serialized_end=2209
+  _globals['_QUOTEJOBREQUEST']._serialized_start=2211
+  _globals['_QUOTEJOBREQUEST']._serialized_end=2276
+  _globals['_QUOTEJOBRESPONSE']._serialized_start=2278
+  _globals['_QUOTEJOBRESPONSE']._serialized_end=2335
+  _globals['_QUOTE']._serialized_start=2338
+  _globals['_QUOTE']._serialized_end=2588
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=2590
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=2662
+  _globals['_GETJOBREQUEST']._serialized_start=2664
+  _globals['_GETJOBREQUEST']._serialized_end=2755
+  _globals['_GETJOBRESPONSE']._serialized_start=2757
+  _globals['_GETJOBRESPONSE']._serialized_end=2808
+  _globals['_LISTJOBSREQUEST']._serialized_start=2811
+  _globals['_LISTJOBSREQUEST']._serialized_end=2995
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2997
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3069
+  _globals['_CANCELJOBREQUEST']._serialized_start=3071
+  _globals['_CANCELJOBREQUEST']._serialized_end=3165
+  _globals['_CANCELJOBRESPONSE']._serialized_start=3167
+  _globals['_CANCELJOBRESPONSE']._serialized_end=3221
+  _globals['_WATCHJOBREQUEST']._serialized_start=3223
+  _globals['_WATCHJOBREQUEST']._serialized_end=3348
+  _globals['_WATCHJOBRESPONSE']._serialized_start=3350
+  _globals['_WATCHJOBRESPONSE']._serialized_end=3403
+  _globals['_GETJOBRESULTREQUEST']._serialized_start=3405
+  _globals['_GETJOBRESULTREQUEST']._serialized_end=3502
+  _globals['_GETJOBRESULTRESPONSE']._serialized_start=3504
+  _globals['_GETJOBRESULTRESPONSE']._serialized_end=3595
+  _globals['_RESULTINFO']._serialized_start=3597
+  _globals['_RESULTINFO']._serialized_end=3665
+  _globals['_LISTALGORITHMSREQUEST']._serialized_start=3667
+  _globals['_LISTALGORITHMSREQUEST']._serialized_end=3690
+  _globals['_LISTALGORITHMSRESPONSE']._serialized_start=3692
+  _globals['_LISTALGORITHMSRESPONSE']._serialized_end=3806
+  _globals['_GETALGORITHMREQUEST']._serialized_start=3808
+  _globals['_GETALGORITHMREQUEST']._serialized_end=3863
+  _globals['_GETALGORITHMRESPONSE']._serialized_start=3866
+  _globals['_GETALGORITHMRESPONSE']._serialized_end=3995
+  _globals['_TESTPROVIDERSECRETREQUEST']._serialized_start=3997
+  _globals['_TESTPROVIDERSECRETREQUEST']._serialized_end=4122
+  _globals['_TESTPROVIDERSECRETRESPONSE']._serialized_start=4124
+  _globals['_TESTPROVIDERSECRETRESPONSE']._serialized_end=4180
+  _globals['_EXECUTIONSERVICE']._serialized_start=4605
+  _globals['_EXECUTIONSERVICE']._serialized_end=5428
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Jobs: submitted, run, sealed, read."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -61,6 +62,46 @@ JOB_STATE_CANCELLED: JobState.ValueType  # 5
 """Was ended by its team."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
+class _JobStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JobStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOB_STAGE_UNSPECIFIED: _JobStage.ValueType  # 0
+    """Is never valid."""
+    JOB_STAGE_QUEUED: _JobStage.ValueType  # 1
+    """Was accepted."""
+    JOB_STAGE_RUNNING: _JobStage.ValueType  # 2
+    """Was taken by a worker."""
+    JOB_STAGE_COMPLETED: _JobStage.ValueType  # 3
+    """Completed."""
+    JOB_STAGE_FAILED: _JobStage.ValueType  # 4
+    """Failed."""
+    JOB_STAGE_CANCELLED: _JobStage.ValueType  # 5
+    """Was cancelled."""
+    JOB_STAGE_REROUTED: _JobStage.ValueType  # 6
+    """Was queued again for another backend, or another engine."""
+
+class JobStage(_JobStage, metaclass=_JobStageEnumTypeWrapper):
+    """JobStage is one entry in the history of a job: each state that it entered, in order."""
+
+JOB_STAGE_UNSPECIFIED: JobStage.ValueType  # 0
+"""Is never valid."""
+JOB_STAGE_QUEUED: JobStage.ValueType  # 1
+"""Was accepted."""
+JOB_STAGE_RUNNING: JobStage.ValueType  # 2
+"""Was taken by a worker."""
+JOB_STAGE_COMPLETED: JobStage.ValueType  # 3
+"""Completed."""
+JOB_STAGE_FAILED: JobStage.ValueType  # 4
+"""Failed."""
+JOB_STAGE_CANCELLED: JobStage.ValueType  # 5
+"""Was cancelled."""
+JOB_STAGE_REROUTED: JobStage.ValueType  # 6
+"""Was queued again for another backend, or another engine."""
+Global___JobStage: _TypeAlias = JobStage  # noqa: Y015
+
 class _Priority:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -111,6 +152,7 @@ class Job(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     PROGRESS_MESSAGE_FIELD_NUMBER: _builtins.int
     QUOTED_COST_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job (UUIDv7)."""
     team_id: _builtins.str
@@ -167,6 +209,10 @@ class Job(_message.Message):
     def quoted_cost(self) -> _money_pb2.Money:
         """Was cost of the hold when it was accepted, whatever came later."""
 
+    @_builtins.property
+    def history(self) -> _containers.RepeatedScalarFieldContainer[Global___JobStage.ValueType]:
+        """Is what became of it so far, from its acceptance on; it only ever grows at its end."""
+
     def __init__(
         self,
         *,
@@ -190,10 +236,11 @@ class Job(_message.Message):
         progress: _builtins.float = ...,
         progress_message: _builtins.str = ...,
         quoted_cost: _money_pb2.Money | None = ...,
+        history: _abc.Iterable[Global___JobStage.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "quoted_cost", b"quoted_cost", "seal", b"seal", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "history", b"history", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,6 +383,38 @@ class BackendAvailability(_message.Message):
 Global___BackendAvailability: _TypeAlias = BackendAvailability  # noqa: Y015
 
 @_typing.final
+class TestFaults(_message.Message):
+    """TestFaults are the faults that a test key scripts for one job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_DELAY_FIELD_NUMBER: _builtins.int
+    HARDWARE_OFFLINE_FIELD_NUMBER: _builtins.int
+    ENGINE_CRASH_FIELD_NUMBER: _builtins.int
+    hardware_offline: _builtins.bool
+    """Takes its backend offline for it: the named one, else the first choice."""
+    engine_crash: _builtins.bool
+    """Kills every engine that runs it."""
+    @_builtins.property
+    def queue_delay(self) -> _duration_pb2.Duration:
+        """Keeps it from workers for so long: at most 10 minutes."""
+
+    def __init__(
+        self,
+        *,
+        queue_delay: _duration_pb2.Duration | None = ...,
+        hardware_offline: _builtins.bool = ...,
+        engine_crash: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["queue_delay", b"queue_delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_crash", b"engine_crash", "hardware_offline", b"hardware_offline", "queue_delay", b"queue_delay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestFaults: _TypeAlias = TestFaults  # noqa: Y015
+
+@_typing.final
 class SubmitJobRequest(_message.Message):
     """Asks to accept a job."""
 
@@ -355,6 +434,7 @@ class SubmitJobRequest(_message.Message):
     ALLOW_TWIN_FIELD_NUMBER: _builtins.int
     OBJECTIVE_FIELD_NUMBER: _builtins.int
     QUOTE_ID_FIELD_NUMBER: _builtins.int
+    TEST_FAULTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a repeat return the first job: the public caller's idempotency key, or one made up for the public request."""
     fingerprint: _builtins.bytes
@@ -391,6 +471,10 @@ class SubmitJobRequest(_message.Message):
     def objective(self) -> _routing_pb2.Objective:
         """Is what counts in the choice of the backend; absent for a balanced choice among simulators."""
 
+    @_builtins.property
+    def test_faults(self) -> Global___TestFaults:
+        """Are faults to meet; only where the requester's key is a test key."""
+
     def __init__(
         self,
         *,
@@ -408,10 +492,11 @@ class SubmitJobRequest(_message.Message):
         allow_twin: _builtins.bool = ...,
         objective: _routing_pb2.Objective | None = ...,
         quote_id: _builtins.str = ...,
+        test_faults: Global___TestFaults | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "requester", b"requester", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "requester", b"requester", "seed", b"seed", "test_faults", b"test_faults"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "allow_twin", b"allow_twin", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "priority", b"priority", "quote_id", b"quote_id", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "algorithm_id", b"algorithm_id", "allow_twin", b"allow_twin", "fingerprint", b"fingerprint", "hardware", b"hardware", "max_cost", b"max_cost", "objective", b"objective", "parameters", b"parameters", "priority", b"priority", "quote_id", b"quote_id", "request_id", b"request_id", "requester", b"requester", "seed", b"seed", "shot_count", b"shot_count", "test_faults", b"test_faults", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
