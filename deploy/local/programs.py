@@ -77,7 +77,7 @@ SERVICES = (
         12,
         secret_files={"key_encryption_key_file": "signing-key-encryption-key"},
     ),
-    Program("routing", "services.routing", "routing", 13),
+    Program("routing", "services.routing", "routing", 13, events=True),
     Program(
         "execution",
         "services.execution",

@@ -58,12 +58,21 @@ def work_of(job_id: JobId, pool: str, queue: Queue) -> Message:
     return Message(str(uuid_utils.compat.uuid7()), work_subject(pool, queue.word), payload)
 
 
-def event_of(job_id: JobId, team_id: str, state: State, moment: dt.datetime, word: str | None = None) -> Message:
+def event_of(
+    job_id: JobId,
+    team_id: str,
+    state: State,
+    moment: dt.datetime,
+    *,
+    word: str | None = None,
+    outcome: events_pb2.JobOutcome | None = None,
+) -> Message:
     """The message that tells of a change of state; `word` names it in the subject where the state does not."""
     event = events_pb2.JobEvent(
         job_id=str(job_id),
         team_id=team_id,
         state=execution_pb2.JobState.ValueType(state),
+        outcome=outcome,
     )
     event.create_time.FromDatetime(moment)
     subject = event_subject(word or state.word, team_id)

@@ -160,7 +160,7 @@ class Runner:
         # Only what is sealed is charged.
         settle = billing_pb2.SettleHoldRequest(job_id=str(job.job_id))
         await patiently(lambda: self._peers.billing.SettleHold(settle))
-        await self._close(job, State.COMPLETED, seal=signed.seal)
+        await self._close(job, State.COMPLETED, record=record, seal=signed.seal)
         return None
 
     async def _record(self, job: Job, outcome: task.Outcome) -> bytes:
@@ -264,11 +264,12 @@ class Runner:
         job: Job,
         state: State,
         *,
+        record: bytes | None = None,
         seal: signing_pb2.Seal | None = None,
         error: tuple[str, str] | None = None,
     ) -> None:
         ended = await patiently(
-            lambda: self._store.end(job, self._worker, state, now=self._clock(), seal=seal, error=error)
+            lambda: self._store.end(job, self._worker, state, now=self._clock(), record=record, seal=seal, error=error)
         )
         if not ended:
             raise LeaseLost

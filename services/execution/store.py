@@ -20,6 +20,7 @@ from mesh.batch import Batcher
 from mesh.database import Connection, Database
 from mesh.events import Message
 from services.execution import statements
+from services.execution.ended import outcome_of
 from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State
 from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
 
@@ -188,21 +189,24 @@ class Store:
         self._outbox.publish(messages)
         return job
 
-    async def end(
+    async def end(  # noqa: PLR0913 - what an end is made of
         self,
         job: Job,
         worker: str | None,
         state: State,
         *,
         now: dt.datetime,
+        record: bytes | None = None,
         seal: signing_pb2.Seal | None = None,
         error: tuple[str, str] | None = None,
     ) -> bool:
         """Bring a job to its last state, and tell; False where the worker has lost it or it has ended.
 
-        `worker` None ends a job that no worker has. `error` is a type and a message.
+        `worker` None ends a job that no worker has. `record` is told of and was kept before. `error` is a type and a
+        message.
         """
-        messages = [event_of(job.job_id, job.requester.team_id, state, now)]
+        outcome = outcome_of(job, state, now, record=record, error_type=error[0] if error else None)
+        messages = [event_of(job.job_id, job.requester.team_id, state, now, outcome=outcome)]
         messages += webhook_of(job, Stage(state), state, now)
         sealed = seal.SerializeToString() if seal is not None else None
         return await self._ends.add((messages, (job.job_id, worker, state, now, sealed, *(error or (None, None)))))

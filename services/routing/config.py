@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from mesh.config import MeshConfig
 from services.routing.catalogue import CATALOGUE_FILE
@@ -16,3 +19,5 @@ class RoutingConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """The backends, with their limits, prices and speeds."""
     twins_file: Path = TWINS_FILE
     """The twins, with the errors of the machines that they simulate."""
+    learn_seconds: Annotated[float, Meta(gt=0)] = 5.0
+    """Time between two looks at what became of jobs; what is believed changes so often at most."""

@@ -31,25 +31,25 @@ class Learner:
         """Take in one more outcome; the caller sees to it that none comes twice."""
         self.count += 1
         forecast = outcome.forecast
-        if forecast is None or not outcome.completed:
+        if forecast is None or outcome.error_type is not None:
             return
         known = forecast.fidelity_low < forecast.fidelity_high and 0 < forecast.fidelity < 1
-        if outcome.fidelity is not None and known:
+        if (fidelity := outcome.measured_fidelity) is not None and known:
             self._fidelity.observe(
                 outcome.backend_id,
                 outcome.calibration_id,
                 x=leverage(forecast.fidelity),
-                residual=forecast.fidelity - outcome.fidelity,
+                residual=forecast.fidelity - fidelity,
                 deviation=max(_LEAST_DEVIATION, fidelity_deviation(forecast)),
                 time=outcome.end_time,
             )
-        predicted = forecast.duration_p50.total_seconds()
-        if predicted > 0 and outcome.run_seconds > 0:
+        predicted, took = forecast.duration_p50.total_seconds(), outcome.engine_seconds
+        if predicted > 0 and took:
             self._time.observe(
                 (outcome.backend_id, outcome.engine),
                 None,
                 x=1.0,
-                residual=math.log(outcome.run_seconds / predicted),
+                residual=math.log(took / predicted),
                 deviation=max(_LEAST_TIME_DEVIATION, time_deviation(forecast)),
                 time=outcome.end_time,
             )

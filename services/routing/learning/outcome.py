@@ -9,6 +9,17 @@ from services.routing.decision import DecisionId, JobId
 from services.routing.program import Forecast
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the decision told its caller: with its queue, and corrected by what was learned before."""
+
+    fidelity: float
+    fidelity_low: float
+    fidelity_high: float
+    seconds_p50: float
+    seconds_p90: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A job that ended, as its event told of it."""
@@ -19,19 +30,29 @@ class Outcome:
     backend_id: str
     """Where it ran."""
     engine: str
-    calibration_id: str | None
-    error_type: str | None
-    """Why it failed; None for a job that completed."""
-    fidelity: float | None
-    """Against the ideal distribution, 0 to 1, measured on a machine or twin; None where there was nothing to measure:
-    an exact simulation, an estimate from the calibration, a failure."""
+    calibration_id: str | None = None
+    fidelity: float | None = None
+    """Against the ideal distribution, 0 to 1; None where it failed."""
+    fidelity_method: str = ""
     queue_seconds: float
     run_seconds: float
-    forecast: Forecast | None
+    """From when a worker took it until its end."""
+    engine_seconds: float | None = None
+    """What of that its engine took; None where it failed."""
+    error_type: str | None = None
+    """Why it failed; None for a job that completed."""
+    backend_fault: bool = False
+    """Whether it failed by a fault of its hardware or ours, and not of its program."""
+    forecast: Forecast | None = None
     """What the models said of this backend before learning; None where it was moved to another one."""
+    promise: Promise | None = None
     end_time: dt.datetime
 
     @property
-    def completed(self) -> bool:
-        """Whether there is a result."""
-        return self.error_type is None
+    def measured_fidelity(self) -> float | None:
+        """The fidelity where it was measured on a machine or twin: not one that is exact, or told by a calibration."""
+        return self.fidelity if self.fidelity_method == MEASURED else None
+
+
+MEASURED = "ideal_comparison"
+"""The method of a fidelity that compares counts with the ideal distribution."""

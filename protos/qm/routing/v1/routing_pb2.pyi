@@ -473,6 +473,7 @@ class Estimate(_message.Message):
     TIME_TERM_FIELD_NUMBER: _builtins.int
     PRICE_TERM_FIELD_NUMBER: _builtins.int
     UTILITY_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
     fidelity: _builtins.float
     """Predicts the fidelity against the ideal distribution, 0 to 1."""
     fidelity_low: _builtins.float
@@ -513,6 +514,10 @@ class Estimate(_message.Message):
     def queue_p90(self) -> _duration_pb2.Duration:
         """Is the wait in the queue that duration_p90 begins with."""
 
+    @_builtins.property
+    def forecast(self) -> Global___Forecast:
+        """Is what the models said before outcomes corrected it; absent where nothing did."""
+
     def __init__(
         self,
         *,
@@ -531,14 +536,57 @@ class Estimate(_message.Message):
         time_term: _builtins.float = ...,
         price_term: _builtins.float = ...,
         utility: _builtins.float = ...,
+        forecast: Global___Forecast | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "price", b"price", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "forecast", b"forecast", "price", b"price", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "fidelity", b"fidelity", "fidelity_high", b"fidelity_high", "fidelity_low", b"fidelity_low", "fidelity_method", b"fidelity_method", "fidelity_term", b"fidelity_term", "memory_bytes", b"memory_bytes", "price", b"price", "price_term", b"price_term", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90", "time_term", b"time_term", "utility", b"utility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "fidelity", b"fidelity", "fidelity_high", b"fidelity_high", "fidelity_low", b"fidelity_low", "fidelity_method", b"fidelity_method", "fidelity_term", b"fidelity_term", "forecast", b"forecast", "memory_bytes", b"memory_bytes", "price", b"price", "price_term", b"price_term", "queue_p50", b"queue_p50", "queue_p90", b"queue_p90", "time_term", b"time_term", "utility", b"utility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class Forecast(_message.Message):
+    """Forecast is what the models say of a run before what was learned from outcomes corrects it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIDELITY_FIELD_NUMBER: _builtins.int
+    FIDELITY_LOW_FIELD_NUMBER: _builtins.int
+    FIDELITY_HIGH_FIELD_NUMBER: _builtins.int
+    DURATION_P50_FIELD_NUMBER: _builtins.int
+    DURATION_P90_FIELD_NUMBER: _builtins.int
+    fidelity: _builtins.float
+    """Predicts the fidelity."""
+    fidelity_low: _builtins.float
+    """Bounds it from below at 90 %."""
+    fidelity_high: _builtins.float
+    """Bounds it from above at 90 %."""
+    @_builtins.property
+    def duration_p50(self) -> _duration_pb2.Duration:
+        """Predicts the run without its queue, median."""
+
+    @_builtins.property
+    def duration_p90(self) -> _duration_pb2.Duration:
+        """Predicts the run without its queue, 90th percentile."""
+
+    def __init__(
+        self,
+        *,
+        fidelity: _builtins.float = ...,
+        fidelity_low: _builtins.float = ...,
+        fidelity_high: _builtins.float = ...,
+        duration_p50: _duration_pb2.Duration | None = ...,
+        duration_p90: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "fidelity", b"fidelity", "fidelity_high", b"fidelity_high", "fidelity_low", b"fidelity_low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Forecast: _TypeAlias = Forecast  # noqa: Y015
 
 @_typing.final
 class Alternative(_message.Message):

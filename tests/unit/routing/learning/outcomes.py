@@ -52,8 +52,10 @@ def outcome(  # noqa: PLR0913 - what a test may want to be different
         calibration_id=calibration,
         error_type=error,
         fidelity=fidelity,
+        fidelity_method="exact" if fidelity is None else "ideal_comparison",
         queue_seconds=0.0,
         run_seconds=seconds,
+        engine_seconds=seconds,
         forecast=forecast(predicted),
         end_time=START + dt.timedelta(minutes=number),
     )

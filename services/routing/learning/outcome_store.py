@@ -1,0 +1,96 @@
+"""The SQL of outcomes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from mesh.database import Database
+from services.routing.decision import DecisionId, JobId
+from services.routing.learning.outcome import Outcome, Promise
+from services.routing.program import Forecast
+
+# One writer at a time, so that numbers are committed in their order: who has read up to one has read all before it.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('routing.outcomes'))"
+_INSERT = """
+INSERT INTO outcomes (job_id, decision_id, backend_id, engine, calibration_id, fidelity, fidelity_method, queue_seconds,
+                      run_seconds, engine_seconds, error_type, backend_fault, forecast, promise, end_time)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::float8[],
+                     $9::float8[], $10::float8[], $11::text[], $12::bool[], $13::jsonb[], $14::jsonb[],
+                     $15::timestamptz[])
+ON CONFLICT (job_id) DO NOTHING
+"""
+_AFTER = "SELECT * FROM outcomes WHERE number > $1 ORDER BY number LIMIT $2"
+_LAST = "SELECT * FROM outcomes ORDER BY number DESC LIMIT $1"
+_BEFORE_LAST = (
+    "SELECT coalesce(min(number), 1) - 1 FROM (SELECT number FROM outcomes ORDER BY number DESC LIMIT $1) AS o"
+)
+
+
+class OutcomeStore:
+    """Where outcomes are kept, one for each job, numbered as they came."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in `database`."""
+        self._database = database
+
+    async def keep(self, outcomes: Sequence[Outcome]) -> list[Exception | None]:
+        """Keep those whose jobs have none yet, in one commit."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_LOCK)
+            await connection.execute(
+                _INSERT,
+                [each.job_id for each in outcomes],
+                [each.decision_id for each in outcomes],
+                [each.backend_id for each in outcomes],
+                [each.engine for each in outcomes],
+                [each.calibration_id for each in outcomes],
+                [each.fidelity for each in outcomes],
+                [each.fidelity_method for each in outcomes],
+                [each.queue_seconds for each in outcomes],
+                [each.run_seconds for each in outcomes],
+                [each.engine_seconds for each in outcomes],
+                [each.error_type for each in outcomes],
+                [each.backend_fault for each in outcomes],
+                [each.forecast for each in outcomes],
+                [each.promise for each in outcomes],
+                [each.end_time for each in outcomes],
+            )
+        return [None] * len(outcomes)
+
+    async def after(self, number: int, limit: int) -> list[tuple[int, Outcome]]:
+        """The outcomes that came after one, in their order, with their numbers."""
+        return [(row["number"], outcome_of(row)) for row in await self._database.fetch(_AFTER, number, limit)]
+
+    async def start_of_last(self, count: int) -> int:
+        """The number after which the last `count` outcomes come."""
+        number: int = await self._database.fetchval(_BEFORE_LAST, count)
+        return number
+
+    async def last(self, count: int) -> list[Outcome]:
+        """The last ones, newest first."""
+        return [outcome_of(row) for row in await self._database.fetch(_LAST, count)]
+
+
+def outcome_of(row: asyncpg.Record) -> Outcome:
+    """The outcome of a row."""
+    return Outcome(
+        job_id=JobId(str(row["job_id"])),
+        decision_id=DecisionId(str(row["decision_id"])) if row["decision_id"] else None,
+        backend_id=row["backend_id"],
+        engine=row["engine"],
+        calibration_id=row["calibration_id"],
+        fidelity=row["fidelity"],
+        fidelity_method=row["fidelity_method"],
+        queue_seconds=row["queue_seconds"],
+        run_seconds=row["run_seconds"],
+        engine_seconds=row["engine_seconds"],
+        error_type=row["error_type"],
+        backend_fault=row["backend_fault"],
+        forecast=msgspec.convert(row["forecast"], Forecast | None),
+        promise=msgspec.convert(row["promise"], Promise | None),
+        end_time=row["end_time"].astimezone(dt.UTC),
+    )

@@ -1,0 +1,156 @@
+"""How jobs ended, from the event to what routing believes: a real NATS and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+from qm.execution.v1 import events_pb2, execution_pb2
+from qm.routing.v1 import routing_pb2
+
+from mesh.config import EventsConfig
+from mesh.database import Database, retry_while_unavailable
+from mesh.errors import Unavailable
+from mesh.events import Events, Message
+from mesh.identity import Authority
+from mesh.streams import event_subject
+from services.routing.__main__ import utc_now, wire
+from services.routing.config import RoutingConfig
+from services.routing.learning.memory import Memory
+from services.routing.learning.outcome_store import OutcomeStore
+from services.routing.program import Estimate
+from tests.conftest import RunningNats, RunningPostgres
+from tests.mesh.serving import Home
+
+
+def ended(backend: str, fidelity: float, predicted: float, **changes: object) -> events_pb2.JobEvent:
+    event = events_pb2.JobEvent(
+        job_id=str(uuid.uuid4()),
+        team_id=str(uuid.uuid4()),
+        state=execution_pb2.JOB_STATE_COMPLETED,
+        outcome=events_pb2.JobOutcome(
+            decision_id=str(uuid.uuid4()),
+            backend_id=backend,
+            engine="qmumma-twin",
+            queue_duration=Duration(nanos=3_000_000),
+            run_duration=Duration(seconds=2),
+            engine_duration=Duration(seconds=1, nanos=500_000_000),
+            fidelity=fidelity,
+            fidelity_method="ideal_comparison",
+            calibration_id=f"{backend}@2026-01-01",
+            estimate=routing_pb2.Estimate(
+                fidelity=predicted,
+                fidelity_low=predicted - 0.05,
+                fidelity_high=predicted + 0.05,
+                duration_p50=Duration(seconds=11),
+                duration_p90=Duration(seconds=22),
+                queue_p50=Duration(seconds=10),
+                queue_p90=Duration(seconds=20),
+            ),
+        ),
+    )
+    event.create_time.FromDatetime(utc_now())
+    for name, value in changes.items():
+        setattr(event.outcome, name, value)
+    return event
+
+
+@dataclass
+class Ears:
+    """Routing with its ears open, and execution that tells."""
+
+    home: Home
+    execution: Events
+
+    async def tell(self, event: events_pb2.JobEvent, word: str = "completed") -> None:
+        subject = event_subject(word, event.team_id)
+        await self.execution.publish(Message(str(uuid.uuid4()), subject, event.SerializeToString()))
+
+    async def kept(self, *events: events_pb2.JobEvent) -> None:
+        async def look() -> None:
+            jobs = [event.job_id for event in events]
+            [row] = await self.home.rows("SELECT count(*) FROM outcomes WHERE job_id = ANY($1::uuid[])", jobs)
+            if row["count"] < len(events):
+                raise Unavailable("rows are missing", reason="ROWS_MISSING")
+
+        await retry_while_unavailable(look, 10)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ears(postgres: RunningPostgres, nats_server: RunningNats, authority: Authority) -> AsyncIterator[Ears]:
+    home = await Home.make("routing", postgres, authority)
+    execution = await Events.connect(nats_server.url, nats_server.identity("execution"))
+    async with home.serve(home.config(RoutingConfig, events=EventsConfig(url=nats_server.url)), wire):
+        yield Ears(home, execution)
+    await execution.close()
+
+
+async def test_an_outcome_is_kept_with_what_was_predicted(ears: Ears):
+    event = ended("ibm_fez", 0.91, 0.93)
+    await ears.tell(event)
+    await ears.kept(event)
+    [row] = await ears.home.rows("SELECT * FROM outcomes WHERE job_id = $1", event.job_id)
+    assert (row["backend_id"], row["fidelity"], row["engine_seconds"]) == ("ibm_fez", 0.91, 1.5)
+    assert (row["queue_seconds"], row["run_seconds"]) == (0.003, 2.0)
+    assert (str(row["decision_id"]), row["calibration_id"]) == (event.outcome.decision_id, "ibm_fez@2026-01-01")
+    assert '"duration_p50"' in row["forecast"], "what the models said, without the queue"
+
+
+async def test_an_outcome_that_is_told_twice_counts_once(ears: Ears):
+    event, last = ended("ibm_torino", 0.8, 0.9), ended("ibm_torino", 0.8, 0.9)
+    await ears.tell(event)
+    await ears.tell(event)
+    await ears.tell(last)
+    await ears.kept(event, last)
+    rows = await ears.home.rows("SELECT 1 FROM outcomes WHERE job_id = $1", event.job_id)
+    assert len(rows) == 1
+
+
+async def test_a_failure_is_kept_and_what_is_no_event_is_put_aside(ears: Ears):
+    await ears.execution.publish(
+        Message(str(uuid.uuid4()), event_subject("failed", str(uuid.uuid4())), b"\xff\xff no event")
+    )
+    event = ended("ibm_fez", 0.0, 0.9, error_type="server_error", backend_fault=True)
+    event.outcome.ClearField("fidelity")
+    await ears.tell(event, "failed")
+    await ears.kept(event)
+    [row] = await ears.home.rows("SELECT * FROM outcomes WHERE job_id = $1", event.job_id)
+    assert (row["fidelity"], row["error_type"], row["backend_fault"]) == (None, "server_error", True)
+
+
+async def test_what_the_database_does_not_take_is_kept_once_it_does(ears: Ears):
+    await ears.home.rows("ALTER TABLE outcomes RENAME TO elsewhere")
+    event = ended("ibm_fez", 0.9, 0.9)
+    await ears.tell(event)
+    await ears.home.rows("ALTER TABLE elsewhere RENAME TO outcomes")
+    await ears.kept(event)
+
+
+async def test_beliefs_are_those_of_the_table_whoever_learns_and_whenever(ears: Ears):
+    told = [ended("ibm_boston", 0.7, 0.8) for _ in range(40)]
+    for event in told:
+        await ears.tell(event)
+    await ears.kept(*told)
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.connect(ears.home.database, schema="routing")
+        stack.push_async_callback(database.close)
+        store = OutcomeStore(database)
+        now = utc_now()
+        first, second = (Memory(store, clock=lambda: now) for _ in range(2))
+        before = first.beliefs.version
+        await first.catch_up()
+        await second.catch_up()
+    assert before == "none"
+    assert first.beliefs == second.beliefs
+    assert first.beliefs.version.startswith("1:1-")
+    second_ = dt.timedelta(seconds=1)
+    plain = Estimate("qmumma-twin", second_, 2 * second_, 0.8, 0.75, 0.85, 0, 0)
+    corrected = first.beliefs.corrected("ibm_boston", plain)
+    assert corrected.fidelity < 0.75
+    assert corrected.forecast is not None
+    assert corrected.forecast.fidelity == 0.8
