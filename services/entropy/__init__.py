@@ -1,0 +1,1 @@
+"""The entropy service: sources, health tests, pool, generator, reports and the beacon."""
