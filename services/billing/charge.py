@@ -42,12 +42,17 @@ def charge(request: HoldRequest, plans: Plans, quota: Quota) -> Charge:
         raise PermissionDenied(message, reason="PLAN_LACKS_PRIORITY", field="priority")
     if not request.billed:
         return Charge(0, ChargeKind.TEST)
+    if request.metered:
+        return _priced(request, request.price)
     included = plan.included_job_count if quota.agreed_count is None else quota.agreed_count
     if quota.used_count < included:
         return Charge(0, ChargeKind.INCLUDED)
     if not plan.overage_allowed:
         raise _quota_exceeded(plan, included, quota.month)
-    amount = request.price + (plans.surcharge(request.price) if request.priority else 0)
+    return _priced(request, request.price + (plans.surcharge(request.price) if request.priority else 0))
+
+
+def _priced(request: HoldRequest, amount: int) -> Charge:
     if request.max_amount is not None and amount > request.max_amount:
         raise _too_dear(amount, request.max_amount)
     return Charge(amount, ChargeKind.PRICE)

@@ -58,6 +58,8 @@ class HoldRequest:
     priority: bool = False
     max_amount: int | None = None
     """The most that the caller wants to spend, in micro-dollars."""
+    metered: bool = False
+    """True for what is no job, such as random bits: included jobs do not pay for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def hold_request(request: pb.HoldFundsRequest) -> HoldRequest:
         billed=request.requester.environment != requester_pb2.ENVIRONMENT_TEST,
         priority=request.priority,
         max_amount=micros_of(request.max_amount, "max_amount") if request.HasField("max_amount") else None,
+        metered=request.metered,
     )
 
 

@@ -102,3 +102,9 @@ def test_months_follow_each_other_over_the_year(day: int):
     assert month == dt.date(2026, 12, 1)
     assert next_month(month) == dt.date(2027, 1, 1)
     assert next_month(Month(dt.date(2028, 1, 1))) == dt.date(2028, 2, 1)
+
+
+def test_metered_use_costs_its_price_whatever_is_included():
+    metered = replace(REQUEST, plan="student", metered=True)
+    assert decide(metered, used=0) == decide(metered, used=99) == Charge(REQUEST.price, ChargeKind.PRICE)
+    assert decide(replace(metered, billed=False), used=0).amount == 0

@@ -29,7 +29,7 @@ from qm.type.v1 import money_pb2 as qm_dot_type_dot_v1_dot_money__pb2
 from qm.type.v1 import requester_pb2 as qm_dot_type_dot_v1_dot_requester__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/billing/v1/billing.proto\x12\rqm.billing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\x84\x02\n\x04Hold\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12!\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12.\n\x0b\x63harge_kind\x18\x04 \x01(\x0e\x32\x19.qm.billing.v1.ChargeKind\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.qm.billing.v1.HoldState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12!\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x01\n\x04Plan\x12\x0c\n\x04plan\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x1b\n\x13requests_per_minute\x18\x03 \x01(\x05\x12\x13\n\x0b\x62urst_count\x18\x04 \x01(\x05\x12\x1a\n\x12included_job_count\x18\x05 \x01(\x05\x12\x17\n\x0foverage_allowed\x18\x06 \x01(\x08\x12\x1b\n\x13\x63\x65rtificate_allowed\x18\x07 \x01(\x08\x12\x18\n\x10priority_allowed\x18\x08 \x01(\x08\"\xc1\x01\n\x10HoldFundsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\trequester\x18\x02 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12(\n\x05price\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08priority\x18\x04 \x01(\x08\x12%\n\nmax_amount\x18\x05 \x01(\x0b\x32\x11.qm.type.v1.Money\"6\n\x11HoldFundsResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\"\xa6\x01\n\x0fPriceJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12(\n\x05price\x18\x02 \x01(\x0b\x32\x11.qm.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08priority\x18\x03 \x01(\x08\x12%\n\nmax_amount\x18\x04 \x01(\x0b\x32\x11.qm.type.v1.Money\"e\n\x10PriceJobResponse\x12!\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x11.qm.type.v1.Money\x12.\n\x0b\x63harge_kind\x18\x02 \x01(\x0e\x32\x19.qm.billing.v1.ChargeKind\"-\n\x11SettleHoldRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x12SettleHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\".\n\x12ReleaseHoldRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"8\n\x13ReleaseHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\"E\n\x0eGetHoldRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"[\n\x0fGetHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\x12%\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x14.qm.billing.v1.Entry\"i\n\x14ListOpenHoldsRequest\x12\x32\n\x07min_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\";\n\x15ListOpenHoldsResponse\x12\"\n\x05holds\x18\x01 \x03(\x0b\x32\x13.qm.billing.v1.Hold\"\x14\n\x12\x43heckLedgerRequest\"\xa4\x01\n\x13\x43heckLedgerResponse\x12\x1e\n\x03sum\x18\x01 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x17\n\x0fopen_hold_count\x18\x02 \x01(\x03\x12+\n\x10open_hold_amount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x13\n\x0b\x65ntry_count\x18\x04 \x01(\x03\x12\x12\n\nviolations\x18\x05 \x03(\t\"\x12\n\x10ListPlansRequest\"7\n\x11ListPlansResponse\x12\"\n\x05plans\x18\x01 \x03(\x0b\x32\x13.qm.billing.v1.Plan*m\n\tHoldState\x12\x1a\n\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fHOLD_STATE_OPEN\x10\x01\x12\x16\n\x12HOLD_STATE_SETTLED\x10\x02\x12\x17\n\x13HOLD_STATE_RELEASED\x10\x03*p\n\nChargeKind\x12\x1b\n\x17\x43HARGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HARGE_KIND_PRICE\x10\x01\x12\x18\n\x14\x43HARGE_KIND_INCLUDED\x10\x02\x12\x14\n\x10\x43HARGE_KIND_TEST\x10\x03\x32\xd5\x04\n\x0e\x42illingService\x12N\n\tHoldFunds\x12\x1f.qm.billing.v1.HoldFundsRequest\x1a .qm.billing.v1.HoldFundsResponse\x12Q\n\nSettleHold\x12 .qm.billing.v1.SettleHoldRequest\x1a!.qm.billing.v1.SettleHoldResponse\x12T\n\x0bReleaseHold\x12!.qm.billing.v1.ReleaseHoldRequest\x1a\".qm.billing.v1.ReleaseHoldResponse\x12H\n\x07GetHold\x12\x1d.qm.billing.v1.GetHoldRequest\x1a\x1e.qm.billing.v1.GetHoldResponse\x12Z\n\rListOpenHolds\x12#.qm.billing.v1.ListOpenHoldsRequest\x1a$.qm.billing.v1.ListOpenHoldsResponse\x12T\n\x0b\x43heckLedger\x12!.qm.billing.v1.CheckLedgerRequest\x1a\".qm.billing.v1.CheckLedgerResponse\x12N\n\tListPlans\x12\x1f.qm.billing.v1.ListPlansRequest\x1a .qm.billing.v1.ListPlansResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/billing/v1/billing.proto\x12\rqm.billing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16qm/type/v1/money.proto\x1a\x1aqm/type/v1/requester.proto\"\x84\x02\n\x04Hold\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12!\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12.\n\x0b\x63harge_kind\x18\x04 \x01(\x0e\x32\x19.qm.billing.v1.ChargeKind\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.qm.billing.v1.HoldState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12!\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x01\n\x04Plan\x12\x0c\n\x04plan\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x1b\n\x13requests_per_minute\x18\x03 \x01(\x05\x12\x13\n\x0b\x62urst_count\x18\x04 \x01(\x05\x12\x1a\n\x12included_job_count\x18\x05 \x01(\x05\x12\x17\n\x0foverage_allowed\x18\x06 \x01(\x08\x12\x1b\n\x13\x63\x65rtificate_allowed\x18\x07 \x01(\x08\x12\x18\n\x10priority_allowed\x18\x08 \x01(\x08\"\xd2\x01\n\x10HoldFundsRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x30\n\trequester\x18\x02 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12(\n\x05price\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08priority\x18\x04 \x01(\x08\x12%\n\nmax_amount\x18\x05 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x0f\n\x07metered\x18\x06 \x01(\x08\"6\n\x11HoldFundsResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\"\xa6\x01\n\x0fPriceJobRequest\x12\x30\n\trequester\x18\x01 \x01(\x0b\x32\x15.qm.type.v1.RequesterB\x06\xbaH\x03\xc8\x01\x01\x12(\n\x05price\x18\x02 \x01(\x0b\x32\x11.qm.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x10\n\x08priority\x18\x03 \x01(\x08\x12%\n\nmax_amount\x18\x04 \x01(\x0b\x32\x11.qm.type.v1.Money\"e\n\x10PriceJobResponse\x12!\n\x06\x61mount\x18\x01 \x01(\x0b\x32\x11.qm.type.v1.Money\x12.\n\x0b\x63harge_kind\x18\x02 \x01(\x0e\x32\x19.qm.billing.v1.ChargeKind\"-\n\x11SettleHoldRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x12SettleHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\".\n\x12ReleaseHoldRequest\x12\x18\n\x06job_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"8\n\x13ReleaseHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\"E\n\x0eGetHoldRequest\x12\x19\n\x07team_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x06job_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"[\n\x0fGetHoldResponse\x12!\n\x04hold\x18\x01 \x01(\x0b\x32\x13.qm.billing.v1.Hold\x12%\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x14.qm.billing.v1.Entry\"i\n\x14ListOpenHoldsRequest\x12\x32\n\x07min_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x06\xbaH\x03\xc8\x01\x01\x12\x1d\n\tpage_size\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\";\n\x15ListOpenHoldsResponse\x12\"\n\x05holds\x18\x01 \x03(\x0b\x32\x13.qm.billing.v1.Hold\"\x14\n\x12\x43heckLedgerRequest\"\xa4\x01\n\x13\x43heckLedgerResponse\x12\x1e\n\x03sum\x18\x01 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x17\n\x0fopen_hold_count\x18\x02 \x01(\x03\x12+\n\x10open_hold_amount\x18\x03 \x01(\x0b\x32\x11.qm.type.v1.Money\x12\x13\n\x0b\x65ntry_count\x18\x04 \x01(\x03\x12\x12\n\nviolations\x18\x05 \x03(\t\"\x12\n\x10ListPlansRequest\"7\n\x11ListPlansResponse\x12\"\n\x05plans\x18\x01 \x03(\x0b\x32\x13.qm.billing.v1.Plan*m\n\tHoldState\x12\x1a\n\x16HOLD_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fHOLD_STATE_OPEN\x10\x01\x12\x16\n\x12HOLD_STATE_SETTLED\x10\x02\x12\x17\n\x13HOLD_STATE_RELEASED\x10\x03*p\n\nChargeKind\x12\x1b\n\x17\x43HARGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HARGE_KIND_PRICE\x10\x01\x12\x18\n\x14\x43HARGE_KIND_INCLUDED\x10\x02\x12\x14\n\x10\x43HARGE_KIND_TEST\x10\x03\x32\xd5\x04\n\x0e\x42illingService\x12N\n\tHoldFunds\x12\x1f.qm.billing.v1.HoldFundsRequest\x1a .qm.billing.v1.HoldFundsResponse\x12Q\n\nSettleHold\x12 .qm.billing.v1.SettleHoldRequest\x1a!.qm.billing.v1.SettleHoldResponse\x12T\n\x0bReleaseHold\x12!.qm.billing.v1.ReleaseHoldRequest\x1a\".qm.billing.v1.ReleaseHoldResponse\x12H\n\x07GetHold\x12\x1d.qm.billing.v1.GetHoldRequest\x1a\x1e.qm.billing.v1.GetHoldResponse\x12Z\n\rListOpenHolds\x12#.qm.billing.v1.ListOpenHoldsRequest\x1a$.qm.billing.v1.ListOpenHoldsResponse\x12T\n\x0b\x43heckLedger\x12!.qm.billing.v1.CheckLedgerRequest\x1a\".qm.billing.v1.CheckLedgerResponse\x12N\n\tListPlans\x12\x1f.qm.billing.v1.ListPlansRequest\x1a .qm.billing.v1.ListPlansResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,10 +58,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOPENHOLDSREQUEST'].fields_by_name['min_age']._serialized_options = b'\272H\003\310\001\001'
   _globals['_LISTOPENHOLDSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTOPENHOLDSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
-  _globals['_HOLDSTATE']._serialized_start=2122
-  _globals['_HOLDSTATE']._serialized_end=2231
-  _globals['_CHARGEKIND']._serialized_start=2233
-  _globals['_CHARGEKIND']._serialized_end=2345
+  _globals['_HOLDSTATE']._serialized_start=2139
+  _globals['_HOLDSTATE']._serialized_end=2248
+  _globals['_CHARGEKIND']._serialized_start=2250
+  _globals['_CHARGEKIND']._serialized_end=2362
   _globals['_HOLD']._serialized_start=193
   _globals['_HOLD']._serialized_end=453
   _globals['_ENTRY']._serialized_start=456
@@ -69,37 +69,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLAN']._serialized_start=588
   _globals['_PLAN']._serialized_end=788
   _globals['_HOLDFUNDSREQUEST']._serialized_start=791
-  _globals['_HOLDFUNDSREQUEST']._serialized_end=984
-  _globals['_HOLDFUNDSRESPONSE']._serialized_start=986
-  _globals['_HOLDFUNDSRESPONSE']._serialized_end=1040
-  _globals['_PRICEJOBREQUEST']._serialized_start=1043
-  _globals['_PRICEJOBREQUEST']._serialized_end=1209
-  _globals['_PRICEJOBRESPONSE']._serialized_start=1211
-  _globals['_PRICEJOBRESPONSE']._serialized_end=1312
-  _globals['_SETTLEHOLDREQUEST']._serialized_start=1314
-  _globals['_SETTLEHOLDREQUEST']._serialized_end=1359
-  _globals['_SETTLEHOLDRESPONSE']._serialized_start=1361
-  _globals['_SETTLEHOLDRESPONSE']._serialized_end=1416
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=1418
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=1464
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1466
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1522
-  _globals['_GETHOLDREQUEST']._serialized_start=1524
-  _globals['_GETHOLDREQUEST']._serialized_end=1593
-  _globals['_GETHOLDRESPONSE']._serialized_start=1595
-  _globals['_GETHOLDRESPONSE']._serialized_end=1686
-  _globals['_LISTOPENHOLDSREQUEST']._serialized_start=1688
-  _globals['_LISTOPENHOLDSREQUEST']._serialized_end=1793
-  _globals['_LISTOPENHOLDSRESPONSE']._serialized_start=1795
-  _globals['_LISTOPENHOLDSRESPONSE']._serialized_end=1854
-  _globals['_CHECKLEDGERREQUEST']._serialized_start=1856
-  _globals['_CHECKLEDGERREQUEST']._serialized_end=1876
-  _globals['_CHECKLEDGERRESPONSE']._serialized_start=1879
-  _globals['_CHECKLEDGERRESPONSE']._serialized_end=2043
-  _globals['_LISTPLANSREQUEST']._serialized_start=2045
-  _globals['_LISTPLANSREQUEST']._serialized_end=2063
-  _globals['_LISTPLANSRESPONSE']._serialized_start=2065
-  _globals['_LISTPLANSRESPONSE']._serialized_end=2120
-  _globals['_BILLINGSERVICE']._serialized_start=2348
-  _globals['_BILLINGSERVICE']._serialized_end=2945
+  _globals['_HOLDFUNDSREQUEST']._serialized_end=1001
+  _globals['_HOLDFUNDSRESPONSE']._serialized_start=1003
+  _globals['_HOLDFUNDSRESPONSE']._serialized_end=1057
+  _globals['_PRICEJOBREQUEST']._serialized_start=1060
+  _globals['_PRICEJOBREQUEST']._serialized_end=1226
+  _globals['_PRICEJOBRESPONSE']._serialized_start=1228
+  _globals['_PRICEJOBRESPONSE']._serialized_end=1329
+  _globals['_SETTLEHOLDREQUEST']._serialized_start=1331
+  _globals['_SETTLEHOLDREQUEST']._serialized_end=1376
+  _globals['_SETTLEHOLDRESPONSE']._serialized_start=1378
+  _globals['_SETTLEHOLDRESPONSE']._serialized_end=1433
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=1435
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=1481
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=1483
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=1539
+  _globals['_GETHOLDREQUEST']._serialized_start=1541
+  _globals['_GETHOLDREQUEST']._serialized_end=1610
+  _globals['_GETHOLDRESPONSE']._serialized_start=1612
+  _globals['_GETHOLDRESPONSE']._serialized_end=1703
+  _globals['_LISTOPENHOLDSREQUEST']._serialized_start=1705
+  _globals['_LISTOPENHOLDSREQUEST']._serialized_end=1810
+  _globals['_LISTOPENHOLDSRESPONSE']._serialized_start=1812
+  _globals['_LISTOPENHOLDSRESPONSE']._serialized_end=1871
+  _globals['_CHECKLEDGERREQUEST']._serialized_start=1873
+  _globals['_CHECKLEDGERREQUEST']._serialized_end=1893
+  _globals['_CHECKLEDGERRESPONSE']._serialized_start=1896
+  _globals['_CHECKLEDGERRESPONSE']._serialized_end=2060
+  _globals['_LISTPLANSREQUEST']._serialized_start=2062
+  _globals['_LISTPLANSREQUEST']._serialized_end=2080
+  _globals['_LISTPLANSRESPONSE']._serialized_start=2082
+  _globals['_LISTPLANSRESPONSE']._serialized_end=2137
+  _globals['_BILLINGSERVICE']._serialized_start=2365
+  _globals['_BILLINGSERVICE']._serialized_end=2962
 # @@protoc_insertion_point(module_scope)

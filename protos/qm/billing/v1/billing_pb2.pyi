@@ -230,10 +230,13 @@ class HoldFundsRequest(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     MAX_AMOUNT_FIELD_NUMBER: _builtins.int
+    METERED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
     priority: _builtins.bool
     """Says that the priority queue was asked for, with its surcharge."""
+    metered: _builtins.bool
+    """Says that it is no job but metered use, which always costs its price: no included job pays for it."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who pays."""
@@ -254,10 +257,11 @@ class HoldFundsRequest(_message.Message):
         price: _money_pb2.Money | None = ...,
         priority: _builtins.bool = ...,
         max_amount: _money_pb2.Money | None = ...,
+        metered: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "max_amount", b"max_amount", "price", b"price", "priority", b"priority", "requester", b"requester"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "max_amount", b"max_amount", "metered", b"metered", "price", b"price", "priority", b"priority", "requester", b"requester"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
