@@ -38,6 +38,7 @@ from services.signing.keys import KeyId
 from services.signing.mldsa import OpenSsl
 from services.signing.reader import LogReader
 from services.signing.records import RESULT_TYPE, Json, Leaf, Record, SignedRecord, sha256_text
+from services.signing.rotation import first_keys
 from services.signing.seal import Seal, Subject
 from services.signing.signer import RecordSigner
 from services.signing.store import SigningStore
@@ -109,7 +110,7 @@ async def timed(work: Callable[[], Awaitable[object]], repeat: int) -> Seconds:
 
 def bare_signatures(keys: KeyRing, count: int, threads: int) -> Seconds:
     """The time of `count` signatures by the library alone."""
-    canonical, context, key = record(0), RESULT_TYPE.encode(), keys.record.key
+    canonical, context, key = record(0), RESULT_TYPE.encode(), keys.record_key(clock()).key
     with ThreadPoolExecutor(threads) as pool:
         start = time.perf_counter()
         list(pool.map(lambda _: key.sign(canonical, context), range(count)))
@@ -178,7 +179,7 @@ async def report(database: Database, leaves: int, signatures: int) -> None:
     """Measure against a running database."""
     store = SigningStore(database)
     locksmith = Locksmith(OpenSsl(), KeyEncryptionKey(os.urandom(32)), ORIGIN)
-    keys = locksmith.open(await store.settle_keys(lambda held: locksmith.missing(held, clock())), clock())
+    keys = locksmith.open(await store.settle_keys(lambda held: first_keys(locksmith, held, clock())), clock())
     await fill(store, leaves)
     writer, signer = LogWriter(store, ORIGIN, clock=clock), RecordSigner(keys, clock=clock)
     await writer.begin()

@@ -48,8 +48,8 @@ def openapi(document: Document, operations: Sequence[Operation]) -> Schema:
     references, components = _schemas(document, shown)
     paths: dict[str, Schema] = {}
     for operation in shown:
-        for path in (operation.path, *operation.aliases):
-            entry = _operation(operation, document, references, alias=path != operation.path)
+        for path in (path.replace("+}", "}") for path in (operation.path, *operation.aliases)):
+            entry = _operation(operation, document, references, alias=path != operation.path.replace("+}", "}"))
             paths.setdefault(path, {})[operation.method.lower()] = entry
     return {
         "openapi": "3.0.3",

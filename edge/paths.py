@@ -2,6 +2,7 @@
 
 Static paths are one dictionary look-up. Everything else walks a tree of segments, each percent-decoded on its own, so
 that a value such as `vajra://txid/…` fits into one. A static segment wins over a parameter. Trailing slashes count.
+A last parameter that ends in a plus (`{tile+}`) takes all the segments that are left, with their slashes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class _Node(Generic[T]):
 
     children: dict[str, _Node[T]] = field(default_factory=dict)
     parameter: _Node[T] | None = None
+    rest: _Node[T] | None = None
     methods: dict[str, T] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
@@ -39,7 +41,11 @@ class PathTable(Generic[T]):
         node = self._root
         names = []
         for segment in template.split("/")[1:]:
-            if segment.startswith("{"):
+            if segment.endswith("+}"):
+                names.append(segment[1:-2])
+                node.rest = node.rest or _Node()
+                node = node.rest
+            elif segment.startswith("{"):
                 names.append(segment[1:-1])
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
@@ -73,10 +79,14 @@ class PathTable(Generic[T]):
 
     def _walk(self, raw_path: bytes) -> tuple[_Node[T], tuple[str, ...]]:
         node: _Node[T] | None = self._root
-        values = []
-        for segment in _segments(raw_path):
+        values: list[str] = []
+        segments = _segments(raw_path)
+        for number, segment in enumerate(segments):
             assert node is not None  # noqa: S101 - tells the type checker what the loop's end ensures
             child = node.children.get(segment)
+            if child is None and node.rest is not None:
+                node, values = node.rest, [*values, "/".join(segments[number:])]
+                break
             if child is None and segment:
                 child = node.parameter
                 values.append(segment)

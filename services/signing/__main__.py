@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from qm.signing.v1 import signing_pb2
 
 from mesh.config import ConfigError
 from mesh.process import Part, Process, run
-from services.signing.config import KEY_ENVIRONMENT, SigningConfig
-from services.signing.custody import CustodyError, KeyEncryptionKey
+from services.signing.config import KEY_ENVIRONMENT, PREVIOUS_KEY_ENVIRONMENT, SigningConfig
+from services.signing.custodian import Custodian
+from services.signing.custody import CustodyError, KeyEncryptionKey, Wrapping
 from services.signing.keyring import Locksmith
 from services.signing.mldsa import ProviderMissingError
 from services.signing.note import BadNoteError
@@ -20,6 +22,7 @@ from services.signing.reader import LogReader
 from services.signing.service import SigningService
 from services.signing.signer import RecordSigner
 from services.signing.store import SigningStore
+from services.signing.token import TokenConfig, TokenKey
 from services.signing.writer import BrokenLogError, LogWriter
 
 
@@ -28,11 +31,29 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def key_encryption_key(config: SigningConfig, environment: Mapping[str, str]) -> KeyEncryptionKey:
-    """The key that opens the seeds, from its file or the environment; CustodyError where it cannot be read."""
-    if config.key_encryption_key_file is None:
-        return KeyEncryptionKey.from_environment(KEY_ENVIRONMENT, environment)
-    return KeyEncryptionKey.from_file(config.key_encryption_key_file)
+def wrapping(config: SigningConfig, environment: Mapping[str, str]) -> Wrapping:
+    """What opens the seeds: a file, a token or the environment; CustodyError where it cannot be used."""
+    found = _wrapping(config.key_encryption_key_file, config.key_encryption_token, environment, KEY_ENVIRONMENT)
+    return found or KeyEncryptionKey.from_environment(KEY_ENVIRONMENT, environment)
+
+
+def previous_wrapping(config: SigningConfig, environment: Mapping[str, str]) -> Wrapping | None:
+    """What opened the seeds before, where the operator still has it configured."""
+    file, token = config.previous_key_encryption_key_file, config.previous_key_encryption_token
+    return _wrapping(file, token, environment, PREVIOUS_KEY_ENVIRONMENT)
+
+
+def _wrapping(
+    file: Path | None, token: TokenConfig | None, environment: Mapping[str, str], variable: str
+) -> Wrapping | None:
+    if file is not None and token is not None:
+        message = "the key-encryption key is in a file or in a token, not in both"
+        raise CustodyError(message)
+    if token is not None:
+        return TokenKey(token)
+    if file is not None:
+        return KeyEncryptionKey.from_file(file)
+    return KeyEncryptionKey.from_environment(variable, environment) if variable in environment else None
 
 
 async def wire(process: Process[SigningConfig], config: SigningConfig) -> None:
@@ -45,18 +66,22 @@ async def wire(process: Process[SigningConfig], config: SigningConfig) -> None:
 
 async def _wire(process: Process[SigningConfig], config: SigningConfig) -> None:
     provider = choose_provider(config.signature_provider, os.environ)
-    locksmith = Locksmith(provider, key_encryption_key(config, os.environ), config.origin)
+    previous = previous_wrapping(config, os.environ)
+    locksmith = Locksmith(provider, wrapping(config, os.environ), config.origin, previous)
     store = SigningStore(await process.database())
-    held = await store.settle_keys(lambda held: locksmith.missing(held, utc_now()))
-    keys = locksmith.open(held, utc_now())
+    every = dt.timedelta(days=config.rotation_days) if config.rotation_days else None
+    custodian = Custodian(store, locksmith, every=every, clock=utc_now)
+    await custodian.begin()
     writer = LogWriter(store, config.origin, clock=utc_now)
     await writer.begin()
-    reader = LogReader(store, config.origin, keys.log)
+    reader = LogReader(store, config.origin, custodian.ring.log)
     await reader.head()  # signed from the first start on: the name in it is for ever
     process.on_close(writer.close)
-    signer = RecordSigner(keys, clock=utc_now)
+    await custodian.look(writer)
+    process.background(custodian.keep(writer), "keep the keys")
+    signer = RecordSigner(custodian, clock=utc_now)
     process.on_close(signer.close)
-    service = SigningService(store, writer, signer, reader=reader, provider=provider, log_keys=keys.log_keys())
+    service = SigningService(writer, signer, reader=reader, provider=provider, custodian=custodian, clock=utc_now)
     process.server.add(signing_pb2.DESCRIPTOR.services_by_name["SigningService"], service)
 
 

@@ -43,6 +43,8 @@ class Head:
     size: int
     root: bytes
     note: str | None = None
+    witnessed: str = ""
+    """The signature lines of witnesses, which come under the note."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from mesh.config import MeshConfig
 from services.signing.mldsa import ProviderName
+from services.signing.token import TokenConfig
 
 KEY_ENVIRONMENT = "QMUMMA_SIGNING_KEY_ENCRYPTION_KEY"
-"""The environment variable that holds the key-encryption key where no file is configured."""
+"""The environment variable that holds the key-encryption key where neither a file nor a token is configured."""
+PREVIOUS_KEY_ENVIRONMENT = "QMUMMA_SIGNING_PREVIOUS_KEY_ENCRYPTION_KEY"
+"""The environment variable that may hold the one before."""
 
 
 class SigningConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,5 +24,13 @@ class SigningConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """The log's name, the first line of its checkpoints and the name of its keys. It can never change."""
     key_encryption_key_file: Path | None = None
     """Holds the base64 of the 32 bytes that open every seed, mode 0600; without it, the environment variable does."""
+    key_encryption_token: TokenConfig | None = None
+    """The key that opens every seed, where it stays in a PKCS#11 token."""
+    previous_key_encryption_key_file: Path | None = None
+    """What opened the seeds before: at the start they are wrapped with the new key. Take it away afterwards."""
+    previous_key_encryption_token: TokenConfig | None = None
+    """As the file, for a key in a token."""
+    rotation_days: Annotated[int, Meta(ge=0, le=365)] = 0
+    """The age at which a key of records is followed by the next; 0 for only before it ends, after a year."""
     signature_provider: ProviderName = "auto"
     """Who signs: `openssl`, `oqs`, or `auto` for liboqs where it is installed and OpenSSL elsewhere."""

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,7 +22,7 @@ from services.signing.mldsa import SEED_BYTES, require_length
 WRAPPED_BYTES = 61
 
 _FORMAT = b"\x01"
-_NONCE_BYTES = 12
+NONCE_BYTES = 12
 _KEY_BYTES = 32
 
 
@@ -57,8 +58,18 @@ class Seed:
         raise TypeError(message)
 
 
+class Wrapping(Protocol):
+    """What wraps seeds: a key in memory, or one that never leaves a token."""
+
+    def wrap(self, seed: Seed, key_id: str) -> bytes:
+        """Encrypt `seed` for storage under `key_id`, 61 bytes."""
+
+    def unwrap(self, wrapped: bytes, key_id: str) -> Seed:
+        """Open what `wrap` made; CustodyError when the key, the id or one bit of it is another."""
+
+
 class KeyEncryptionKey:
-    """A 256-bit AES key that wraps seeds."""
+    """A 256-bit AES key in memory that wraps seeds."""
 
     __slots__ = ("_cipher",)
 
@@ -101,21 +112,35 @@ class KeyEncryptionKey:
 
     def wrap(self, seed: Seed, key_id: str, random: Callable[[int], bytes] = os.urandom) -> bytes:
         """Encrypt `seed` for storage under `key_id`; `random(n)` must never return the same nonce twice."""
-        nonce = random(_NONCE_BYTES)
-        return _FORMAT + nonce + self._cipher.encrypt(nonce, seed.reveal(), key_id.encode())
+        nonce = random(NONCE_BYTES)
+        return join(nonce, self._cipher.encrypt(nonce, seed.reveal(), key_id.encode()))
 
     def unwrap(self, wrapped: bytes, key_id: str) -> Seed:
         """Open what `wrap` made; CustodyError when the key, the id or one bit of it is another."""
-        if len(wrapped) != WRAPPED_BYTES or wrapped[:1] != _FORMAT:
-            message = f"the wrapped seed of {key_id} has an unknown format"
-            raise CustodyError(message)
-        nonce, ciphertext = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
+        nonce, ciphertext = split(wrapped, key_id)
         try:
             return Seed(self._cipher.decrypt(nonce, ciphertext, key_id.encode()))
         except InvalidTag:
-            message = f"the seed of {key_id} does not open: another key-encryption key, another id, or altered bytes"
-            raise CustodyError(message) from None
+            raise does_not_open(key_id) from None
 
     def __repr__(self) -> str:
         """Hide the key."""
         return "KeyEncryptionKey(<secret>)"
+
+
+def join(nonce: bytes, ciphertext: bytes) -> bytes:
+    """A wrapped seed from its parts; the ciphertext ends in the tag."""
+    return _FORMAT + nonce + ciphertext
+
+
+def split(wrapped: bytes, key_id: str) -> tuple[bytes, bytes]:
+    """The nonce, and the ciphertext with its tag, of a wrapped seed; CustodyError for another format."""
+    if len(wrapped) != WRAPPED_BYTES or wrapped[:1] != _FORMAT:
+        message = f"the wrapped seed of {key_id} has an unknown format"
+        raise CustodyError(message)
+    return wrapped[1 : 1 + NONCE_BYTES], wrapped[1 + NONCE_BYTES :]
+
+
+def does_not_open(key_id: str) -> CustodyError:
+    """What to raise where a tag does not fit."""
+    return CustodyError(f"the seed of {key_id} does not open: another key-encryption key, another id, or altered bytes")

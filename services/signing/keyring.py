@@ -1,25 +1,25 @@
 """The service's own keys: which ones it must have, and how stored ones become signers. Pure.
 
-A record key, `vajra-YYYY-NN`, signs for a year; its signatures hold for ever. The log has two keys, Ed25519 for the
-witnesses of today and ML-DSA-65 for those of tomorrow; they are the log's identity and do not expire.
+A record key, `vajra-YYYY-NN`, signs for a year at most; its signatures hold for ever. Of several that may sign, the
+newest does. The log has two keys, Ed25519 for the witnesses of today and ML-DSA-65 for those of tomorrow; they are the
+log's identity and do not expire. No key is ever deleted.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mesh.errors import Unavailable
-from services.signing.custody import CustodyError, KeyEncryptionKey, Seed
-from services.signing.keys import KeyId, NamedKey, PublicKey, next_key_id
+from services.signing.custody import CustodyError, Seed, Wrapping
+from services.signing.keys import KeyId, NamedKey, PublicKey
 from services.signing.mldsa import Provider
 from services.signing.note import Ed25519Signer, MlDsaSigner, NoteKey, NoteSigner
 
-RECORD_KEY_LIFETIME = dt.timedelta(days=365)
 CLOCK_LEEWAY = dt.timedelta(minutes=5)
-"""How far the clocks of two signing processes may be apart before they disagree about a new key."""
+"""How far the clocks of two signing processes may be apart, and how long two keys of records overlap."""
 
 
 class Purpose(StrEnum):
@@ -36,6 +36,14 @@ class Algorithm(StrEnum):
     ED25519 = "Ed25519"
 
 
+class State(StrEnum):
+    """Where a key is in its life."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key as the database has it; times are UTC, and `expire_time` None is never."""
@@ -47,10 +55,16 @@ class StoredKey:
     wrapped_seed: bytes = field(repr=False)
     not_before: dt.datetime
     expire_time: dt.datetime | None
+    request_id: str | None = None
+    """The request that made it; None for the keys of the first start."""
+    announcement: bytes | None = field(default=None, repr=False)
+    """What the log is told of it: a canonical record. None for the keys of the first start."""
 
-    def signs_at(self, now: dt.datetime) -> bool:
-        """Whether the key may sign at the time `now`."""
-        return self.not_before - CLOCK_LEEWAY <= now and (self.expire_time is None or now < self.expire_time)
+    def state_at(self, now: dt.datetime) -> State:
+        """Where the key is in its life at the time `now`."""
+        if now < self.not_before:
+            return State.PENDING
+        return State.ACTIVE if self.expire_time is None or now < self.expire_time else State.RETIRED
 
     def public_key(self) -> PublicKey:
         """The public half of a record key."""
@@ -58,45 +72,77 @@ class StoredKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be stored of keys: new rows, and rows with another end or another wrapping."""
+
+    new: tuple[StoredKey, ...] = ()
+    changed: tuple[StoredKey, ...] = ()
+
+
+def record_keys(held: Sequence[StoredKey]) -> list[StoredKey]:
+    """The keys of records, oldest first."""
+    return sorted((key for key in held if key.purpose is Purpose.RECORD), key=lambda key: (key.not_before, key.key_id))
+
+
+@dataclass(frozen=True, slots=True)
 class Locksmith:
     """Makes keys and opens them."""
 
     provider: Provider
-    wrapping: KeyEncryptionKey
+    wrapping: Wrapping
     origin: str
     """The log's name, which its keys carry."""
+    previous: Wrapping | None = None
+    """What wrapped seeds before; they move to `wrapping`."""
 
-    def missing(self, held: Sequence[StoredKey], now: dt.datetime) -> list[StoredKey]:
-        """New keys for what `held` cannot do at the time `now`: sign records, or sign the log in either algorithm."""
-        made = []
-        if not any(key.purpose is Purpose.RECORD and key.signs_at(now) for key in held):
-            kids = [KeyId(key.key_id) for key in held if key.purpose is Purpose.RECORD]
-            kid = next_key_id(now.year, kids)
-            made.append(self._make(kid, Purpose.RECORD, Algorithm.ML_DSA_65, now, now + RECORD_KEY_LIFETIME))
-        logs = {key.algorithm for key in held if key.purpose is Purpose.LOG}
-        made += [
-            self._make(f"log-{algorithm.lower()}", Purpose.LOG, algorithm, now, None)
-            for algorithm in (Algorithm.ED25519, Algorithm.ML_DSA_65)
-            if algorithm not in logs
-        ]
-        return made
-
-    def open(self, held: Sequence[StoredKey], now: dt.datetime) -> KeyRing:
-        """Open the newest record key and the log's keys; CustodyError when a seed does not give its public key."""
-        records = [key for key in held if key.purpose is Purpose.RECORD and key.signs_at(now)]
-        current = max(records, key=lambda key: (key.not_before, key.key_id))
-        signing_key = self.provider.signing_key(self._seed(current).reveal())
-        _require_same(current, signing_key.public)
-        logs = {key.algorithm: key for key in held if key.purpose is Purpose.LOG}
-        signers = (self._note_signer(logs[Algorithm.ED25519]), self._note_signer(logs[Algorithm.ML_DSA_65]))
-        return KeyRing(NamedKey(KeyId(current.key_id), signing_key), current, signers)
-
-    def _make(
+    def make(
         self, key_id: str, purpose: Purpose, algorithm: Algorithm, now: dt.datetime, expire_time: dt.datetime | None
     ) -> StoredKey:
+        """A key with a new seed, to sign from `now` on."""
         seed = Seed.generate()
         public = self._signer(algorithm, seed).key.public
         return StoredKey(key_id, purpose, algorithm, public, self.wrapping.wrap(seed, key_id), now, expire_time)
+
+    def log_keys(self, held: Sequence[StoredKey], now: dt.datetime) -> tuple[StoredKey, ...]:
+        """New keys for the algorithms in which the log cannot be signed yet."""
+        logs = {key.algorithm for key in held if key.purpose is Purpose.LOG}
+        return tuple(
+            self.make(f"log-{algorithm.lower()}", Purpose.LOG, algorithm, now, None)
+            for algorithm in (Algorithm.ED25519, Algorithm.ML_DSA_65)
+            if algorithm not in logs
+        )
+
+    def rewrapped(self, held: Sequence[StoredKey]) -> tuple[StoredKey, ...]:
+        """The keys that only `previous` opens, wrapped anew; CustodyError for one that neither opens."""
+        return tuple(self._rewrap(key) for key in held if not self._opens(key)) if self.previous else ()
+
+    def open(self, held: Sequence[StoredKey], now: dt.datetime) -> KeyRing:
+        """Open the log's keys and every record key that is not retired at the time `now`.
+
+        Raises CustodyError where a seed does not open or does not give its public key.
+        """
+        logs = {key.algorithm: key for key in held if key.purpose is Purpose.LOG}
+        signers = (self._note_signer(logs[Algorithm.ED25519]), self._note_signer(logs[Algorithm.ML_DSA_65]))
+        usable = [key for key in record_keys(held) if key.state_at(now) is not State.RETIRED]
+        return KeyRing(tuple((key, self.named(key)) for key in usable), signers)
+
+    def named(self, key: StoredKey) -> NamedKey:
+        """A record key, opened; CustodyError when its seed does not give its public key."""
+        signing_key = self.provider.signing_key(self._seed(key).reveal())
+        _require_same(key, signing_key.public)
+        return NamedKey(KeyId(key.key_id), signing_key)
+
+    def _rewrap(self, key: StoredKey) -> StoredKey:
+        assert self.previous is not None  # noqa: S101 - tells the type checker what the caller ensures
+        seed = self.previous.unwrap(key.wrapped_seed, key.key_id)
+        return replace(key, wrapped_seed=self.wrapping.wrap(seed, key.key_id))
+
+    def _opens(self, key: StoredKey) -> bool:
+        try:
+            self._seed(key)
+        except CustodyError:
+            return False
+        return True
 
     def _note_signer(self, key: StoredKey) -> NoteSigner:
         signer = self._signer(key.algorithm, self._seed(key))
@@ -114,19 +160,21 @@ class Locksmith:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The opened keys: one for records, two for the log's checkpoints."""
+    """The opened keys: those for records, oldest first, and two for the log's checkpoints."""
 
-    record: NamedKey
-    stored: StoredKey
-    """The record key as it is stored, with the span in which it signs."""
+    records: tuple[tuple[StoredKey, NamedKey], ...]
     log: tuple[NoteSigner, ...]
 
     def record_key(self, now: dt.datetime) -> NamedKey:
-        """The key that signs records at the time `now`; Unavailable (SIGNING_KEY_EXPIRED) past its span."""
-        if not self.stored.signs_at(now):
-            message = f"The signing key {self.stored.key_id} has expired; a restart of the service makes the next."
-            raise Unavailable(message, reason="SIGNING_KEY_EXPIRED")
-        return self.record
+        """The newest key that signs records at the time `now`; Unavailable (SIGNING_KEY_EXPIRED) where none does.
+
+        Where the clock is behind that of the process that made the first key, that key signs nevertheless.
+        """
+        for leeway in (dt.timedelta(), CLOCK_LEEWAY):
+            for stored, key in reversed(self.records):
+                if stored.state_at(now + leeway) is State.ACTIVE and (not leeway or now < stored.not_before):
+                    return key
+        raise Unavailable("No signing key is valid at the moment; try again.", reason="SIGNING_KEY_EXPIRED")
 
     def log_keys(self) -> tuple[NoteKey, ...]:
         """The public keys of the log."""

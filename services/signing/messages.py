@@ -10,8 +10,15 @@ from qm.signing.v1 import signing_pb2 as pb
 from mesh.errors import InvalidArgument
 from services.signing.anchor import Anchor
 from services.signing.examination import Check, Claim
-from services.signing.keyring import StoredKey
+from services.signing.keyring import State, StoredKey
+from services.signing.rotation import Order
 from services.signing.seal import Seal, Subject
+
+_STATES = {
+    State.PENDING: pb.KEY_STATE_PENDING,
+    State.ACTIVE: pb.KEY_STATE_ACTIVE,
+    State.RETIRED: pb.KEY_STATE_RETIRED,
+}
 
 
 def subject_of(text: str) -> Subject:
@@ -50,13 +57,28 @@ def anchor_message(anchor: Anchor) -> pb.GetAnchorResponse:
     )
 
 
-def key_message(key: StoredKey) -> pb.PublicKey:
-    """The public half of a record key on the wire."""
+def order_of(request: pb.RotateKeyRequest) -> Order:
+    """What a RotateKey request wants; InvalidArgument where its time is none, or a text is not printable."""
+    for field, text in (("request_id", request.request_id), ("reason", request.reason)):
+        if not text.isprintable():
+            raise InvalidArgument(f"{field}: must be printable.", reason="INVALID_FIELD", field=field)
+    if not request.HasField("not_before"):
+        return Order(request.request_id, request.reason)
+    try:
+        time = request.not_before.ToDatetime(dt.UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgument("not_before: is no time.", reason="BAD_TIME", field="not_before") from None
+    return Order(request.request_id, request.reason, time)
+
+
+def key_message(key: StoredKey, now: dt.datetime) -> pb.PublicKey:
+    """The public half of a record key on the wire, as it is at the time `now`."""
     return pb.PublicKey(
         key_id=key.key_id,
         public_key=key.public,
         not_before=_timestamp(key.not_before),
         expire_time=_timestamp(key.expire_time) if key.expire_time else None,
+        state=_STATES[key.state_at(now)],
     )
 
 

@@ -144,7 +144,7 @@ def parse_note(note: str) -> SignedNote:
     if not blank or not lines:
         message = "a signed note ends in a blank line and signature lines"
         raise BadNoteError(message)
-    parsed = SignedNote(text + "\n", tuple(_parse_line(line) for line in lines.removesuffix("\n").split("\n")))
+    parsed = SignedNote(text + "\n", tuple(parse_line(line) for line in lines.removesuffix("\n").split("\n")))
     if parsed.render() != note:
         message = "a signature line is not in its one canonical form"
         raise BadNoteError(message)
@@ -164,7 +164,8 @@ def _require_text(text: str) -> None:
         raise BadNoteError(message)
 
 
-def _parse_line(line: str) -> SignatureLine:
+def parse_line(line: str) -> SignatureLine:
+    """Read one signature line without its end; BadNoteError for another text."""
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     try:
         signature = base64.b64decode(encoded, validate=True)

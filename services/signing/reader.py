@@ -7,14 +7,21 @@ first note that is kept for a size stands for ever; only committed trees are sig
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Sequence
 
-from mesh.errors import InvalidArgument
+from mesh.errors import InvalidArgument, NotFound
 from services.signing.anchor import Anchor
 from services.signing.checkpoint import Checkpoint, Head, SignedHead
+from services.signing.cosignature import Cosignature
 from services.signing.note import NoteSigner
 from services.signing.proofs import Proof, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion
 from services.signing.store import SigningStore
+from services.signing.tiles import BadTileError, Tile, bundle_entries, parse_tile
+
+_STORED_LEVELS = range(63)
+_STORED_POSITIONS = range(2**62)
+"""What the columns of the database can hold; no log is larger."""
 
 
 class LogReader:
@@ -29,6 +36,54 @@ class LogReader:
     async def head(self) -> SignedHead:
         """The newest checkpoint."""
         return await self._signed(await self._store.head())
+
+    async def witnessed_head(self) -> SignedHead:
+        """The newest checkpoint that a witness has signed too; NotFound (NOT_WITNESSED) where none has."""
+        head = await self._store.witnessed_head()
+        if head is None:
+            raise NotFound("No witness has signed a checkpoint of the log yet.", reason="NOT_WITNESSED")
+        return await self._signed(head)
+
+    async def tile(self, path: str) -> bytes:
+        """The tile or the bundle of entries at a path of tlog-tiles.
+
+        Raises NotFound (TILE_NOT_FOUND) where the path is none, or the log does not have all of it yet.
+        """
+        try:
+            tile = parse_tile(path)
+            if tile.level is None:
+                parts = await self._store.read_leaves(tile.first.position, tile.width)
+            elif tile.first.level in _STORED_LEVELS and tile.first.position in _STORED_POSITIONS:
+                parts = await self._store.read_hashes(tile.first, tile.width)
+            else:
+                parts = []
+        except BadTileError:
+            parts, tile = [], Tile(0, 0)
+        if len(parts) < tile.width:
+            raise NotFound("The log has no such tile.", reason="TILE_NOT_FOUND", field="path")
+        return bundle_entries(parts) if tile.level is None else b"".join(parts)
+
+    async def witnesses(self) -> list[str]:
+        """The vkeys of the witnesses that have signed so far, oldest first."""
+        return await self._store.witnesses()
+
+    async def cosign(self, size: int, cosignatures: Sequence[Cosignature], now: dt.datetime) -> None:
+        """Keep what witnesses signed under the checkpoint of `size` leaves.
+
+        Raises NotFound (CHECKPOINT_NOT_FOUND) where none of that size was signed, InvalidArgument (BAD_COSIGNATURE)
+        where a signature does not hold for it.
+        """
+        head = await self._store.signed_head(size)
+        if head is None:
+            message = f"No checkpoint of {size} leaves was signed."
+            raise NotFound(message, reason="CHECKPOINT_NOT_FOUND", field="size")
+        checkpoint = Checkpoint(self._origin, head.size, head.root)
+        for cosignature in cosignatures:
+            if cosignature.key.name == self._origin or not cosignature.holds(checkpoint):
+                message = f"lines: that of {cosignature.key.name} does not hold for the tree of {size} leaves."
+                raise InvalidArgument(message, reason="BAD_COSIGNATURE", field="lines")
+        lines = [(cosignature.key.vkey, cosignature.line.render()) for cosignature in cosignatures]
+        await self._store.cosign(size, lines, now)
 
     async def find_anchor(self, leaf_hash: bytes) -> Anchor | None:
         """The leaf with a hash, proven in the newest checkpoint; None where the log has no such leaf."""
@@ -63,4 +118,4 @@ class LogReader:
             checkpoint = Checkpoint(self._origin, head.size, head.root)
             note = await asyncio.to_thread(checkpoint.sign, self._signers)
             return SignedHead(head.size, head.root, await self._store.keep_note(head.size, note.render()))
-        return SignedHead(head.size, head.root, head.note)
+        return SignedHead(head.size, head.root, head.note + head.witnessed)

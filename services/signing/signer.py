@@ -11,17 +11,24 @@ import datetime as dt
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from mesh.errors import InvalidArgument
-from services.signing.keyring import KeyRing
 from services.signing.keys import NamedKey
 from services.signing.records import BadRecordError, NotCanonicalError, Record, SignedRecord, sign_record
+
+
+class RecordKeys(Protocol):
+    """Who knows the key of the moment."""
+
+    def record_key(self, now: dt.datetime) -> NamedKey:
+        """The key that signs records at the time `now`; Unavailable (SIGNING_KEY_EXPIRED) where none does."""
 
 
 class RecordSigner:
     """Reads records and signs them with the current key."""
 
-    def __init__(self, keys: KeyRing, *, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, keys: RecordKeys, *, clock: Callable[[], dt.datetime]) -> None:
         """Sign with the record key of `keys`; `clock` tells the time in UTC."""
         self._keys = keys
         self._clock = clock

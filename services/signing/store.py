@@ -14,7 +14,7 @@ import asyncpg
 
 from mesh.database import Connection, Database
 from services.signing.checkpoint import Head
-from services.signing.keyring import Algorithm, Purpose, StoredKey
+from services.signing.keyring import Algorithm, Change, Purpose, StoredKey
 from services.signing.keys import KeyId
 from services.signing.seal import Seal, Subject
 from services.signing.tree import Node
@@ -24,15 +24,24 @@ from services.signing.tree import Node
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.log', 0))"
 
 _KEYS = """
-SELECT key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time FROM keys
+SELECT key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time, request_id, announcement FROM keys
 ORDER BY not_before DESC, key_id DESC
 """
 _NEW_KEYS = """
-INSERT INTO keys (key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO keys
+(key_id, purpose, algorithm, public_key, wrapped_seed, not_before, expire_time, request_id, announcement)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
+_CHANGED_KEYS = "UPDATE keys SET wrapped_seed = $2, expire_time = $3 WHERE key_id = $1"
 
 _HEAD = "SELECT size, root, note FROM checkpoints ORDER BY size DESC LIMIT 1"
+_LINES = "coalesce((SELECT string_agg(line, '' ORDER BY vkey) FROM cosignatures WHERE size = head.size), '')"
+_NEWEST = f"SELECT size, root, note, {_LINES} AS witnessed FROM checkpoints AS head ORDER BY size DESC LIMIT 1"  # noqa: S608
+_WITNESSED = f"""
+SELECT size, root, note, {_LINES} AS witnessed FROM checkpoints AS head
+WHERE size = (SELECT max(size) FROM cosignatures)
+"""  # noqa: S608 - made of constants
+_SIGNED = "SELECT size, root, note FROM checkpoints WHERE size = $1 AND note IS NOT NULL"
 # One row or more for a log with a head: the seals that stand for the subjects, or a row without one.
 _HEAD_AND_SEALS = f"""
 SELECT head.size, head.root, head.note,
@@ -41,10 +50,22 @@ FROM ({_HEAD}) AS head LEFT JOIN seals ON seals.subject = ANY($1::text[])
 """  # noqa: S608 - made of constants
 _KEEP_NOTE = "UPDATE checkpoints SET note = coalesce(note, $2) WHERE size = $1 RETURNING note"
 _NEWEST_NOTE = "SELECT note FROM checkpoints WHERE note IS NOT NULL ORDER BY size DESC LIMIT 1"
+# With the newest head that a witness has signed too, where it covers the leaf.
 _LEAF = f"""
-SELECT seals.leaf, seals.leaf_index, head.size, head.root, head.note
-FROM seals CROSS JOIN ({_HEAD}) AS head WHERE seals.leaf_hash = $1
+SELECT seals.leaf, seals.leaf_index, head.size, head.root, head.note, {_LINES} AS witnessed
+FROM seals JOIN checkpoints AS head ON head.size = coalesce(
+  (SELECT max(size) FROM cosignatures WHERE size > seals.leaf_index), (SELECT max(size) FROM checkpoints)
+) WHERE seals.leaf_hash = $1
 """  # noqa: S608 - made of constants
+_HASHES = "SELECT hash FROM nodes WHERE level = $1 AND position >= $2 AND position < $3 ORDER BY position"
+_LEAVES = "SELECT leaf FROM seals WHERE leaf_index >= $1 AND leaf_index < $2 ORDER BY leaf_index"
+_COSIGN = """
+WITH given AS (SELECT * FROM unnest($2::text[], $3::text[]) AS line (vkey, text)), known AS (
+  INSERT INTO witnesses (vkey, first_time) SELECT vkey, $4 FROM given ON CONFLICT (vkey) DO NOTHING
+)
+INSERT INTO cosignatures (size, vkey, line) SELECT $1, vkey, text FROM given ON CONFLICT DO NOTHING
+"""
+_WITNESSES = "SELECT vkey FROM witnesses ORDER BY first_time, vkey"
 _NODES = """
 SELECT level, position, hash FROM unnest($1::smallint[], $2::bigint[]) AS wanted (level, position)
 JOIN nodes USING (level, position)
@@ -61,7 +82,7 @@ INSERT INTO checkpoints (size, root, create_time) VALUES ($11, $12, $13)
 
 
 class StoredLeaf(NamedTuple):
-    """An entry of the log, the number of entries before it, and the newest head, which covers it."""
+    """An entry of the log, the number of entries before it, and a head that covers it."""
 
     leaf: bytes
     leaf_index: int
@@ -75,11 +96,14 @@ class SigningStore:
         """Keep it in `database`."""
         self._database = database
 
-    async def settle_keys(self, missing: Callable[[Sequence[StoredKey]], Sequence[StoredKey]]) -> list[StoredKey]:
-        """Add the keys that `missing` makes when it is shown the stored ones; all of them, newest first."""
+    async def settle_keys(self, change: Callable[[Sequence[StoredKey]], Change]) -> list[StoredKey]:
+        """Make the change that `change` wants when it is shown the stored keys; all of them, newest first."""
         async with self._database.transaction(first=_LOCK) as connection:
             held = [_stored_key(row) for row in await connection.fetch(_KEYS)]
-            await connection.executemany(_NEW_KEYS, [_key_values(key) for key in missing(held)])
+            wanted = change(held)
+            await connection.executemany(_NEW_KEYS, [_key_values(key) for key in wanted.new])
+            changed = [(key.key_id, key.wrapped_seed, key.expire_time) for key in wanted.changed]
+            await connection.executemany(_CHANGED_KEYS, changed)
             return [_stored_key(row) for row in await connection.fetch(_KEYS)]
 
     async def keys(self) -> list[StoredKey]:
@@ -122,8 +146,37 @@ class SigningStore:
 
     async def head(self) -> Head:
         """The newest head; the log has one from its first start."""
-        [row] = await self._database.fetch(_HEAD)
-        return _head(row)
+        [row] = await self._database.fetch(_NEWEST)
+        return _head(row, row["witnessed"])
+
+    async def witnessed_head(self) -> Head | None:
+        """The newest head that a witness has signed too."""
+        row = await self._database.fetchrow(_WITNESSED)
+        return _head(row, row["witnessed"]) if row else None
+
+    async def signed_head(self, size: int) -> Head | None:
+        """The head of `size` leaves, where it was signed."""
+        row = await self._database.fetchrow(_SIGNED, size)
+        return _head(row) if row else None
+
+    async def cosign(self, size: int, lines: Sequence[tuple[str, str]], now: dt.datetime) -> None:
+        """Keep the lines of witnesses under the head of `size` leaves: pairs of a vkey and a line with its end."""
+        vkeys, texts = [vkey for vkey, _ in lines], [text for _, text in lines]
+        await self._database.execute(_COSIGN, size, vkeys, texts, now)
+
+    async def witnesses(self) -> list[str]:
+        """The vkeys of those that have signed so far, oldest first."""
+        return [str(row["vkey"]) for row in await self._database.fetch(_WITNESSES)]
+
+    async def read_hashes(self, first: Node, count: int) -> list[bytes]:
+        """The hashes of up to `count` nodes of one level from `first` on, those that there are."""
+        rows = await self._database.fetch(_HASHES, first.level, first.position, first.position + count)
+        return [bytes(row["hash"]) for row in rows]
+
+    async def read_leaves(self, start: int, count: int) -> list[bytes]:
+        """Up to `count` entries from the number `start` on, those that there are."""
+        rows = await self._database.fetch(_LEAVES, start, start + count)
+        return [bytes(row["leaf"]) for row in rows]
 
     async def keep_note(self, size: int, note: str) -> str:
         """Keep the signed checkpoint of the tree of `size` leaves; the one that stands, which may be another's."""
@@ -137,7 +190,7 @@ class SigningStore:
     async def find_leaf(self, leaf_hash: bytes) -> StoredLeaf | None:
         """The leaf with a hash."""
         row = await self._database.fetchrow(_LEAF, leaf_hash)
-        return StoredLeaf(row["leaf"], row["leaf_index"], _head(row)) if row else None
+        return StoredLeaf(row["leaf"], row["leaf_index"], _head(row, row["witnessed"])) if row else None
 
     async def read_nodes(self, nodes: Sequence[Node]) -> dict[Node, bytes]:
         """The hashes of stored nodes."""
@@ -153,8 +206,8 @@ async def _read_nodes(connection: Connection, nodes: Sequence[Node]) -> dict[Nod
     return {Node(row["level"], row["position"]): row["hash"] for row in rows}
 
 
-def _head(row: asyncpg.Record) -> Head:
-    return Head(row["size"], row["root"], row["note"])
+def _head(row: asyncpg.Record, witnessed: str = "") -> Head:
+    return Head(row["size"], row["root"], row["note"], witnessed)
 
 
 def _seal(row: asyncpg.Record) -> Seal:
@@ -177,6 +230,8 @@ def _stored_key(row: asyncpg.Record) -> StoredKey:
         row["wrapped_seed"],
         row["not_before"],
         row["expire_time"],
+        row["request_id"],
+        row["announcement"],
     )
 
 
@@ -189,4 +244,6 @@ def _key_values(key: StoredKey) -> tuple[object, ...]:
         key.wrapped_seed,
         key.not_before,
         key.expire_time,
+        key.request_id,
+        key.announcement,
     )

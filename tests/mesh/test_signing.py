@@ -160,6 +160,64 @@ async def test_a_subject_that_nobody_could_read_is_refused(signing: SigningServi
     assert refused.value.field == "subject"
 
 
+async def test_a_rotation_is_a_leaf_signed_by_the_key_before_and_the_next_record_has_the_new_key(
+    new_log: MakeLog,
+) -> None:
+    log = await new_log()
+    running = InProcess(log)
+    async with running as signing, log.channel(running.port, "operator") as channel:
+        old = (await signing.SignRecord(sign_request(1))).seal
+        request = pb.RotateKeyRequest(request_id="r1", reason="yearly")
+        made, again = (await stub(channel).RotateKey(request)).key, (await stub(channel).RotateKey(request)).key
+        assert made == again
+        assert made.state == pb.KEY_STATE_ACTIVE
+        new = (await signing.SignRecord(sign_request(2))).seal
+        assert (old.key_id[-3:], new.key_id) == ("-01", made.key_id)
+        assert (await signing.SignRecord(sign_request(1))).seal == old
+        [rotation] = (await stub(channel).ListRotations(pb.ListRotationsRequest())).rotations
+        assert (rotation.seal.key_id, rotation.seal.leaf_index) == (old.key_id, 1)
+        told = result_of(rotation.record, rotation.seal, await anchor_of(signing, rotation.seal))
+        assert (told["jwk"]["kid"], told["replaces"], told["reason"]) == (made.key_id, old.key_id, "yearly")
+        report = qmumma.verify(json.dumps(told).encode(), *await log_keys(signing))
+        assert report.ok, report.failed
+        keys = (await signing.ListKeys(pb.ListKeysRequest())).keys
+        assert [key.key_id for key in keys] == [new.key_id, old.key_id]
+        with pytest.raises(InvalidArgument) as refused:
+            await stub(channel).RotateKey(pb.RotateKeyRequest(request_id="r2", reason="\x07"))
+        assert refused.value.field == "reason"
+        with pytest.raises(PermissionDenied):
+            await signing.RotateKey(request)
+
+
+async def test_a_rotation_that_was_cut_off_reaches_the_log_at_the_next_start(new_log: MakeLog) -> None:
+    log = await new_log()
+    running = InProcess(log)
+    async with running, log.channel(running.port, "operator") as channel:
+        await stub(channel).RotateKey(pb.RotateKeyRequest(request_id="r1", reason="yearly"))
+    connection = await log.connect()  # as if the process had died between the row and the leaf
+    await connection.execute("TRUNCATE seals, nodes, cosignatures, checkpoints CASCADE")
+    await connection.close()
+    async with InProcess(log) as signing:
+        [rotation] = (await signing.ListRotations(pb.ListRotationsRequest())).rotations
+        assert rotation.seal.leaf_index == 0
+    assert [seal["subject"] for seal in await log.audit()] == [f"key/{json.loads(rotation.record)['jwk']['kid']}"]
+
+
+async def test_a_new_key_encryption_key_takes_the_seeds_over(new_log: MakeLog, tmp_path: Path) -> None:
+    log = await new_log()
+    async with InProcess(log) as signing:
+        seal = (await signing.SignRecord(sign_request(1))).seal
+    new = tmp_path / "new.key"
+    new.write_text(base64_of(bytes(32)))
+    new.chmod(0o600)
+    async with InProcess(log, key_encryption_key_file=new, previous_key_encryption_key_file=log.key_file) as signing:
+        assert (await signing.SignRecord(sign_request(2))).seal.key_id == seal.key_id
+    async with InProcess(log, key_encryption_key_file=new) as signing:
+        assert (await signing.SignRecord(sign_request(1))).seal == seal
+    with pytest.raises(ConfigError, match="another key-encryption key"):
+        await InProcess(log).__aenter__()
+
+
 async def test_only_execution_may_ask_for_a_seal(log: Log) -> None:
     running = InProcess(log)
     async with running, log.channel(running.port, "edge") as channel:
@@ -186,6 +244,18 @@ async def test_500_records_at_once_are_500_leaves_whose_proofs_follow_the_rfc(ne
             anchor = await anchor_of(signing, answer.seal)
             assert anchor.tree_size == 500
             assert list(anchor.inclusion) == naive_path(anchor.leaf_index, leaves)
+        tiles = {
+            "tile/0/000": b"".join(naive_root([leaf]) for leaf in leaves[:256]),
+            "tile/0/001.p/244": b"".join(naive_root([leaf]) for leaf in leaves[256:]),
+            "tile/1/000.p/1": naive_root(leaves[:256]),
+            "tile/entries/000": b"".join(len(leaf).to_bytes(2) + leaf for leaf in leaves[:256]),
+            "tile/entries/001.p/1": len(leaves[256]).to_bytes(2) + leaves[256],
+        }
+        for path, data in tiles.items():
+            assert (await signing.GetTile(pb.GetTileRequest(path=path))).data == data, path
+        for path in ("tile/0/001", "tile/0/001.p/245", "tile/1/000.p/2", "tile/1/000", "tile/63/x999/999", "tile/0/0"):
+            with pytest.raises(NotFound):
+                await signing.GetTile(pb.GetTileRequest(path=path))
         sizes = [(0, 0), (0, 500), (1, 500), (255, 256), (256, 500), (300, 499), (499, 500), (500, 500)]
         for first, second in sizes:
             request = pb.GetConsistencyProofRequest(first_size=first, second_size=second)

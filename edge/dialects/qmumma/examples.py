@@ -126,7 +126,18 @@ ANCHOR_FOUND = {
     "checkpoint": _CHECKPOINT,
 }
 KEY_SET = {
-    "keys": [{"kty": "AKP", "alg": "ML-DSA-65", "use": "sig", "kid": "vajra-2026-11", "pub": "ML-DSA-65_public_key"}]
+    "keys": [
+        {
+            "kty": "AKP",
+            "alg": "ML-DSA-65",
+            "use": "sig",
+            "kid": "vajra-2026-11",
+            "pub": "ML-DSA-65_public_key",
+            "status": "active",
+            "not_before": "2026-11-01T00:00:00Z",
+            "expires": "2027-11-01T00:00:00Z",
+        }
+    ]
 }
 VERIFIED = {
     "valid": False,

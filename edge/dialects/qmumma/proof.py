@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -10,8 +12,9 @@ from msgspec import Meta
 from qm.signing.v1 import signing_pb2 as pb
 
 from edge.dialects.qmumma.ids import ANCHOR_PATTERN, leaf_hash_of, shown_anchor
+from edge.dialects.qmumma.rendering import moment
 from edge.errors import Refusal
-from edge.exchange import Answer, Header, Request
+from edge.exchange import Answer, Header, Request, etag_matches
 from edge.operations import Nothing
 from edge.values import encode
 
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
 _TEXT = b"text/plain; charset=utf-8"
 _KEYS_CACHE: Header = (b"cache-control", b"public, max-age=300")
 _BRIEF_CACHE: Header = (b"cache-control", b"public, max-age=1")
+_FOR_EVER: Header = (b"cache-control", b"public, max-age=31536000, immutable")
+_STATUS: dict[int, Literal["pending", "active", "retired"]] = {
+    pb.KEY_STATE_PENDING: "pending",
+    pb.KEY_STATE_ACTIVE: "active",
+    pb.KEY_STATE_RETIRED: "retired",
+}
 
 
 class Anchor(msgspec.Struct, kw_only=True):
@@ -37,17 +46,31 @@ class Anchor(msgspec.Struct, kw_only=True):
 
 
 class PublicKey(msgspec.Struct, kw_only=True):
-    """An ML-DSA-65 public key as a JWK (RFC 9964)."""
+    """An ML-DSA-65 public key as a JWK (RFC 9964). The last three members are ours (RFC 7517, section 4)."""
 
     kty: Annotated[Literal["AKP"], Meta(description="Algorithm key pair.")] = "AKP"
     alg: Annotated[Literal["ML-DSA-65"], Meta(description="The one algorithm of the key.")] = "ML-DSA-65"
     use: Annotated[Literal["sig"], Meta(description="Signatures.")] = "sig"
     kid: Annotated[str, Meta(description="The key's id: `key_id` of a result.", examples=["vajra-2026-11"])]
     pub: Annotated[str, Meta(description="Base64url of the public key, 1952 bytes, without padding.")]
+    status: Annotated[
+        Literal["pending", "active", "retired"],
+        Meta(description="Whether it signs at the moment. What a retired key signed holds."),
+    ]
+    not_before: Annotated[datetime, Meta(description="From when it signs.")]
+    expires: Annotated[datetime, Meta(description="Until when it signs.")]
+
+
+class CheckpointQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Which checkpoint is wanted."""
+
+    witnessed: Annotated[
+        bool, Meta(description="The newest one that a witness has signed too, in place of the newest; 404 for none.")
+    ] = False
 
 
 class KeySet(msgspec.Struct):
-    """The public keys of results, newest first. Retired ones stay, so that old results can be checked."""
+    """The public keys of records, newest first. Retired ones stay, so that old results can be checked."""
 
     keys: Annotated[list[PublicKey], Meta(description="The keys.")]
 
@@ -95,10 +118,26 @@ class Proofs:
         """Answer `GET /.well-known/jwks.json`."""
         return Answer(200, encode(key_set(await self._keys())), b"application/jwk-set+json", [_KEYS_CACHE])
 
-    async def checkpoint(self, _request: Request[Nothing, Nothing]) -> Answer:
+    async def checkpoint(self, request: Request[Nothing, CheckpointQuery]) -> Answer:
         """Answer `GET /v1/log/checkpoint`."""
-        response = await self._signing.GetCheckpoint(pb.GetCheckpointRequest())
+        message = pb.GetCheckpointRequest(witnessed=request.query.witnessed)
+        response = await self._signing.GetCheckpoint(message)
         return Answer(200, response.checkpoint.encode(), _TEXT, [_BRIEF_CACHE])
+
+    async def tile(self, request: Request[Nothing, Nothing]) -> Answer:
+        """Answer `GET /v1/log/tile/{tile}`: once it is there, a tile never changes."""
+        message = pb.GetTileRequest(path=f"tile/{request.path['tile']}"[:64])
+        data = (await self._signing.GetTile(message)).data
+        tag = b'"%s"' % hashlib.sha256(data).hexdigest()[:32].encode()
+        headers = [(b"etag", tag), _FOR_EVER]
+        if etag_matches(request.headers.get(b"if-none-match"), tag):
+            return Answer(304, headers=headers)
+        return Answer(200, data, b"application/octet-stream", headers)
+
+    async def witnesses(self, _request: Request[Nothing, Nothing]) -> Answer:
+        """Answer `GET /v1/log/witnesses`."""
+        keys = "".join(f"{key}\n" for key in (await self._keys()).witness_keys)
+        return Answer(200, keys.encode(), _TEXT, [_BRIEF_CACHE])
 
     async def log_keys(self, _request: Request[Nothing, Nothing]) -> Answer:
         """Answer `GET /v1/log/keys`."""
@@ -115,6 +154,9 @@ def key_set(keys: pb.ListKeysResponse) -> KeySet:
             PublicKey(
                 kid=key.key_id,
                 pub=base64.urlsafe_b64encode(key.public_key).rstrip(b"=").decode("ascii"),
+                status=_STATUS[key.state],
+                not_before=moment(key.not_before),
+                expires=moment(key.expire_time),
             )
             for key in keys.keys
         ]

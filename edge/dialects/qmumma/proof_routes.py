@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.examples import one
-from edge.dialects.qmumma.proof import Anchor, KeySet, Proofs, Verification
+from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, Proofs, Verification
 from edge.dialects.qmumma.requests import SignedAnswer
 from edge.dialects.qmumma.verification import Verifier
 from edge.operations import Operation, Outcome, PathField
@@ -16,11 +16,26 @@ _TXID = PathField(
     schema={"type": "string", "pattern": "^(vajra://txid/)?[0-9a-fA-F]{64}$"},
     example=examples.ANCHOR.removeprefix("vajra://txid/"),
 )
+_TILE = PathField(
+    name="tile",
+    description="`<level>/<number>` or `entries/<number>`, as tlog-tiles writes it: three digits a segment, all but "
+    "the last after an `x`; `.p/<width>` follows where a tile is not full yet.",
+    schema={"type": "string", "pattern": "^(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?$"},
+    example="entries/000.p/5",
+)
 
 
 def proof_operations(proofs: Proofs, verifier: Verifier) -> list[Operation]:
     """Anchors, keys, the log's checkpoint, and verification."""
-    return [_anchor(proofs), _verify(verifier), _jwks(proofs), _checkpoint(proofs), _log_keys(proofs)]
+    return [
+        _anchor(proofs),
+        _verify(verifier),
+        _jwks(proofs),
+        _checkpoint(proofs),
+        _tile(proofs),
+        _log_keys(proofs),
+        _witnesses(proofs),
+    ]
 
 
 def _anchor(proofs: Proofs) -> Operation:
@@ -103,13 +118,63 @@ def _checkpoint(proofs: Proofs) -> Operation:
         handler=proofs.checkpoint,
         tag="Proof",
         summary="Newest checkpoint of the transparency log",
-        description="A signed note (C2SP tlog-checkpoint): origin, tree size, root hash, and the log's signatures.",
+        description="A signed note (C2SP tlog-checkpoint): origin, tree size, root hash, the log's signatures, and "
+        "those of its witnesses (C2SP tlog-cosignature) as soon as they have looked.",
+        query=CheckpointQuery,
+        errors={404: "No witness has signed a checkpoint yet."},
         outcomes=(
             Outcome(
                 status=200,
                 description="The signed note.",
                 media_type="text/plain",
                 examples=one("A note", examples.ANCHOR_FOUND["checkpoint"]),
+            ),
+        ),
+        authenticated=False,
+    )
+
+
+def _tile(proofs: Proofs) -> Operation:
+    return Operation(
+        id="getTile",
+        method="GET",
+        path="/v1/log/tile/{tile+}",
+        handler=proofs.tile,
+        tag="Proof",
+        summary="A tile of the transparency log",
+        description="The whole log as static files (C2SP tlog-tiles, with `/v1/log` as prefix): hashes of the tree, "
+        "`0/000` and up, and the entries themselves, `entries/000`. `qmumma log monitor` reads them all.",
+        path_fields=(_TILE,),
+        outcomes=(
+            Outcome(
+                status=200,
+                description="Hashes of 32 bytes, or entries, each after its length in two bytes. Never changes.",
+                media_type="application/octet-stream",
+                headers={"ETag": "Names the content."},
+            ),
+            Outcome(status=304, description="You have it already (`If-None-Match`)."),
+        ),
+        errors={404: "The log has no such tile, or not all of it yet."},
+        authenticated=False,
+    )
+
+
+def _witnesses(proofs: Proofs) -> Operation:
+    return Operation(
+        id="getWitnessKeys",
+        method="GET",
+        path="/v1/log/witnesses",
+        handler=proofs.witnesses,
+        tag="Proof",
+        summary="Public keys of the log's witnesses",
+        description="C2SP vkeys, one a line, of those that have signed checkpoints so far. They come from the log "
+        "here: whoever relies on a witness asks its operator for the key.",
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The keys; none, where no witness has signed yet.",
+                media_type="text/plain",
+                examples=one("One key", "witness.example/w1+0a1b2c3d+BHNvbWUgRWQyNTUxOSBwdWJsaWMga2V5\n"),
             ),
         ),
         authenticated=False,

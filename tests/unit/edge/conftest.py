@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import rfc8785
+from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
@@ -309,8 +310,17 @@ class FakeSigning:
     verified: list[signing_pb2.VerifyRecordRequest] = field(default_factory=list)
     keys: signing_pb2.ListKeysResponse = field(
         default_factory=lambda: signing_pb2.ListKeysResponse(
-            keys=[signing_pb2.PublicKey(key_id="vajra-2026-11", public_key=b"\x00\xff" * 976)],
+            keys=[
+                signing_pb2.PublicKey(
+                    key_id="vajra-2026-11",
+                    public_key=b"\x00\xff" * 976,
+                    not_before=Timestamp(seconds=1_800_000_000),
+                    expire_time=Timestamp(seconds=1_831_536_000),
+                    state=signing_pb2.KEY_STATE_ACTIVE,
+                )
+            ],
             log_keys=["qmumma/vajra+0a0b0c0d+AQ==", "qmumma/vajra+01020304+/w=="],
+            witness_keys=["witness+0a0b0c0d+BA=="],
         )
     )
 
@@ -325,6 +335,11 @@ class FakeSigning:
         self, _request: signing_pb2.GetCheckpointRequest
     ) -> signing_pb2.GetCheckpointResponse:
         return signing_pb2.GetCheckpointResponse(checkpoint="qmumma/vajra\n6\nroot\n\n— sig\n")
+
+    async def GetTile(self, request: signing_pb2.GetTileRequest) -> signing_pb2.GetTileResponse:  # noqa: N802
+        if request.path != "tile/0/x001/067.p/2":
+            raise NotFound("The log has no such tile.", reason="TILE_NOT_FOUND", field="path")
+        return signing_pb2.GetTileResponse(data=b"\x01" * 64)
 
     async def ListKeys(self, _request: signing_pb2.ListKeysRequest) -> signing_pb2.ListKeysResponse:  # noqa: N802
         return self.keys

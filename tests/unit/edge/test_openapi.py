@@ -33,6 +33,8 @@ PATHS = {
     ("get", "/.well-known/jwks.json"),
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/keys"),
+    ("get", "/v1/log/witnesses"),
+    ("get", "/v1/log/tile/{tile}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

@@ -61,7 +61,15 @@ async def test_keys_are_jwks_by_rfc_9964(anyone: httpx.AsyncClient) -> None:
     assert answer.headers["content-type"] == "application/jwk-set+json"
     (key,) = answer.json()["keys"]
     pub = key.pop("pub")
-    assert key == {"kty": "AKP", "alg": "ML-DSA-65", "use": "sig", "kid": "vajra-2026-11"}
+    assert key == {
+        "kty": "AKP",
+        "alg": "ML-DSA-65",
+        "use": "sig",
+        "kid": "vajra-2026-11",
+        "status": "active",
+        "not_before": "2027-01-15T08:00:00Z",
+        "expires": "2028-01-15T08:00:00Z",
+    }
     assert "=" not in pub
     assert base64.urlsafe_b64decode(pub + "==") == b"\x00\xff" * 976
 
@@ -71,6 +79,20 @@ async def test_the_log_tells_its_checkpoint_and_keys_as_text(anyone: httpx.Async
     assert checkpoint.headers["content-type"] == keys.headers["content-type"] == "text/plain; charset=utf-8"
     assert checkpoint.text == "qmumma/vajra\n6\nroot\n\n— sig\n"
     assert keys.text == "qmumma/vajra+0a0b0c0d+AQ==\nqmumma/vajra+01020304+/w==\n"
+
+
+async def test_a_tile_is_told_once_and_for_ever(anyone: httpx.AsyncClient) -> None:
+    tile = await anyone.get("/v1/log/tile/0/x001/067.p/2")
+    assert (tile.content, tile.headers["content-type"]) == (b"\x01" * 64, "application/octet-stream")
+    assert "immutable" in tile.headers["cache-control"]
+    again = await anyone.get("/v1/log/tile/0/x001/067.p/2", headers={"if-none-match": tile.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for path in ("0/x001/067", "0/000/", "entries", "", "0%2Fx001", "%ff", "a" * 2000):
+        answer = await anyone.get(f"/v1/log/tile/{path}")
+        assert answer.status_code == 404, path
+    assert (await anyone.post("/v1/log/tile/0/000")).headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (await anyone.get("/v1/log/witnesses")).text == "witness+0a0b0c0d+BA==\n"
+    assert (await anyone.get("/v1/log/checkpoint?witnessed=maybe")).json()["error"]["param"] == "witnessed"
 
 
 async def test_verify_hands_signing_the_very_record_that_was_signed(world: Any, client: httpx.AsyncClient) -> None:
@@ -142,7 +164,11 @@ async def genuine(world: Any, client: httpx.AsyncClient) -> dict[str, Any]:
 
     world.signing.GetAnchor = get_anchor
     world.signing.keys = signing_pb2.ListKeysResponse(
-        keys=[signing_pb2.PublicKey(key_id=signer.kid, public_key=signer.public_key().public)],
+        keys=[
+            signing_pb2.PublicKey(
+                key_id=signer.kid, public_key=signer.public_key().public, state=signing_pb2.KEY_STATE_RETIRED
+            )
+        ],
         log_keys=[note.key.vkey for note in notes],
     )
     body: dict[str, Any] = (await client.get(f"/v1/jobs/{ID}?include=proof")).json()

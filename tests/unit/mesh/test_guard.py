@@ -17,6 +17,7 @@ PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
     "edge": {"accounts", "billing", "execution", "signing"},
     "execution": {"accounts", "billing", "routing", "signing"},
+    "witness": {"signing"},
 }
 """Who calls whom, from architecture.md. The operator may call everything, and nobody calls the operator or the edge."""
 STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "grpc.channelz.v1.Channelz"}
@@ -60,7 +61,7 @@ def test_the_graph_is_the_one_of_the_architecture() -> None:
 
 def test_the_graph_has_no_cycle() -> None:
     order = list(TopologicalSorter(graph(load_guard())).static_order())
-    assert order[-1] == "edge"
+    assert order.index("edge") > order.index("execution")
 
 
 def test_a_cycle_would_be_found() -> None:

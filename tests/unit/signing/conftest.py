@@ -53,11 +53,11 @@ def acvp_key_generation() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def acvp_signing() -> list[dict[str, Any]]:
-    """15 deterministic signatures with messages, contexts and expanded private keys."""
+    """60 signatures with expanded private keys: half hedged (`rnd`), half over hashes (`mu`) for messages."""
     return acvp("sigGen")
 
 
 @pytest.fixture(scope="session")
 def acvp_verification() -> list[dict[str, Any]]:
-    """15 signatures, good and bad."""
+    """30 signatures, good and bad, over messages and over hashes (`mu`)."""
     return acvp("sigVer")

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/signing/v1/signing.proto\x12\rqm.signing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x04Seal\x12\x12\n\naudit_hash\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\tleaf_hash\x18\x04 \x01(\x0c\x12\x12\n\nleaf_index\x18\x05 \x01(\x03\"\x85\x01\n\x11SignRecordRequest\x12\x1b\n\x07subject\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x35\n\x0brecord_type\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z]+\\.[a-z_]+/v[0-9]+$\x12\x1c\n\x06record\x18\x03 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x02\x18\x80\x80\x80\x08\"7\n\x12SignRecordResponse\x12!\n\x04seal\x18\x01 \x01(\x0b\x32\x13.qm.signing.v1.Seal\".\n\x10GetAnchorRequest\x12\x1a\n\tleaf_hash\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"o\n\x11GetAnchorResponse\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x12\n\nleaf_index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\x12\x11\n\tinclusion\x18\x04 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x05 \x01(\t\"\x16\n\x14GetCheckpointRequest\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"W\n\x1aGetConsistencyProofRequest\x12\x1b\n\nfirst_size\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0bsecond_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x11\n\x0fListKeysRequest\"\x90\x01\n\tPublicKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12.\n\nnot_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.qm.signing.v1.PublicKey\x12\x10\n\x08log_keys\x18\x02 \x03(\t\"^\n\x13VerifyRecordRequest\x12\x1c\n\x06record\x18\x01 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x02\x18\x80\x80\x80\x08\x12)\n\x04seal\x18\x02 \x01(\x0b\x32\x13.qm.signing.v1.SealB\x06\xbaH\x03\xc8\x01\x01\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"<\n\x14VerifyRecordResponse\x12$\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x14.qm.signing.v1.Check2\xa3\x04\n\x0eSigningService\x12Q\n\nSignRecord\x12 .qm.signing.v1.SignRecordRequest\x1a!.qm.signing.v1.SignRecordResponse\x12N\n\tGetAnchor\x12\x1f.qm.signing.v1.GetAnchorRequest\x1a .qm.signing.v1.GetAnchorResponse\x12Z\n\rGetCheckpoint\x12#.qm.signing.v1.GetCheckpointRequest\x1a$.qm.signing.v1.GetCheckpointResponse\x12l\n\x13GetConsistencyProof\x12).qm.signing.v1.GetConsistencyProofRequest\x1a*.qm.signing.v1.GetConsistencyProofResponse\x12K\n\x08ListKeys\x12\x1e.qm.signing.v1.ListKeysRequest\x1a\x1f.qm.signing.v1.ListKeysResponse\x12W\n\x0cVerifyRecord\x12\".qm.signing.v1.VerifyRecordRequest\x1a#.qm.signing.v1.VerifyRecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/signing/v1/signing.proto\x12\rqm.signing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x04Seal\x12\x12\n\naudit_hash\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\tleaf_hash\x18\x04 \x01(\x0c\x12\x12\n\nleaf_index\x18\x05 \x01(\x03\"\x85\x01\n\x11SignRecordRequest\x12\x1b\n\x07subject\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x35\n\x0brecord_type\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[a-z]+\\.[a-z_]+/v[0-9]+$\x12\x1c\n\x06record\x18\x03 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x02\x18\x80\x80\x80\x08\"7\n\x12SignRecordResponse\x12!\n\x04seal\x18\x01 \x01(\x0b\x32\x13.qm.signing.v1.Seal\".\n\x10GetAnchorRequest\x12\x1a\n\tleaf_hash\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"o\n\x11GetAnchorResponse\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x12\n\nleaf_index\x18\x02 \x01(\x03\x12\x11\n\ttree_size\x18\x03 \x01(\x03\x12\x11\n\tinclusion\x18\x04 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x05 \x01(\t\")\n\x14GetCheckpointRequest\x12\x11\n\twitnessed\x18\x01 \x01(\x08\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\"W\n\x1aGetConsistencyProofRequest\x12\x1b\n\nfirst_size\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0bsecond_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x11\n\x0fListKeysRequest\"\xb8\x01\n\tPublicKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12.\n\nnot_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x05 \x01(\x0e\x32\x17.qm.signing.v1.KeyState\"b\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.qm.signing.v1.PublicKey\x12\x10\n\x08log_keys\x18\x02 \x03(\t\x12\x14\n\x0cwitness_keys\x18\x03 \x03(\t\"~\n\x10RotateKeyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12.\n\nnot_before\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\":\n\x11RotateKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.qm.signing.v1.PublicKey\"\x16\n\x14ListRotationsRequest\"=\n\x08Rotation\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12!\n\x04seal\x18\x02 \x01(\x0b\x32\x13.qm.signing.v1.Seal\"C\n\x15ListRotationsResponse\x12*\n\trotations\x18\x01 \x03(\x0b\x32\x17.qm.signing.v1.Rotation\")\n\x0eGetTileRequest\x12\x17\n\x04path\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"\x1f\n\x0fGetTileResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"q\n\x15\x41\x64\x64\x43osignatureRequest\x12\x15\n\x04size\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12 \n\x05lines\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x04\"\x05r\x03\x18\x80@\x12\x1f\n\x04keys\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x04\"\x05r\x03\x18\x80 \"\x18\n\x16\x41\x64\x64\x43osignatureResponse\"^\n\x13VerifyRecordRequest\x12\x1c\n\x06record\x18\x01 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x02\x18\x80\x80\x80\x08\x12)\n\x04seal\x18\x02 \x01(\x0b\x32\x13.qm.signing.v1.SealB\x06\xbaH\x03\xc8\x01\x01\"1\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"<\n\x14VerifyRecordResponse\x12$\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x14.qm.signing.v1.Check*i\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11KEY_STATE_PENDING\x10\x01\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x02\x12\x15\n\x11KEY_STATE_RETIRED\x10\x03\x32\xf8\x06\n\x0eSigningService\x12Q\n\nSignRecord\x12 .qm.signing.v1.SignRecordRequest\x1a!.qm.signing.v1.SignRecordResponse\x12N\n\tGetAnchor\x12\x1f.qm.signing.v1.GetAnchorRequest\x1a .qm.signing.v1.GetAnchorResponse\x12Z\n\rGetCheckpoint\x12#.qm.signing.v1.GetCheckpointRequest\x1a$.qm.signing.v1.GetCheckpointResponse\x12l\n\x13GetConsistencyProof\x12).qm.signing.v1.GetConsistencyProofRequest\x1a*.qm.signing.v1.GetConsistencyProofResponse\x12K\n\x08ListKeys\x12\x1e.qm.signing.v1.ListKeysRequest\x1a\x1f.qm.signing.v1.ListKeysResponse\x12N\n\tRotateKey\x12\x1f.qm.signing.v1.RotateKeyRequest\x1a .qm.signing.v1.RotateKeyResponse\x12Z\n\rListRotations\x12#.qm.signing.v1.ListRotationsRequest\x1a$.qm.signing.v1.ListRotationsResponse\x12H\n\x07GetTile\x12\x1d.qm.signing.v1.GetTileRequest\x1a\x1e.qm.signing.v1.GetTileResponse\x12]\n\x0e\x41\x64\x64\x43osignature\x12$.qm.signing.v1.AddCosignatureRequest\x1a%.qm.signing.v1.AddCosignatureResponse\x12W\n\x0cVerifyRecord\x12\".qm.signing.v1.VerifyRecordRequest\x1a#.qm.signing.v1.VerifyRecordResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,10 +45,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['first_size']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['second_size']._loaded_options = None
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['second_size']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ROTATEKEYREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_GETTILEREQUEST'].fields_by_name['path']._loaded_options = None
+  _globals['_GETTILEREQUEST'].fields_by_name['path']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['size']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['size']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['lines']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['lines']._serialized_options = b'\272H\016\222\001\013\010\001\020\004\"\005r\003\030\200@'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['keys']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['keys']._serialized_options = b'\272H\016\222\001\013\010\001\020\004\"\005r\003\030\200 '
   _globals['_VERIFYRECORDREQUEST'].fields_by_name['record']._loaded_options = None
   _globals['_VERIFYRECORDREQUEST'].fields_by_name['record']._serialized_options = b'\272H\tz\007\020\002\030\200\200\200\010'
   _globals['_VERIFYRECORDREQUEST'].fields_by_name['seal']._loaded_options = None
   _globals['_VERIFYRECORDREQUEST'].fields_by_name['seal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_KEYSTATE']._serialized_start=1864
+  _globals['_KEYSTATE']._serialized_end=1969
   _globals['_SEAL']._serialized_start=108
   _globals['_SEAL']._serialized_end=208
   _globals['_SIGNRECORDREQUEST']._serialized_start=211
@@ -60,25 +74,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETANCHORRESPONSE']._serialized_start=451
   _globals['_GETANCHORRESPONSE']._serialized_end=562
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=564
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=586
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=588
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=631
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=633
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=720
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=722
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=767
-  _globals['_LISTKEYSREQUEST']._serialized_start=769
-  _globals['_LISTKEYSREQUEST']._serialized_end=786
-  _globals['_PUBLICKEY']._serialized_start=789
-  _globals['_PUBLICKEY']._serialized_end=933
-  _globals['_LISTKEYSRESPONSE']._serialized_start=935
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1011
-  _globals['_VERIFYRECORDREQUEST']._serialized_start=1013
-  _globals['_VERIFYRECORDREQUEST']._serialized_end=1107
-  _globals['_CHECK']._serialized_start=1109
-  _globals['_CHECK']._serialized_end=1158
-  _globals['_VERIFYRECORDRESPONSE']._serialized_start=1160
-  _globals['_VERIFYRECORDRESPONSE']._serialized_end=1220
-  _globals['_SIGNINGSERVICE']._serialized_start=1223
-  _globals['_SIGNINGSERVICE']._serialized_end=1770
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=605
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=607
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=650
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=652
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=739
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=741
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=786
+  _globals['_LISTKEYSREQUEST']._serialized_start=788
+  _globals['_LISTKEYSREQUEST']._serialized_end=805
+  _globals['_PUBLICKEY']._serialized_start=808
+  _globals['_PUBLICKEY']._serialized_end=992
+  _globals['_LISTKEYSRESPONSE']._serialized_start=994
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1092
+  _globals['_ROTATEKEYREQUEST']._serialized_start=1094
+  _globals['_ROTATEKEYREQUEST']._serialized_end=1220
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=1222
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=1280
+  _globals['_LISTROTATIONSREQUEST']._serialized_start=1282
+  _globals['_LISTROTATIONSREQUEST']._serialized_end=1304
+  _globals['_ROTATION']._serialized_start=1306
+  _globals['_ROTATION']._serialized_end=1367
+  _globals['_LISTROTATIONSRESPONSE']._serialized_start=1369
+  _globals['_LISTROTATIONSRESPONSE']._serialized_end=1436
+  _globals['_GETTILEREQUEST']._serialized_start=1438
+  _globals['_GETTILEREQUEST']._serialized_end=1479
+  _globals['_GETTILERESPONSE']._serialized_start=1481
+  _globals['_GETTILERESPONSE']._serialized_end=1512
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1514
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1627
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1629
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1653
+  _globals['_VERIFYRECORDREQUEST']._serialized_start=1655
+  _globals['_VERIFYRECORDREQUEST']._serialized_end=1749
+  _globals['_CHECK']._serialized_start=1751
+  _globals['_CHECK']._serialized_end=1800
+  _globals['_VERIFYRECORDRESPONSE']._serialized_start=1802
+  _globals['_VERIFYRECORDRESPONSE']._serialized_end=1862
+  _globals['_SIGNINGSERVICE']._serialized_start=1972
+  _globals['_SIGNINGSERVICE']._serialized_end=2860
 # @@protoc_insertion_point(module_scope)

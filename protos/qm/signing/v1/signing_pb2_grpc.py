@@ -60,6 +60,26 @@ class SigningServiceStub:
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/qm.signing.v1.SigningService/RotateKey',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyResponse.FromString,
+                _registered_method=True)
+        self.ListRotations = channel.unary_unary(
+                '/qm.signing.v1.SigningService/ListRotations',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsResponse.FromString,
+                _registered_method=True)
+        self.GetTile = channel.unary_unary(
+                '/qm.signing.v1.SigningService/GetTile',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.FromString,
+                _registered_method=True)
+        self.AddCosignature = channel.unary_unary(
+                '/qm.signing.v1.SigningService/AddCosignature',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureResponse.FromString,
+                _registered_method=True)
         self.VerifyRecord = channel.unary_unary(
                 '/qm.signing.v1.SigningService/VerifyRecord',
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.VerifyRecordRequest.SerializeToString,
@@ -100,7 +120,35 @@ class SigningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListKeys(self, request, context):
-        """Lists the public keys: of signatures as JWK (RFC 9964), of the log as C2SP vkeys.
+        """Lists the public keys: of signatures as JWK (RFC 9964), of the log and of its witnesses as C2SP vkeys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Makes the next key of records; the one before it retires. That it happened becomes a leaf of the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRotations(self, request, context):
+        """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTile(self, request, context):
+        """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCosignature(self, request, context):
+        """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +188,26 @@ def add_SigningServiceServicer_to_server(servicer, server):
                     servicer.ListKeys,
                     request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysRequest.FromString,
                     response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyResponse.SerializeToString,
+            ),
+            'ListRotations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRotations,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsResponse.SerializeToString,
+            ),
+            'GetTile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTile,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.SerializeToString,
+            ),
+            'AddCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCosignature,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureResponse.SerializeToString,
             ),
             'VerifyRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyRecord,
@@ -283,6 +351,114 @@ class SigningService:
             '/qm.signing.v1.SigningService/ListKeys',
             qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysRequest.SerializeToString,
             qm_dot_signing_dot_v1_dot_signing__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/RotateKey',
+            qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.RotateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRotations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/ListRotations',
+            qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.ListRotationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/GetTile',
+            qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/AddCosignature',
+            qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

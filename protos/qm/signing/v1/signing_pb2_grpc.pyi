@@ -42,7 +42,15 @@ class SigningServiceStub:
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_signing_pb2.GetConsistencyProofRequest, _signing_pb2.GetConsistencyProofResponse]
     """Proves that a smaller tree is a prefix of a larger one (RFC 6962, 2.1.2)."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_signing_pb2.ListKeysRequest, _signing_pb2.ListKeysResponse]
-    """Lists the public keys: of signatures as JWK (RFC 9964), of the log as C2SP vkeys."""
+    """Lists the public keys: of signatures as JWK (RFC 9964), of the log and of its witnesses as C2SP vkeys."""
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_signing_pb2.RotateKeyRequest, _signing_pb2.RotateKeyResponse]
+    """Makes the next key of records; the one before it retires. That it happened becomes a leaf of the log."""
+    ListRotations: _grpc.UnaryUnaryMultiCallable[_signing_pb2.ListRotationsRequest, _signing_pb2.ListRotationsResponse]
+    """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first."""
+    GetTile: _grpc.UnaryUnaryMultiCallable[_signing_pb2.GetTileRequest, _signing_pb2.GetTileResponse]
+    """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+    AddCosignature: _grpc.UnaryUnaryMultiCallable[_signing_pb2.AddCosignatureRequest, _signing_pb2.AddCosignatureResponse]
+    """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing."""
     VerifyRecord: _grpc.UnaryUnaryMultiCallable[_signing_pb2.VerifyRecordRequest, _signing_pb2.VerifyRecordResponse]
     """Checks a record against its signature and the log, check by check."""
 
@@ -60,7 +68,15 @@ class SigningServiceAsyncStub(SigningServiceStub):
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_signing_pb2.GetConsistencyProofRequest, _signing_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that a smaller tree is a prefix of a larger one (RFC 6962, 2.1.2)."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_signing_pb2.ListKeysRequest, _signing_pb2.ListKeysResponse]  # type: ignore[assignment]
-    """Lists the public keys: of signatures as JWK (RFC 9964), of the log as C2SP vkeys."""
+    """Lists the public keys: of signatures as JWK (RFC 9964), of the log and of its witnesses as C2SP vkeys."""
+    RotateKey: _aio.UnaryUnaryMultiCallable[_signing_pb2.RotateKeyRequest, _signing_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Makes the next key of records; the one before it retires. That it happened becomes a leaf of the log."""
+    ListRotations: _aio.UnaryUnaryMultiCallable[_signing_pb2.ListRotationsRequest, _signing_pb2.ListRotationsResponse]  # type: ignore[assignment]
+    """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first."""
+    GetTile: _aio.UnaryUnaryMultiCallable[_signing_pb2.GetTileRequest, _signing_pb2.GetTileResponse]  # type: ignore[assignment]
+    """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+    AddCosignature: _aio.UnaryUnaryMultiCallable[_signing_pb2.AddCosignatureRequest, _signing_pb2.AddCosignatureResponse]  # type: ignore[assignment]
+    """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing."""
     VerifyRecord: _aio.UnaryUnaryMultiCallable[_signing_pb2.VerifyRecordRequest, _signing_pb2.VerifyRecordResponse]  # type: ignore[assignment]
     """Checks a record against its signature and the log, check by check."""
 
@@ -105,7 +121,39 @@ class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _signing_pb2.ListKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signing_pb2.ListKeysResponse, _abc.Awaitable[_signing_pb2.ListKeysResponse]]:
-        """Lists the public keys: of signatures as JWK (RFC 9964), of the log as C2SP vkeys."""
+        """Lists the public keys: of signatures as JWK (RFC 9964), of the log and of its witnesses as C2SP vkeys."""
+
+    @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _signing_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.RotateKeyResponse, _abc.Awaitable[_signing_pb2.RotateKeyResponse]]:
+        """Makes the next key of records; the one before it retires. That it happened becomes a leaf of the log."""
+
+    @_abc_1.abstractmethod
+    def ListRotations(
+        self,
+        request: _signing_pb2.ListRotationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.ListRotationsResponse, _abc.Awaitable[_signing_pb2.ListRotationsResponse]]:
+        """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetTile(
+        self,
+        request: _signing_pb2.GetTileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.GetTileResponse, _abc.Awaitable[_signing_pb2.GetTileResponse]]:
+        """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+
+    @_abc_1.abstractmethod
+    def AddCosignature(
+        self,
+        request: _signing_pb2.AddCosignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.AddCosignatureResponse, _abc.Awaitable[_signing_pb2.AddCosignatureResponse]]:
+        """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing."""
 
     @_abc_1.abstractmethod
     def VerifyRecord(
