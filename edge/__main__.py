@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from grpc_health.v1 import health_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
-from qm.accounts.v1.events_pb2 import KeyRevoked
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
@@ -15,7 +14,7 @@ from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
 from edge.config import EdgeConfig
 from edge.dialects import Dialect
-from edge.dialects.qmumma.routes import Settings, qmumma
+from edge.dialects.qmumma.routes import Services, Settings, qmumma
 from edge.health import PROBE_SECONDS, Health, Probe
 from edge.limits import Rate
 from edge.plans import Plans
@@ -23,7 +22,7 @@ from edge.server import HttpServer
 from mesh.channel import MeshChannel
 from mesh.errors import Unavailable
 from mesh.process import Part, Process, run
-from mesh.streams import KEYS
+from mesh.streams import KEYS, KEYS_TOLD
 
 PEERS = ("accounts", "billing", "signing", "execution")
 
@@ -32,7 +31,7 @@ async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
     """Build the edge and serve it until the process stops."""
     channels = {name: process.channel(name) for name in PEERS}
     authentication = Authentication(AccountsServiceStub(channels["accounts"]))
-    await _forget_revoked_keys(process, authentication)
+    await _forget_changed_keys(process, authentication)
     plans = Plans(BillingServiceStub(channels["billing"]))
     process.background(plans.keep_fresh(), "plans")
     edge = Edge(
@@ -63,20 +62,29 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
     )
     probes: dict[str, Probe] = {name: _health_probe(channel) for name, channel in channels.items()}
     probes["plans"] = _plans_probe(plans)
-    execution, signing = ExecutionServiceStub(channels["execution"]), SigningServiceStub(channels["signing"])
-    return qmumma(execution, signing, settings, Health(probes))
+    services = Services(
+        accounts=AccountsServiceStub(channels["accounts"]),
+        execution=ExecutionServiceStub(channels["execution"]),
+        signing=SigningServiceStub(channels["signing"]),
+    )
+    return qmumma(services, settings, Health(probes))
 
 
-async def _forget_revoked_keys(process: Process[EdgeConfig], authentication: Authentication) -> None:
-    """Hear of revoked keys; after a gap in hearing, forget all keys."""
+async def _forget_changed_keys(process: Process[EdgeConfig], authentication: Authentication) -> None:
+    """Hear of keys and teams that changed; after a gap in hearing, forget all keys."""
     events = await process.events()
 
-    async def revoked(_subject: str, payload: bytes) -> None:
-        authentication.drop(KeyRevoked.FromString(payload).key_id)
+    async def changed(subject: str, _payload: bytes) -> None:
+        _, kind, _, identity = subject.split(".")
+        (authentication.drop_team if kind == "team" else authentication.drop)(identity)
+
+    async def told(_subject: str, _payload: bytes) -> None:
+        authentication.heard()
 
     events.on_reconnect(authentication.drop_all)
     for subject in KEYS.subjects:
-        await events.subscribe(subject, revoked)
+        await events.subscribe(subject, changed)
+    await events.subscribe(KEYS_TOLD, told)
 
 
 def _health_probe(channel: MeshChannel) -> Callable[[], Awaitable[None]]:

@@ -31,7 +31,9 @@ JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
 JOBS_EVENTS = Stream("JOBS_EVENTS", ("jobs.event.>",), max_age=DAY)
 JOBS_WEBHOOKS = Stream("JOBS_WEBHOOKS", ("jobs.webhook.>",), work_queue=True)
 """What webhooks tell of, of jobs that have one: kept until it is filed, however long that takes."""
-KEYS = Stream("KEYS", ("accounts.key.>",), max_age=3600.0)
+KEYS = Stream("KEYS", ("accounts.key.>", "accounts.team.>"), max_age=3600.0)
+KEYS_TOLD = "accounts.told"
+"""Says several times a second that accounts can tell of its keys: a revocation would be heard. No stream keeps it."""
 AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True)
 """What was done, until the audit trail has it: nothing ends it but that."""
 DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
@@ -76,6 +78,16 @@ def audit_subject(team_id: str) -> str:
     return f"audit.event.{team_id}"
 
 
+def key_rotated_subject(key_id: str) -> str:
+    """The subject that tells every edge that the end of a key has moved."""
+    return f"accounts.key.rotated.{key_id}"
+
+
+def team_changed_subject(team_id: str) -> str:
+    """The subject that tells every edge that the keys of a team mean something else now."""
+    return f"accounts.team.changed.{team_id}"
+
+
 def dead_subject(stream: str, subject: str) -> str:
     """Where a message that nobody could handle goes."""
     return f"dead.{stream}.{subject}"
@@ -96,7 +108,7 @@ class Rights:
 
 
 RIGHTS: dict[str, Rights] = {
-    "accounts": Rights(publishes=(*KEYS.subjects, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
+    "accounts": Rights(publishes=(*KEYS.subjects, KEYS_TOLD, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
     "billing": Rights(),
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
@@ -115,7 +127,7 @@ RIGHTS: dict[str, Rights] = {
     ),
     "certificates": Rights(publishes=AUDIT.subjects, keeps=(AUDIT, DEAD_LETTERS), consumes=(AUDIT,)),
     "webhooks": Rights(keeps=(JOBS_WEBHOOKS, DEAD_LETTERS), consumes=(JOBS_WEBHOOKS,)),
-    "edge": Rights(listens=KEYS.subjects),
+    "edge": Rights(listens=(*KEYS.subjects, KEYS_TOLD)),
     "operator": Rights(publishes=(">",), listens=(">",)),
 }
 

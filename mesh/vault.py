@@ -14,6 +14,7 @@ import hmac
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -28,6 +29,14 @@ _KEY_BYTES = 32
 
 class VaultError(RuntimeError):
     """A secret that does not open: another key, another row, or altered bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A secret as it is kept, and the key that opens it."""
+
+    sealed: bytes = field(repr=False)
+    kid: str
 
 
 class Vault:

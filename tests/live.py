@@ -42,7 +42,7 @@ class Team:
 
     @classmethod
     async def create(cls, mesh: LocalMesh, plan: str) -> Team:
-        """Make a team of a plan with one key of each environment."""
+        """Make a team of a plan with one key of each environment that it has."""
         name = f"team-{uuid.uuid4().hex[:12]}"
         async with operator_channel(mesh, "accounts") as channel:
             stub = AccountsServiceStub(channel)
@@ -60,6 +60,8 @@ class Team:
             ).user
             key_ids, secrets = {}, {}
             for word, environment in ENVIRONMENTS.items():
+                if word == "ent" and plan != "enterprise":
+                    continue
                 made = await stub.CreateKey(
                     accounts.CreateKeyRequest(
                         request_id=f"{name}-{word}",

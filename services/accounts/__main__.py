@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 
 from qm.accounts.v1 import accounts_pb2
 
+from mesh.errors import MeshError
+from mesh.events import Events
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
+from mesh.streams import KEYS_TOLD
 from mesh.vault import Vault
 from services.accounts.config import AccountsConfig
-from services.accounts.secret import Pepper
+from services.accounts.issuer import REPEAT_SECONDS
+from services.accounts.provider_store import ProviderStore
+from services.accounts.secret import Peppers
 from services.accounts.service import AccountsService
 from services.accounts.store import AccountsStore
+
+TOLD_SECONDS = 0.3
+"""Between two signs that revocations are told; edges that miss them for a second ask for every key anew."""
+TIDY_SECONDS = 600.0
 
 
 def utc_now() -> dt.datetime:
@@ -22,13 +33,35 @@ def utc_now() -> dt.datetime:
 
 async def wire(process: Process[AccountsConfig], config: AccountsConfig) -> None:
     """Put the service together."""
-    pepper, vault = Pepper.read(config.pepper_file), Vault.read(config.key_encryption_key_file)
-    database = await process.database()
-    outbox = Outbox(database, await process.events())
+    peppers = Peppers.read(config.pepper_file, config.older_pepper_files)
+    vault = Vault.read(config.key_encryption_key_file)
+    database, events = await process.database(), await process.events()
+    outbox = Outbox(database, events)
     outbox.start()
     process.on_close(outbox.close)
-    service = AccountsService(AccountsStore(database, outbox), pepper, vault, clock=utc_now)
+    store = AccountsStore(database, outbox)
+    service = AccountsService(store, ProviderStore(database, outbox), peppers=peppers, vault=vault, clock=utc_now)
     process.server.add(accounts_pb2.DESCRIPTOR.services_by_name["AccountsService"], service)
+    process.on_close(service.uses.write)
+    process.background(service.uses.keep_written(), "write uses of keys")
+    process.background(tell(events), "tell that revocations are told")
+    process.background(forget_secrets(store), "forget secrets that were told")
+
+
+async def tell(events: Events) -> None:
+    """Tell the edges, for as long as NATS is there, that they would hear of a revoked key."""
+    while True:
+        with contextlib.suppress(MeshError):
+            await events.tell(KEYS_TOLD)
+        await asyncio.sleep(TOLD_SECONDS)
+
+
+async def forget_secrets(store: AccountsStore) -> None:
+    """Forget sealed secrets that are not told again any more."""
+    while True:
+        with contextlib.suppress(MeshError):
+            await store.forget_secrets(utc_now() - dt.timedelta(seconds=REPEAT_SECONDS))
+        await asyncio.sleep(TIDY_SECONDS)
 
 
 PART = Part("accounts", AccountsConfig, wire)

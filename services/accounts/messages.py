@@ -7,12 +7,13 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
-from qm.accounts.v1.events_pb2 import KeyRevoked
+from qm.accounts.v1.events_pb2 import KeyRevoked, KeyRotated
 from qm.type.v1 import requester_pb2
+from uuid_utils import uuid7
 
 from mesh.events import Message
-from mesh.streams import key_revoked_subject
-from services.accounts.key import Credential, Key, KeyId
+from mesh.streams import key_revoked_subject, key_rotated_subject
+from services.accounts.key import Credential, Issued, Key, KeyId
 from services.accounts.provider import ProviderSecret, SecretEvent
 from services.accounts.team import Team, TeamId
 from services.accounts.user import User, UserId
@@ -68,6 +69,21 @@ def key_message(key: Key) -> pb.Key:
         create_time=_timestamp(key.create_time),
         expire_time=_timestamp(key.expire_time) if key.expire_time else None,
         revoke_time=_timestamp(key.revoke_time) if key.revoke_time else None,
+        retire_time=_timestamp(key.retire_time) if key.retire_time else None,
+        last_use_time=_timestamp(key.last_use_time) if key.last_use_time else None,
+    )
+
+
+def rotation_message(issued: Issued) -> pb.RotateKeyResponse:
+    """A key that took the place of another, with its secret, on the wire."""
+    assert issued.old is not None  # noqa: S101 - tells the type checker
+    assert issued.old.retire_time is not None  # noqa: S101
+    return pb.RotateKeyResponse(
+        key=key_message(issued.key),
+        secret=issued.secret,
+        old_key_id=issued.old.key_id,
+        retire_time=_timestamp(issued.old.retire_time),
+        replayed=issued.replayed,
     )
 
 
@@ -81,7 +97,7 @@ def authentication_message(credential: Credential) -> pb.AuthenticateKeyResponse
         plan=credential.plan,
         environment=requester_pb2.Environment.ValueType(key.environment),
     )
-    expire_time = _timestamp(key.expire_time) if key.expire_time else None
+    expire_time = _timestamp(key.end) if key.end else None
     return pb.AuthenticateKeyResponse(requester=requester, expire_time=expire_time)
 
 
@@ -110,6 +126,12 @@ def revocation(key_id: KeyId, time: dt.datetime) -> Message:
     """The event that tells every edge to forget a key. A key is revoked once, so its id is the message's too."""
     event = KeyRevoked(key_id=key_id, create_time=_timestamp(time))
     return Message(key_id, key_revoked_subject(key_id), event.SerializeToString())
+
+
+def rotation(key_id: KeyId, retire_time: dt.datetime, time: dt.datetime) -> Message:
+    """The event that tells every edge that a key ends at a time."""
+    event = KeyRotated(key_id=key_id, retire_time=_timestamp(retire_time), create_time=_timestamp(time))
+    return Message(str(uuid7()), key_rotated_subject(key_id), event.SerializeToString())
 
 
 def _timestamp(time: dt.datetime) -> Timestamp:

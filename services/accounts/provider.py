@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
 
-from services.accounts.user import Role, UserId
+from services.accounts.user import UserId
 
 ProviderName = NewType("ProviderName", str)
 
-MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
-"""Who may set and delete credentials."""
 PLACE = "provider_secrets|sealed"
 """Where they are kept: part of what they are bound to."""
 SHOWN_EVENTS = 100
@@ -34,14 +32,6 @@ class ProviderSecret:
     set_time: dt.datetime
     set_by: UserId
     last_use_time: dt.datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SealedSecret:
-    """Credentials as they are kept, and the key that opens them."""
-
-    sealed: bytes = field(repr=False)
-    kid: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@
 
 Stored is HMAC-SHA-256 of the whole secret under the server's pepper. A secret has 256 bits of entropy, so no slow hash
 is needed; a stolen table is of no use without the pepper, and the digest can be looked up by an index.
+
+A pepper is replaced without a key lost: the new file is the current one and the old file stays among the older ones. A
+key that is used is then stored under the current pepper; one that no key needs any more can go.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import hashlib
 import hmac
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.config import ConfigError
@@ -39,6 +43,8 @@ class Pepper:
         if len(value) < _LEAST_PEPPER_BYTES:
             raise ValueError(f"a pepper has at least {_LEAST_PEPPER_BYTES} bytes, not {len(value)}")
         self._value = value
+        self.pepper_id = hmac.digest(value, b"q-mumma pepper id", hashlib.sha256)[:8].hex()
+        """Names the pepper, and tells nothing of it."""
 
     @classmethod
     def read(cls, path: Path) -> Pepper:
@@ -54,6 +60,36 @@ class Pepper:
 
     def __repr__(self) -> str:
         return "Pepper(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What stands for a secret, and under which pepper."""
+
+    value: bytes
+    pepper_id: str
+
+
+class Peppers:
+    """The pepper of the moment, and older ones under which keys may still be stored."""
+
+    def __init__(self, current: Pepper, *older: Pepper) -> None:
+        """Store under `current`; know the others."""
+        self.current = current
+        self._older = older
+
+    @classmethod
+    def read(cls, current: Path, older: Iterable[Path] = ()) -> Peppers:
+        """The peppers in these files; raises ConfigError."""
+        return cls(Pepper.read(current), *map(Pepper.read, older))
+
+    def digest(self, secret: str) -> Digest:
+        """What a secret is stored as."""
+        return Digest(self.current.digest(secret), self.current.pepper_id)
+
+    def digests(self, secret: str) -> list[bytes]:
+        """What may stand for a secret, the current pepper's first."""
+        return [pepper.digest(secret) for pepper in (self.current, *self._older)]
 
 
 def make_secret(environment: Environment, random_bytes: Callable[[int], bytes]) -> str:

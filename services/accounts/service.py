@@ -5,21 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import re
-import secrets
 from collections.abc import Callable
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from uuid_utils import uuid7
 
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from mesh.vault import Vault
-from services.accounts.key import Environment, Key, KeyId
+from mesh.vault import SealedSecret, Vault
+from services.accounts.actor import OPERATOR, Actor, Member
+from services.accounts.issuer import Issuer, no_key
+from services.accounts.key import Environment, KeyPage
 from services.accounts.messages import (
     authentication_message,
     key_id_of,
     key_message,
+    rotation_message,
     secret_event_message,
     secret_message,
     team_id_of,
@@ -27,117 +28,188 @@ from services.accounts.messages import (
     user_id_of,
     user_message,
 )
-from services.accounts.provider import MANAGERS, PLACE, ProviderName, SealedSecret
+from services.accounts.name import require_name
+from services.accounts.provider import PLACE, ProviderName
+from services.accounts.provider_store import ProviderStore
 from services.accounts.repetition import Repeatable
-from services.accounts.secret import Pepper, hint, is_well_formed, make_secret
+from services.accounts.right import RIGHTS, Right
+from services.accounts.secret import Peppers, is_well_formed
 from services.accounts.store import AccountsStore
 from services.accounts.team import Team, TeamId
 from services.accounts.user import Role, User, UserId
+from services.accounts.uses import Uses
 
+Asked = (
+    pb.CreateUserRequest
+    | pb.CreateKeyRequest
+    | pb.ListKeysRequest
+    | pb.RotateKeyRequest
+    | pb.RevokeKeyRequest
+    | pb.SetProviderSecretRequest
+    | pb.ListProviderSecretsRequest
+    | pb.DeleteProviderSecretRequest
+)
+"""Requests that say who asks."""
+_MOST_LISTED = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class AccountsService:
     """Answers qm.accounts.v1.AccountsService."""
 
-    def __init__(self, store: AccountsStore, pepper: Pepper, vault: Vault, *, clock: Callable[[], dt.datetime]) -> None:
-        """Keep everything in `store`, credentials sealed by `vault`; `clock` tells the time in UTC."""
+    def __init__(
+        self,
+        store: AccountsStore,
+        providers: ProviderStore,
+        *,
+        peppers: Peppers,
+        vault: Vault,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Keep everything in the stores, credentials sealed by `vault`; `clock` tells the time in UTC."""
+        self.uses = Uses(store, peppers)
         self._store = store
-        self._pepper = pepper
+        self._providers = providers
+        self._issuer = Issuer(store, peppers, vault, clock=clock)
+        self._peppers = peppers
         self._vault = vault
         self._clock = clock
 
     async def AuthenticateKey(self, request: pb.AuthenticateKeyRequest, _call: Call) -> pb.AuthenticateKeyResponse:
-        """Tell whose key a secret is. Raises Unauthenticated (INVALID_KEY), the same for every cause."""
+        """Tell whose key a secret is.
+
+        Raises Unauthenticated (INVALID_KEY), the same for every cause, and PermissionDenied (TEAM_SUSPENDED).
+        """
         if not is_well_formed(request.secret):
             raise _refused()
-        digest = self._pepper.digest(request.secret)
-        credential = await self._store.find_credential(digest)
-        if credential is None or not hmac.compare_digest(credential.digest, digest):
+        digests = self._peppers.digests(request.secret)
+        credential = await self._store.find_credential(digests)
+        if credential is None or not any(hmac.compare_digest(credential.digest, digest) for digest in digests):
             raise _refused()
-        if credential.team_suspended or not credential.key.is_valid(self._clock()):
+        now = self._clock()
+        if not credential.is_valid(now):
             raise _refused()
+        if credential.team_suspended:
+            raise PermissionDenied("The team is suspended: ask your operator.", reason="TEAM_SUSPENDED")
+        self.uses.note(credential, request.secret, now)
         return authentication_message(credential)
 
     async def CreateTeam(self, request: pb.CreateTeamRequest, _call: Call) -> pb.CreateTeamResponse:
         """Make a team. Raises Conflict (REQUEST_ID_REUSED)."""
-        _require_plain(name=request.name, request_id=request.request_id)
-        team = Team(TeamId(str(uuid7())), request.name, request.plan, self._clock())
-        made = await self._store.create_team(Repeatable.of("CreateTeam", request.request_id, request), team)
+        _require_plain(request_id=request.request_id)
+        team = Team(TeamId(str(uuid7())), require_name("name", request.name), request.plan, self._clock())
+        repeatable = Repeatable.of("CreateTeam", request.request_id, request)
+        made = await self._store.create_team(repeatable, team, OPERATOR)
         return pb.CreateTeamResponse(team=team_message(made))
 
-    async def CreateUser(self, request: pb.CreateUserRequest, _call: Call) -> pb.CreateUserResponse:
-        """Make a user. Raises NotFound (TEAM_NOT_FOUND), and Conflict (EMAIL_TAKEN, REQUEST_ID_REUSED)."""
-        _require_plain(name=request.name, request_id=request.request_id)
-        team_id = team_id_of(request.team_id)
-        user = User(
-            UserId(str(uuid7())), team_id, request.email, request.name, Role(request.role), create_time=self._clock()
-        )
-        repeatable = Repeatable.of(f"CreateUser/{team_id}", request.request_id, request)
-        return pb.CreateUserResponse(user=user_message(await self._store.create_user(repeatable, user)))
+    async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> pb.CreateUserResponse:
+        """Make a user.
 
-    async def CreateKey(self, request: pb.CreateKeyRequest, _call: Call) -> pb.CreateKeyResponse:
-        """Make a key and tell its secret, once: a repeat returns the key alone.
-
-        Raises NotFound (USER_NOT_FOUND) where the user is not of the team, InvalidArgument (EXPIRE_TIME_PAST), and
-        Conflict (REQUEST_ID_REUSED).
+        Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW), NotFound (TEAM_NOT_FOUND), and Conflict (EMAIL_TAKEN,
+        REQUEST_ID_REUSED).
         """
-        _require_plain(name=request.name, request_id=request.request_id)
-        now = self._clock()
-        secret = make_secret(Environment(request.environment), secrets.token_bytes)
-        key = Key(
-            key_id=KeyId(str(uuid7())),
-            team_id=team_id_of(request.team_id),
-            user_id=user_id_of(request.user_id),
-            name=request.name,
+        _require_plain(request_id=request.request_id)
+        actor = await self._actor(request, call)
+        role = Role(request.role)
+        actor.require(Right.OWNERS if role is Role.OWNER else Right.MEMBERS)
+        team_id = team_id_of(request.team_id)
+        name = require_name("name", request.name)
+        user = User(UserId(str(uuid7())), team_id, request.email, name, role, create_time=self._clock())
+        repeatable = Repeatable.of(f"CreateUser/{team_id}", request.request_id, request)
+        return pb.CreateUserResponse(user=user_message(await self._store.create_user(repeatable, user, actor)))
+
+    async def CreateKey(self, request: pb.CreateKeyRequest, call: Call) -> pb.CreateKeyResponse:
+        """Make a key and tell its secret; for a day a repeat tells it again.
+
+        Raises what `Issuer.create` raises, and InvalidArgument (EXPIRE_TIME_PAST, TIME_OUT_OF_RANGE).
+        """
+        _require_plain(request_id=request.request_id)
+        team_id, user_id = team_id_of(request.team_id), user_id_of(request.user_id)
+        issued = await self._issuer.create(
+            Repeatable.of(f"CreateKey/{team_id}/{user_id}", request.request_id, request),
+            await self._actor(request, call),
+            team_id=team_id,
+            user_id=user_id,
+            name=require_name("name", request.name),
             environment=Environment(request.environment),
-            hint=hint(secret),
-            create_time=now,
-            expire_time=_future(request.expire_time, now) if request.HasField("expire_time") else None,
+            end=lambda now: _end(request, now),
         )
-        repeatable = Repeatable.of(f"CreateKey/{key.team_id}", request.request_id, request)
-        made = await self._store.create_key(repeatable, key, self._pepper.digest(secret))
-        return pb.CreateKeyResponse(key=key_message(made), secret=secret if made.key_id == key.key_id else "")
+        return pb.CreateKeyResponse(key=key_message(issued.key), secret=issued.secret, replayed=issued.replayed)
 
-    async def ListKeys(self, request: pb.ListKeysRequest, _call: Call) -> pb.ListKeysResponse:
-        """List a team's keys, newest first; none for a team that does not exist."""
-        keys = await self._store.list_keys(team_id_of(request.team_id))
-        return pb.ListKeysResponse(keys=map(key_message, keys))
+    async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
+        """List keys, newest first; none for a team that does not exist. Raises InvalidArgument (TWO_EDGES)."""
+        actor = await self._actor(request, call)
+        if request.before_key_id and request.after_key_id:
+            message = "before_key_id: cannot be given together with after_key_id"
+            raise InvalidArgument(message, reason="TWO_EDGES", field="before_key_id")
+        page = KeyPage(
+            request.page_size or _MOST_LISTED,
+            before=key_id_of(request.before_key_id) if request.before_key_id else None,
+            after=key_id_of(request.after_key_id) if request.after_key_id else None,
+        )
+        user_id = None if actor.member is None or actor.sees_all_keys() else actor.member.user_id
+        keys, has_more = await self._store.list_keys(team_id_of(request.team_id), user_id, page)
+        return pb.ListKeysResponse(keys=map(key_message, keys), has_more=has_more)
 
-    async def RevokeKey(self, request: pb.RevokeKeyRequest, _call: Call) -> pb.RevokeKeyResponse:
-        """End a key for good; a repeat keeps the first time. Raises NotFound (KEY_NOT_FOUND)."""
-        key = await self._store.revoke_key(team_id_of(request.team_id), key_id_of(request.key_id), self._clock())
+    async def RotateKey(self, request: pb.RotateKeyRequest, call: Call) -> pb.RotateKeyResponse:
+        """Make a key in place of another. Raises what `Issuer.rotate` raises."""
+        _require_plain(request_id=request.request_id)
+        team_id = team_id_of(request.team_id)
+        actor = await self._actor(request, call)
+        asker = actor.member.user_id if actor.member else ""
+        issued = await self._issuer.rotate(
+            Repeatable.of(f"RotateKey/{team_id}/{asker}", request.request_id, request),
+            actor,
+            team_id=team_id,
+            key_id=key_id_of(request.key_id),
+            grace=request.grace.ToTimedelta(),
+        )
+        return rotation_message(issued)
+
+    async def RevokeKey(self, request: pb.RevokeKeyRequest, call: Call) -> pb.RevokeKeyResponse:
+        """End a key for good; a repeat keeps the first time.
+
+        Raises NotFound (KEY_NOT_FOUND) and PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW).
+        """
+        actor = await self._actor(request, call)
+        team_id, key_id = team_id_of(request.team_id), key_id_of(request.key_id)
+        key = await self._store.find_key(team_id, key_id)
         if key is None:
-            raise NotFound(f"There is no key {request.key_id}.", reason="KEY_NOT_FOUND", field="key_id")
-        return pb.RevokeKeyResponse(key=key_message(key))
+            raise no_key(request.key_id)
+        actor.require_key(key)
+        revoked = await self._store.revoke_key(team_id, key_id, self._clock(), actor)
+        return pb.RevokeKeyResponse(key=key_message(revoked or key))
 
-    async def SetProviderSecret(
-        self, request: pb.SetProviderSecretRequest, _call: Call
-    ) -> pb.SetProviderSecretResponse:
-        """Keep credentials, encrypted. Raises PermissionDenied (ROLE_TOO_LOW)."""
-        team_id, user_id = await self._manager(request.team_id, request.user_id)
+    async def SetProviderSecret(self, request: pb.SetProviderSecretRequest, call: Call) -> pb.SetProviderSecretResponse:
+        """Keep credentials, encrypted. Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW)."""
+        actor = await self._actor(request, call)
+        team_id, user_id = await self._manager(request, actor)
         sealed = self._vault.seal(request.credentials.SerializeToString(), team_id, PLACE)
         provider = ProviderName(request.credentials.WhichOneof("provider") or "")
         secret = SealedSecret(sealed, self._vault.kid)
-        made = await self._store.set_secret(team_id, user_id, provider, secret, self._clock())
+        made = await self._providers.set_secret(team_id, user_id, provider, secret, self._clock(), actor)
         return pb.SetProviderSecretResponse(secret=secret_message(made))
 
     async def ListProviderSecrets(
-        self, request: pb.ListProviderSecretsRequest, _call: Call
+        self, request: pb.ListProviderSecretsRequest, call: Call
     ) -> pb.ListProviderSecretsResponse:
-        """Tell of a team's credentials, and never them."""
+        """Tell of a team's credentials, and never them. Raises PermissionDenied (ROLE_TOO_LOW)."""
         team_id = team_id_of(request.team_id)
+        if call.caller != "execution":
+            (await self._actor(request, call)).require_role(Right.PROVIDERS)
         return pb.ListProviderSecretsResponse(
-            secrets=map(secret_message, await self._store.list_secrets(team_id)),
-            events=map(secret_event_message, await self._store.secret_events(team_id)),
+            secrets=map(secret_message, await self._providers.list_secrets(team_id)),
+            events=map(secret_event_message, await self._providers.secret_events(team_id)),
         )
 
     async def DeleteProviderSecret(
-        self, request: pb.DeleteProviderSecretRequest, _call: Call
+        self, request: pb.DeleteProviderSecretRequest, call: Call
     ) -> pb.DeleteProviderSecretResponse:
-        """Forget credentials. Raises PermissionDenied (ROLE_TOO_LOW)."""
-        team_id, user_id = await self._manager(request.team_id, request.user_id)
-        await self._store.delete_secret(team_id, user_id, ProviderName(request.provider), self._clock())
+        """Forget credentials. Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW)."""
+        actor = await self._actor(request, call)
+        team_id, user_id = await self._manager(request, actor)
+        provider = ProviderName(request.provider)
+        await self._providers.delete_secret(team_id, user_id, provider, self._clock(), actor)
         return pb.DeleteProviderSecretResponse()
 
     async def GetProviderSecret(
@@ -145,16 +217,38 @@ class AccountsService:
     ) -> pb.GetProviderSecretResponse:
         """Open credentials for execution. Raises NotFound (SECRET_NOT_FOUND)."""
         team_id, provider = team_id_of(request.team_id), ProviderName(request.provider)
-        found = await self._store.use_secret(team_id, provider, request.purpose, self._clock())
+        found = await self._providers.use_secret(team_id, provider, request.purpose, self._clock())
         if found is None:
             message = f"The team has no credentials for {provider}."
             raise NotFound(message, reason="SECRET_NOT_FOUND", field="provider")
         opened = self._vault.open(found.sealed, team_id, PLACE, found.kid)
         return pb.GetProviderSecretResponse(credentials=pb.ProviderCredentials.FromString(opened))
 
-    async def _manager(self, team: str, user: str) -> tuple[TeamId, UserId]:
-        team_id, user_id = team_id_of(team), user_id_of(user)
-        if await self._store.role(team_id, user_id) not in MANAGERS:
+    async def _actor(self, request: Asked, call: Call) -> Actor:
+        """Who asks: the operator under its own identity, everybody else by a key of the team.
+
+        Raises InvalidArgument (REQUESTER_MISSING), and PermissionDenied (NOT_A_MEMBER).
+        """
+        if not request.HasField("requester"):
+            if call.caller == "operator":
+                return OPERATOR
+            message = "requester: only the operator asks for nobody"
+            raise InvalidArgument(message, reason="REQUESTER_MISSING", field="requester")
+        requester = request.requester
+        user_id = user_id_of(requester.user_id)
+        role = await self._store.role(team_id_of(request.team_id), user_id)
+        if role is None or requester.team_id != request.team_id:
+            raise PermissionDenied("The key's user is not of this team.", reason="NOT_A_MEMBER")
+        return Actor(Member(user_id, key_id_of(requester.key_id), role, Environment(requester.environment)))
+
+    async def _manager(
+        self, request: pb.SetProviderSecretRequest | pb.DeleteProviderSecretRequest, actor: Actor
+    ) -> tuple[TeamId, UserId]:
+        """For which user of which team credentials are changed; that user and who asks must be allowed to."""
+        team_id, user_id = team_id_of(request.team_id), user_id_of(request.user_id)
+        actor.require(Right.PROVIDERS)
+        role = await self._store.role(team_id, user_id)
+        if role is None or Right.PROVIDERS not in RIGHTS[role]:
             message = "Only an owner or an admin of the team manages its credentials."
             raise PermissionDenied(message, reason="ROLE_TOO_LOW", field="user_id")
         return team_id, user_id
@@ -173,9 +267,18 @@ def _require_plain(**texts: str) -> None:
             )
 
 
-def _future(expire_time: Timestamp, now: dt.datetime) -> dt.datetime:
+def _end(request: pb.CreateKeyRequest, now: dt.datetime) -> dt.datetime | None:
+    """When the key that is asked for ends by itself."""
+    if request.HasField("lifetime"):
+        return _future(lambda: now + request.lifetime.ToTimedelta(), now)
+    if request.HasField("expire_time"):
+        return _future(lambda: request.expire_time.ToDatetime(tzinfo=dt.UTC), now)
+    return None
+
+
+def _future(told: Callable[[], dt.datetime], now: dt.datetime) -> dt.datetime:
     try:
-        time = expire_time.ToDatetime(tzinfo=dt.UTC)
+        time = told()
     except (ValueError, OverflowError):
         raise InvalidArgument(
             "expire_time: the years 1 to 9999 can be told.", reason="TIME_OUT_OF_RANGE", field="expire_time"

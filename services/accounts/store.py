@@ -1,265 +1,226 @@
-"""The only SQL of accounts. Names need no schema: the search path is accounts' own."""
+"""What accounts keeps of teams, users and keys. Each change, its audit and what others must hear are one commit."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
 
 from mesh.database import Connection, Database
 from mesh.errors import Conflict, NotFound
+from mesh.events import Message
 from mesh.outbox import Outbox, insert
-from services.accounts.key import Credential, Environment, Key, KeyId
-from services.accounts.messages import revocation
-from services.accounts.provider import (
-    SHOWN_EVENTS,
-    ProviderName,
-    ProviderSecret,
-    SealedSecret,
-    SecretAction,
-    SecretEvent,
-)
-from services.accounts.repetition import Repeatable
+from mesh.vault import SealedSecret
+from services.accounts import statements as sql
+from services.accounts.actor import Actor
+from services.accounts.key import MOST_KEYS, Credential, Key, KeyId, KeyPage
+from services.accounts.messages import revocation, rotation
+from services.accounts.repetition import Made, Repeatable
+from services.accounts.rows import credential_of, key_of, team_of, user_of
+from services.accounts.secret import Digest
 from services.accounts.team import Team, TeamId
 from services.accounts.user import Role, User, UserId
 
-_CLAIM = """
-INSERT INTO requests (scope, request_id, fingerprint, made_id, create_time)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING true
-"""
-_CLAIMED = "SELECT fingerprint, made_id FROM requests WHERE scope = $1 AND request_id = $2"
-
-_TEAM = "SELECT team_id, name, plan, suspended, create_time FROM teams WHERE team_id = $1"
-_NEW_TEAM = "INSERT INTO teams (team_id, name, plan, suspended, create_time) VALUES ($1, $2, $3, $4, $5)"
-
-_USER = "SELECT user_id, team_id, email, name, role, create_time FROM users WHERE user_id = $1"
-_NEW_USER = "INSERT INTO users (user_id, team_id, email, name, role, create_time) VALUES ($1, $2, $3, $4, $5, $6)"
-
-_KEY_COLUMNS = "key_id, team_id, user_id, name, environment, hint, create_time, expire_time, revoke_time"
-_KEY = f"SELECT {_KEY_COLUMNS} FROM keys WHERE team_id = $1 AND key_id = $2"  # noqa: S608 - constants
-_KEYS = f"SELECT {_KEY_COLUMNS} FROM keys WHERE team_id = $1 ORDER BY create_time DESC, key_id DESC"  # noqa: S608
-_NEW_KEY = f"""
-INSERT INTO keys ({_KEY_COLUMNS}, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-"""  # noqa: S608
-_REVOKE = f"""
-UPDATE keys SET revoke_time = $3 WHERE team_id = $1 AND key_id = $2 AND revoke_time IS NULL
-RETURNING {_KEY_COLUMNS}
-"""  # noqa: S608
-_CREDENTIAL = """
-SELECT keys.*, teams.plan, teams.suspended FROM keys JOIN teams USING (team_id) WHERE digest = $1
-"""
-
-_SET = """
-INSERT INTO provider_secrets (team_id, provider, sealed, kid, set_time, set_by) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (team_id, provider) DO UPDATE SET sealed = $3, kid = $4, set_time = $5, set_by = $6
-RETURNING provider, set_time, set_by, last_use_time
-"""
-_LIST = """
-SELECT provider, set_time, set_by, last_use_time FROM provider_secrets WHERE team_id = $1 ORDER BY provider
-"""
-_USE = """
-UPDATE provider_secrets SET last_use_time = $3 WHERE team_id = $1 AND provider = $2 RETURNING sealed, kid
-"""
-_NOTE = """
-INSERT INTO provider_secret_events (team_id, provider, action, user_id, purpose, create_time)
-VALUES ($1, $2, $3, $4, $5, $6)
-"""
-_AUDIT = """
-SELECT provider, action, user_id, purpose, create_time FROM provider_secret_events
-WHERE team_id = $1 ORDER BY event_id DESC LIMIT $2
-"""
-
 
 class AccountsStore:
-    """What accounts keeps."""
+    """Teams, users and keys."""
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
-        """Keep it in `database`, and tell what others must hear through `outbox`."""
+        """Keep them in `database`, and tell what others must hear through `outbox`."""
         self._database = database
         self._outbox = outbox
 
-    async def create_team(self, request: Repeatable, team: Team) -> Team:
+    async def create_team(self, request: Repeatable, team: Team, actor: Actor) -> Team:
         """Keep a team, or answer the one that the same request made before."""
-        async with self._database.transaction() as connection:
-            made_id = await _claim(connection, request, team.team_id, team.create_time)
-            if made_id is not None:
-                return _team(await _one(connection, _TEAM, made_id))
-            await connection.execute(_NEW_TEAM, team.team_id, team.name, team.plan, team.suspended, team.create_time)
+        async with self._change() as (connection, told):
+            made = await claim(connection, request, team.team_id, team.create_time)
+            if made is not None:
+                return team_of(await one(connection, sql.TEAM, made.made_id))
+            await connection.execute(sql.NEW_TEAM, team.team_id, team.name, team.plan, team.suspended, team.create_time)
+            told.append(
+                actor.note(team.team_id, "team.created", team.team_id, team.create_time, name=team.name, plan=team.plan)
+            )
         return team
 
-    async def create_user(self, request: Repeatable, user: User) -> User:
+    async def create_user(self, request: Repeatable, user: User, actor: Actor) -> User:
         """Keep a user, or answer the one that the same request made before.
 
         Raises NotFound (TEAM_NOT_FOUND) and Conflict (EMAIL_TAKEN).
         """
         try:
-            async with self._database.transaction() as connection:
-                made_id = await _claim(connection, request, user.user_id, user.create_time)
-                if made_id is not None:
-                    return _user(await _one(connection, _USER, made_id))
+            async with self._change() as (connection, told):
+                made = await claim(connection, request, user.user_id, user.create_time)
+                if made is not None:
+                    return user_of(await one(connection, sql.USER, made.made_id))
                 await connection.execute(
-                    _NEW_USER, user.user_id, user.team_id, user.email, user.name, user.role, user.create_time
+                    sql.NEW_USER, user.user_id, user.team_id, user.email, user.name, user.role, user.create_time
                 )
+                role = user.role.name.lower()
+                told.append(actor.note(user.team_id, "user.added", user.user_id, user.create_time, role_after=role))
         except asyncpg.ForeignKeyViolationError:
             raise NotFound(f"There is no team {user.team_id}.", reason="TEAM_NOT_FOUND", field="team_id") from None
         except asyncpg.UniqueViolationError:
             raise Conflict("The address belongs to a user already.", reason="EMAIL_TAKEN", field="email") from None
         return user
 
-    async def create_key(self, request: Repeatable, key: Key, digest: bytes) -> Key:
-        """Keep a key and the digest of its secret, or answer the key that the same request made before.
-
-        Raises NotFound (USER_NOT_FOUND) unless the user is of the key's team.
-        """
-        try:
-            async with self._database.transaction() as connection:
-                made_id = await _claim(connection, request, key.key_id, key.create_time)
-                if made_id is not None:
-                    return _key(await _one(connection, _KEY, key.team_id, made_id))
-                await connection.execute(_NEW_KEY, *_row(key), digest)
-        except asyncpg.ForeignKeyViolationError:
-            raise NotFound(f"The team has no user {key.user_id}.", reason="USER_NOT_FOUND", field="user_id") from None
-        return key
-
-    async def find_credential(self, digest: bytes) -> Credential | None:
-        """The key whose secret has a digest, revoked and expired ones included."""
-        row = await self._database.fetchrow(_CREDENTIAL, digest)
-        return Credential(_key(row), row["digest"], row["plan"], row["suspended"]) if row else None
-
-    async def list_keys(self, team_id: TeamId) -> list[Key]:
-        """A team's keys, newest first."""
-        return [_key(row) for row in await self._database.fetch(_KEYS, team_id)]
-
-    async def revoke_key(self, team_id: TeamId, key_id: KeyId, time: dt.datetime) -> Key | None:
-        """End a key, and tell it in the same commit; one that has ended stays as it is. None where there is none."""
-        async with self._database.transaction() as connection:
-            revoked = await connection.fetchrow(_REVOKE, team_id, key_id, time)
-            if revoked is None:
-                known = await connection.fetchrow(_KEY, team_id, key_id)
-                return _key(known) if known else None
-            message = revocation(key_id, time)
-            await insert(connection, [message])
-        self._outbox.publish([message])
-        return _key(revoked)
-
     async def role(self, team_id: TeamId, user_id: UserId) -> Role | None:
         """What a user may do in a team; None where the user is not of it."""
-        role = await self._database.fetchval(
-            "SELECT role FROM users WHERE team_id = $1 AND user_id = $2", team_id, user_id
-        )
+        role = await self._database.fetchval(sql.ROLE, team_id, user_id)
         return None if role is None else Role(role)
 
-    async def set_secret(
-        self, team_id: TeamId, user_id: UserId, provider: ProviderName, secret: SealedSecret, time: dt.datetime
-    ) -> ProviderSecret:
-        """Keep credentials in place of earlier ones, and note who did it in the same commit."""
-        async with self._database.transaction() as connection:
-            rows = await connection.fetch(_SET, team_id, provider, secret.sealed, secret.kid, time, user_id)
-            await connection.execute(_NOTE, team_id, provider, SecretAction.SET, user_id, "", time)
-        return _secret(rows[0])
+    async def find_team(self, team_id: TeamId) -> Team | None:
+        """A team."""
+        row = await self._database.fetchrow(sql.TEAM, team_id)
+        return team_of(row) if row else None
 
-    async def delete_secret(self, team_id: TeamId, user_id: UserId, provider: ProviderName, time: dt.datetime) -> None:
-        """Forget credentials, and note who did it in the same commit; nothing where there are none."""
-        async with self._database.transaction() as connection:
-            status = await connection.execute(
-                "DELETE FROM provider_secrets WHERE team_id = $1 AND provider = $2", team_id, provider
-            )
-            if status == "DELETE 1":
-                await connection.execute(_NOTE, team_id, provider, SecretAction.DELETED, user_id, "", time)
+    async def create_key(
+        self, request: Repeatable, key: Key, digest: Digest, secret: SealedSecret, actor: Actor
+    ) -> tuple[Key, SealedSecret | None]:
+        """Keep a key, the digest of its secret, and for a while the secret itself, sealed; or what the request made.
 
-    async def use_secret(
-        self, team_id: TeamId, provider: ProviderName, purpose: str, time: dt.datetime
-    ) -> SealedSecret | None:
-        """Credentials, and in the same commit a note of what they were needed for; None where there are none."""
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(_USE, team_id, provider, time)
-            if row is None:
-                return None
-            await connection.execute(_NOTE, team_id, provider, SecretAction.USED, None, purpose, time)
-        return SealedSecret(row["sealed"], row["kid"])
+        Raises NotFound (USER_NOT_FOUND) unless the user is of the key's team, and Conflict (TOO_MANY_KEYS).
+        """
+        async with self._change() as (connection, told):
+            made = await claim(connection, request, key.key_id, key.create_time, secret)
+            if made is not None:
+                return key_of(await one(connection, sql.KEY, key.team_id, made.made_id)), made.secret
+            await self._add_key(connection, key, digest)
+            told.append(actor.note(key.team_id, "key.created", key.key_id, key.create_time, **_described(key)))
+        return key, secret
 
-    async def list_secrets(self, team_id: TeamId) -> list[ProviderSecret]:
-        """What is told of a team's credentials, by the provider's name."""
-        return [_secret(row) for row in await self._database.fetch(_LIST, team_id)]
+    async def rotate_key(
+        self, request: Repeatable, old: Key, new: Key, digest: Digest, secret: SealedSecret, actor: Actor
+    ) -> tuple[Key, Key, SealedSecret | None]:
+        """Keep `new` and let `old` end at its `retire_time`; answers the new key, the old one, and the new secret.
 
-    async def secret_events(self, team_id: TeamId) -> list[SecretEvent]:
-        """The last lines of the audit of a team's credentials, newest first."""
-        return [_secret_event(row) for row in await self._database.fetch(_AUDIT, team_id, SHOWN_EVENTS)]
+        Raises Conflict (KEY_ENDED) where the old one has ended, or was rotated before, and (TOO_MANY_KEYS).
+        """
+        async with self._change() as (connection, told):
+            made = await claim(connection, request, new.key_id, new.create_time, secret)
+            if made is not None:
+                kept = key_of(await one(connection, sql.KEY, new.team_id, made.made_id))
+                return kept, key_of(await one(connection, sql.KEY, old.team_id, old.key_id)), made.secret
+            assert old.retire_time is not None  # noqa: S101 - tells the type checker
+            retired = await connection.fetchrow(sql.RETIRE, old.team_id, old.key_id, old.retire_time, new.create_time)
+            if retired is None:
+                message = "This key has ended, or was rotated before: rotate the key that took its place."
+                raise Conflict(message, reason="KEY_ENDED", field="key_id")
+            await self._add_key(connection, new, digest)
+            told += [
+                rotation(old.key_id, old.retire_time, new.create_time),
+                actor.note(
+                    new.team_id,
+                    "key.rotated",
+                    old.key_id,
+                    new.create_time,
+                    end_after=old.retire_time.isoformat(),
+                    new_key=new.key_id,
+                ),
+            ]
+        return new, key_of(retired), secret
+
+    async def find_credential(self, digests: Sequence[bytes]) -> Credential | None:
+        """The key whose secret has one of these digests, ended ones included."""
+        row = await self._database.fetchrow(sql.CREDENTIAL, digests)
+        return credential_of(row) if row else None
+
+    async def find_key(self, team_id: TeamId, key_id: KeyId) -> Key | None:
+        """A key of a team."""
+        row = await self._database.fetchrow(sql.KEY, team_id, key_id)
+        return key_of(row) if row else None
+
+    async def list_keys(self, team_id: TeamId, user_id: UserId | None, page: KeyPage) -> tuple[list[Key], bool]:
+        """A page of a team's keys, or of one user's; and whether there are more in its direction."""
+        edges = [edge for edge in (page.before, page.after) if edge is not None]
+        query = sql.NEWER_KEYS if page.before else sql.OLDER_KEYS if page.after else sql.NEWEST_KEYS
+        rows = await self._database.fetch(query, team_id, user_id, page.size + 1, *edges)
+        keys = [key_of(row) for row in rows[: page.size]]
+        return keys[::-1] if page.before else keys, len(rows) > page.size
+
+    async def revoke_key(self, team_id: TeamId, key_id: KeyId, time: dt.datetime, actor: Actor) -> Key | None:
+        """End a key, and tell it in the same commit; one that has ended stays as it is. None where there is none."""
+        async with self._change() as (connection, told):
+            revoked = await connection.fetchrow(sql.REVOKE, team_id, key_id, time)
+            if revoked is None:
+                known = await connection.fetchrow(sql.KEY, team_id, key_id)
+                return key_of(known) if known else None
+            key = key_of(revoked)
+            told += [revocation(key_id, time), actor.note(team_id, "key.revoked", key_id, time, **_described(key))]
+        return key
+
+    async def note_uses(self, uses: Mapping[KeyId, dt.datetime]) -> None:
+        """Keep when keys were last used."""
+        await self._database.execute(sql.NOTE_USES, list(uses), list(uses.values()))
+
+    async def move_digests(self, digests: Mapping[KeyId, bytes], pepper_id: str) -> None:
+        """Keep digests that were made anew, with the pepper of the moment."""
+        await self._database.execute(sql.MOVE_DIGESTS, list(digests), list(digests.values()), pepper_id)
+
+    async def forget_secrets(self, before: dt.datetime) -> None:
+        """Forget the sealed secrets of answers that were given before a time."""
+        await self._database.execute(sql.FORGET_SECRETS, before)
+
+    async def _add_key(self, connection: Connection, key: Key, digest: Digest) -> None:
+        """Insert a key, while nobody else adds one to the team."""
+        if not await connection.fetch(sql.LOCK_TEAM, key.team_id) or not await connection.fetch(
+            sql.ROLE, key.team_id, key.user_id
+        ):
+            raise NotFound(f"The team has no user {key.user_id}.", reason="USER_NOT_FOUND", field="user_id")
+        if await connection.fetchval(sql.COUNT_VALID, key.team_id, key.create_time) >= MOST_KEYS:
+            message = f"The team has {MOST_KEYS} keys that hold: revoke one first."
+            raise Conflict(message, reason="TOO_MANY_KEYS")
+        await connection.execute(
+            sql.NEW_KEY,
+            key.key_id,
+            key.team_id,
+            key.user_id,
+            key.name,
+            key.environment,
+            key.hint,
+            key.create_time,
+            key.expire_time,
+            digest.value,
+            digest.pepper_id,
+        )
+
+    def _change(self) -> AbstractAsyncContextManager[tuple[Connection, list[Message]]]:
+        return changing(self._database, self._outbox)
 
 
-async def _claim(connection: Connection, request: Repeatable, made_id: str, time: dt.datetime) -> str | None:
-    """None where the request is new and now taken; else the id of what it made. Waits for a twin that is under way.
+@asynccontextmanager
+async def changing(database: Database, outbox: Outbox) -> AsyncIterator[tuple[Connection, list[Message]]]:
+    """A transaction, and the messages that are to be told if it is committed."""
+    told: list[Message] = []
+    async with database.transaction() as connection:
+        yield connection, told
+        await insert(connection, told)
+    outbox.publish(told)
+
+
+async def claim(
+    connection: Connection, request: Repeatable, made_id: str, time: dt.datetime, secret: SealedSecret | None = None
+) -> Made | None:
+    """None where the request is new and now taken; else what it made. Waits for a twin that is under way.
 
     Raises Conflict (REQUEST_ID_REUSED).
     """
     arguments = (request.scope, request.request_id)
-    if await connection.fetchval(_CLAIM, *arguments, request.fingerprint, made_id, time):
+    sealed, kid = (secret.sealed, secret.kid) if secret else (None, "")
+    if await connection.fetchval(sql.CLAIM, *arguments, request.fingerprint, made_id, time, sealed, kid):
         return None
-    claimed = await _one(connection, _CLAIMED, *arguments)
+    claimed = await one(connection, sql.CLAIMED, *arguments)
     request.require_same(claimed["fingerprint"])
-    return str(claimed["made_id"])
+    kept = claimed["sealed"]
+    return Made(str(claimed["made_id"]), SealedSecret(kept, claimed["kid"]) if kept else None)
 
 
-async def _one(connection: Connection, query: str, *arguments: object) -> asyncpg.Record:
+async def one(connection: Connection, query: str, *arguments: object) -> asyncpg.Record:
+    """The one row of a query."""
     [row] = await connection.fetch(query, *arguments)
     return row
 
 
-def _team(row: asyncpg.Record) -> Team:
-    return Team(TeamId(str(row["team_id"])), row["name"], row["plan"], row["create_time"], suspended=row["suspended"])
-
-
-def _user(row: asyncpg.Record) -> User:
-    return User(
-        UserId(str(row["user_id"])),
-        TeamId(str(row["team_id"])),
-        row["email"],
-        row["name"],
-        Role(row["role"]),
-        row["create_time"],
-    )
-
-
-def _key(row: asyncpg.Record) -> Key:
-    return Key(
-        KeyId(str(row["key_id"])),
-        TeamId(str(row["team_id"])),
-        UserId(str(row["user_id"])),
-        row["name"],
-        Environment(row["environment"]),
-        row["hint"],
-        row["create_time"],
-        row["expire_time"],
-        row["revoke_time"],
-    )
-
-
-def _row(key: Key) -> tuple[object, ...]:
-    return (
-        key.key_id,
-        key.team_id,
-        key.user_id,
-        key.name,
-        key.environment,
-        key.hint,
-        key.create_time,
-        key.expire_time,
-        key.revoke_time,
-    )
-
-
-def _secret(row: asyncpg.Record) -> ProviderSecret:
-    return ProviderSecret(
-        ProviderName(row["provider"]), row["set_time"], UserId(str(row["set_by"])), row["last_use_time"]
-    )
-
-
-def _secret_event(row: asyncpg.Record) -> SecretEvent:
-    user_id = row["user_id"]
-    return SecretEvent(
-        ProviderName(row["provider"]),
-        SecretAction(row["action"]),
-        UserId(str(user_id)) if user_id else None,
-        row["purpose"],
-        row["create_time"],
-    )
+def _described(key: Key) -> dict[str, str]:
+    return {"name": key.name, "environment": key.environment.name.lower(), "user": key.user_id}

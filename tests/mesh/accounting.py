@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
-from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Environment
+from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Environment, Requester
 
 from deploy.local.postgres import secret
 from mesh.channel import MeshChannel
@@ -70,7 +70,18 @@ class Accounts:
         return await self.edge.AuthenticateKey(pb.AuthenticateKeyRequest(secret=secret))
 
     async def revoke(self, key: pb.Key) -> pb.Key:
-        return (await self.edge.RevokeKey(pb.RevokeKeyRequest(team_id=key.team_id, key_id=key.key_id))).key
+        return (await self.operator.RevokeKey(pb.RevokeKeyRequest(team_id=key.team_id, key_id=key.key_id))).key
+
+
+def requester(user: pb.User, environment: Environment.ValueType = ENVIRONMENT_LIVE) -> Requester:
+    """A user who asks by some key of an environment."""
+    return Requester(
+        team_id=user.team_id,
+        user_id=user.user_id,
+        key_id=str(uuid.uuid4()),
+        plan="student",
+        environment=environment,
+    )
 
 
 def user_request(team: pb.Team, **changes: object) -> pb.CreateUserRequest:

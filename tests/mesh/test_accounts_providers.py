@@ -9,7 +9,7 @@ from qm.accounts.v1 import accounts_pb2 as pb
 from structlog.testing import capture_logs
 
 from mesh.errors import Internal, InvalidArgument, NotFound, PermissionDenied
-from tests.mesh.accounting import Accounts
+from tests.mesh.accounting import Accounts, requester
 
 TOKEN = "ibm-token-that-must-never-show"
 IBM = pb.ProviderCredentials(ibm=pb.IbmCredentials(token=TOKEN, instance="crn:v1:bluemix:public:quantum:x"))
@@ -17,12 +17,16 @@ IONQ = pb.ProviderCredentials(ionq=pb.IonqCredentials(api_key="ionq-key"))
 
 
 async def set_secret(accounts: Accounts, user: pb.User, credentials: pb.ProviderCredentials = IBM) -> pb.ProviderSecret:
-    request = pb.SetProviderSecretRequest(team_id=user.team_id, user_id=user.user_id, credentials=credentials)
+    request = pb.SetProviderSecretRequest(
+        team_id=user.team_id, user_id=user.user_id, credentials=credentials, requester=requester(user)
+    )
     return (await accounts.edge.SetProviderSecret(request)).secret
 
 
 async def listed(accounts: Accounts, user: pb.User) -> pb.ListProviderSecretsResponse:
-    return await accounts.edge.ListProviderSecrets(pb.ListProviderSecretsRequest(team_id=user.team_id))
+    return await accounts.edge.ListProviderSecrets(
+        pb.ListProviderSecretsRequest(team_id=user.team_id, requester=requester(user))
+    )
 
 
 async def told(accounts: Accounts, team_id: str, provider: str = "ibm") -> pb.ProviderCredentials:
@@ -31,7 +35,9 @@ async def told(accounts: Accounts, team_id: str, provider: str = "ibm") -> pb.Pr
 
 
 async def delete(accounts: Accounts, user: pb.User, provider: str = "ibm") -> None:
-    request = pb.DeleteProviderSecretRequest(team_id=user.team_id, user_id=user.user_id, provider=provider)
+    request = pb.DeleteProviderSecretRequest(
+        team_id=user.team_id, user_id=user.user_id, provider=provider, requester=requester(user)
+    )
     await accounts.edge.DeleteProviderSecret(request)
 
 
@@ -99,12 +105,16 @@ async def test_only_owners_and_admins_manage_credentials(accounts: Accounts) -> 
     stranger = await accounts.user(await accounts.team())
     stranger.team_id = team.team_id
     await set_secret(accounts, admin)
-    for user in (member, stranger):
-        with pytest.raises(PermissionDenied) as refused:
-            await set_secret(accounts, user)
-        assert refused.value.reason == "ROLE_TOO_LOW"
-        with pytest.raises(PermissionDenied):
-            await delete(accounts, user)
+    for user, reason in ((member, "ROLE_TOO_LOW"), (stranger, "NOT_A_MEMBER")):
+        for work in (set_secret, delete, listed):
+            with pytest.raises(PermissionDenied) as refused:
+                await work(accounts, user)
+            assert refused.value.reason == reason
+    with pytest.raises(PermissionDenied) as refused:
+        await accounts.operator.SetProviderSecret(
+            pb.SetProviderSecretRequest(team_id=team.team_id, user_id=member.user_id, credentials=IBM)
+        )
+    assert refused.value.reason == "ROLE_TOO_LOW"
     await delete(accounts, owner)
     with pytest.raises(NotFound) as missing:
         await told(accounts, team.team_id)

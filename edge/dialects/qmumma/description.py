@@ -13,7 +13,11 @@ Run quantum algorithms on simulators; get results that anyone can verify.
 ## Keys
 Jobs and the marketplace need a key: send `Authorization: Bearer <key>`. Proof, health and this document need none. \
 `qm_live_` keys are billed, `qm_test_` keys run the same \
-pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own.
+pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own. A revoked \
+or expired key answers 401 within a second, every key of a suspended team 403.
+
+Users have a role: members manage their own keys, admins the team's keys, members and accounts at providers, owners \
+everything.
 
 ## A job's life
 `POST /v1/jobs/submit` answers at once; the job then goes `queued` → `running` → `completed`, `failed` or `cancelled`. \
@@ -50,6 +54,8 @@ def document(public_url: str, version: str) -> Document:
         servers=[{"url": public_url, "description": "This server"}],
         tags=[
             {"name": "Jobs", "description": "Submit, follow, read and cancel jobs."},
+            {"name": "Keys", "description": "Make, list, rotate and revoke API keys."},
+            {"name": "Providers", "description": "The team's own accounts at providers of quantum hardware."},
             {"name": "Marketplace", "description": "What can be run, on what, for how much."},
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
             {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},

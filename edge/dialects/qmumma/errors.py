@@ -56,13 +56,14 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "forbidden",
         (403,),
-        "The plan does not include this, or its jobs of the month are used up.",
-        "Do without, or ask your operator for another plan.",
+        "The plan does not include this, or its jobs of the month are used up; or the user's role or the key does not "
+        "allow it; or the team is suspended.",
+        "Do without, or ask an owner of the team, or your operator.",
     ),
     Kind(
         "not_found",
         (404,),
-        "The path, job, algorithm or log entry does not exist, or it belongs to another team.",
+        "The path, or what it names, does not exist, or it belongs to another team.",
         "Check the id and the key.",
     ),
     Kind(
@@ -74,8 +75,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "conflict",
         (409,),
-        "The job's state, or an earlier request with the same `Idempotency-Key` and another body, is in the way.",
-        "Read the job, or choose another key.",
+        "The state of the job or key, or an earlier request with the same `Idempotency-Key`, is in the way.",
+        "Read the message; where it is about the `Idempotency-Key`, choose another.",
     ),
     Kind("too_large", (413,), "The body is larger than 4 MiB.", "Send less."),
     Kind("unsupported_media_type", (415,), "The body is not plain `application/json`.", "Set `Content-Type`."),

@@ -1,4 +1,4 @@
-"""How ids are shown: a job's UUID as `qm_job_<32 hex>`, a log entry's hash as `vajra://txid/<64 hex>`."""
+"""How ids are shown: UUIDs as `qm_job_<32 hex>`, a log entry's hash as `vajra://txid/<64 hex>`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 JOB_ID_PATTERN = "^qm_job_[0-9a-f]{32}$"
 ANCHOR_PATTERN = "^vajra://txid/[0-9a-f]{64}$"
-_JOB_ID = re.compile(r"qm_job_([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+KEY_ID_PATTERN = "^qm_key_[0-9a-f]{32}$"
+_UUID = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 _ANCHOR = re.compile(r"(?:vajra://txid/)?([0-9a-fA-F]{64})")
 
 
@@ -15,9 +16,28 @@ def shown_job_id(job_id: str) -> str:
     return f"qm_job_{job_id.replace('-', '')}"
 
 
+def shown_key_id(key_id: str) -> str:
+    """The public id of the API key with a canonical UUID."""
+    return f"qm_key_{key_id.replace('-', '')}"
+
+
+def shown_user_id(user_id: str) -> str:
+    """The public id of the user with a canonical UUID."""
+    return f"qm_user_{user_id.replace('-', '')}"
+
+
 def job_id_of(shown: str) -> str | None:
-    """The canonical UUID behind a public id, or None where it is none."""
-    match = _JOB_ID.fullmatch(shown)
+    """The canonical UUID behind a job's public id, or None where it is none."""
+    return _uuid_behind("qm_job_", shown)
+
+
+def key_id_of(shown: str) -> str | None:
+    """The canonical UUID behind a key's public id, or None where it is none."""
+    return _uuid_behind("qm_key_", shown)
+
+
+def _uuid_behind(prefix: str, shown: str) -> str | None:
+    match = _UUID.fullmatch(shown, len(prefix)) if shown.startswith(prefix) else None
     return "-".join(match.groups()) if match else None
 
 

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from edge.dialects import Dialect
 from edge.dialects.qmumma.algorithm_routes import algorithm_operations
 from edge.dialects.qmumma.algorithms import Algorithms
+from edge.dialects.qmumma.credential_routes import credential_operations
+from edge.dialects.qmumma.credentials import Credentials
 from edge.dialects.qmumma.description import document
 from edge.dialects.qmumma.errors import error_bodies
 from edge.dialects.qmumma.job_events import HEARTBEAT_SECONDS, JobEvents
 from edge.dialects.qmumma.job_routes import job_operations
 from edge.dialects.qmumma.jobs import Jobs
+from edge.dialects.qmumma.key_routes import key_operations
+from edge.dialects.qmumma.keys import Keys
 from edge.dialects.qmumma.proof import Proofs
 from edge.dialects.qmumma.proof_routes import proof_operations
 from edge.dialects.qmumma.results import Results
@@ -23,6 +27,7 @@ from edge.limits import OpenStreams
 from edge.openapi import openapi
 
 if TYPE_CHECKING:
+    from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
@@ -40,16 +45,26 @@ class Settings:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
 
-def qmumma(
-    execution: ExecutionServiceAsyncStub, signing: SigningServiceAsyncStub, settings: Settings, health: Health
-) -> Dialect:
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The services that this dialect calls."""
+
+    accounts: AccountsServiceAsyncStub
+    execution: ExecutionServiceAsyncStub
+    signing: SigningServiceAsyncStub
+
+
+def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
     """The dialect over these services, with its document and the pages that show it."""
+    execution, signing = services.execution, services.signing
     streams = OpenStreams(settings.streams_per_team)
     jobs = Jobs(execution, signing, streams=streams)
     events = JobEvents(jobs, streams=streams, heartbeat_seconds=settings.heartbeat_seconds)
     operations = [
         *job_operations(jobs, events, Results(execution, streams=streams)),
         *algorithm_operations(Algorithms(execution)),
+        *key_operations(Keys(services.accounts)),
+        *credential_operations(Credentials(services.accounts)),
         *proof_operations(Proofs(signing), Verifier(signing)),
         *health_operations(health),
     ]

@@ -25,11 +25,11 @@ from qm.type.v1.money_pb2 import Money
 from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
 from edge.dialects.qmumma.ids import shown_job_id
-from edge.dialects.qmumma.routes import Settings, qmumma
+from edge.dialects.qmumma.routes import Services, Settings, qmumma
 from edge.health import Health
 from edge.limits import Rate
 from edge.plans import Plans
-from mesh.errors import Conflict, MeshError, NotFound, Unauthenticated
+from mesh.errors import Conflict, MeshError, NotFound, PermissionDenied, Unauthenticated
 from mesh.telemetry import Telemetry
 
 SECRET = "qm_test_sk_alice"
@@ -68,18 +68,24 @@ class FakeAccounts:
     error: MeshError | None = None
     gate: asyncio.Event | None = None
     expire_seconds: int = 0
+    ended: set[str] = field(default_factory=set)
+    """Secrets that hold no more."""
+    suspended: bool = False
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def AuthenticateKey(  # noqa: N802
         self, request: accounts_pb2.AuthenticateKeyRequest
     ) -> accounts_pb2.AuthenticateKeyResponse:
         self.calls.append(request.secret)
+        known = request.secret in KEYS.keys() - self.ended
         self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
             raise self.error
-        if request.secret not in KEYS:
+        if self.suspended:
+            raise PermissionDenied("ask your operator", reason="TEAM_SUSPENDED")
+        if not known:
             raise Unauthenticated("no such key", reason="INVALID_KEY")
         response = accounts_pb2.AuthenticateKeyResponse(requester=KEYS[request.secret])
         if self.expire_seconds:
@@ -382,7 +388,8 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         if "slow" in failing:
             await asyncio.Event().wait()
 
-    dialect = qmumma(execution, signing, settings or Settings(public_url=URL), Health({"execution": probe}))  # type: ignore[arg-type]
+    services = Services(accounts=accounts, execution=execution, signing=signing)  # type: ignore[arg-type]
+    dialect = qmumma(services, settings or Settings(public_url=URL), Health({"execution": probe}))
     authentication = Authentication(accounts)  # type: ignore[arg-type]
     edge = Edge(
         dialect,

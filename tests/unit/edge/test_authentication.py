@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
 
-from edge.authentication import GOOD_SECONDS, REFUSED_SECONDS, Authentication
+from edge.authentication import DEAF_SECONDS, GOOD_SECONDS, REFUSED_SECONDS, Authentication
 from edge.errors import Refusal
 from mesh.errors import Unavailable
 
+SECRET = "qm_test_sk_alice"
 GOOD = b"Bearer qm_test_sk_alice"
 BAD = b"Bearer qm_live_sk_nobody"
 
@@ -58,6 +60,8 @@ async def test_a_good_key_is_asked_for_once_in_half_a_minute(
     world: Any, authentication: Authentication, clock: Clock
 ) -> None:
     for _ in range(3):
+        clock.now += 5
+        authentication.heard()
         assert (await authentication.requester(GOOD)).plan == "commercial"
     assert len(world.accounts.calls) == 1
     clock.now += GOOD_SECONDS
@@ -69,6 +73,7 @@ async def test_a_key_is_not_believed_past_its_own_end(world: Any, authentication
     world.accounts.expire_seconds = 1005
     await authentication.requester(GOOD)
     clock.now = 1004.9
+    authentication.heard()
     await authentication.requester(GOOD)
     assert len(world.accounts.calls) == 1
     clock.now = 1005.0
@@ -97,8 +102,10 @@ async def test_requests_that_come_together_share_one_look_up(world: Any, authent
     assert len(world.accounts.calls) == 1
 
 
-async def test_a_revoked_key_is_dropped_at_once(authentication: Authentication) -> None:
+async def test_a_revoked_key_is_dropped_at_once(world: Any, authentication: Authentication) -> None:
     key_id = (await authentication.requester(GOOD)).key_id
+    world.accounts.ended.add(SECRET)
+    await authentication.requester(GOOD)
     authentication.drop(key_id)
     assert (await refused(authentication, GOOD)).status == 401
 
@@ -110,10 +117,52 @@ async def test_a_revocation_reaches_a_look_up_that_is_under_way(world: Any, auth
     world.accounts.gate = asyncio.Event()
     waiting = asyncio.create_task(authentication.requester(GOOD))
     await world.accounts.asked.wait()
+    world.accounts.ended.add(SECRET)
     authentication.drop(key_id)
     world.accounts.gate.set()
     with pytest.raises(Refusal):
         await waiting
+    assert len(world.accounts.calls) == 3
+
+
+async def test_while_accounts_is_not_heard_a_key_is_believed_for_a_second(
+    world: Any, authentication: Authentication, clock: Clock
+) -> None:
+    authentication.heard()
+    await authentication.requester(GOOD)
+    clock.now += 0.9 * DEAF_SECONDS
+    world.accounts.ended.add(SECRET)
+    assert authentication.known(GOOD) is not None
+    clock.now += 0.1 * DEAF_SECONDS
+    assert authentication.known(GOOD) is None
+    assert (await refused(authentication, GOOD)).status == 401
+
+
+async def test_a_key_that_is_asked_for_while_nothing_is_heard_is_believed_for_a_second_only(
+    world: Any, authentication: Authentication, clock: Clock
+) -> None:
+    for _ in range(3):
+        await authentication.requester(GOOD)
+        clock.now += 0.5 * DEAF_SECONDS
+        await authentication.requester(GOOD)
+        clock.now += 0.5 * DEAF_SECONDS
+    assert len(world.accounts.calls) == 3
+
+
+async def test_every_key_of_a_suspended_team_is_403_until_it_is_resumed(
+    world: Any, authentication: Authentication
+) -> None:
+    team_id = (await authentication.requester(GOOD)).team_id
+    world.accounts.suspended = True
+    authentication.drop_team(str(uuid.UUID(int=99)))
+    await authentication.requester(GOOD)
+    authentication.drop_team(team_id)
+    for _ in range(2):
+        assert (await refused(authentication, GOOD)).status == 403
+    assert len(world.accounts.calls) == 2
+    world.accounts.suspended = False
+    authentication.drop_team(team_id)
+    await authentication.requester(GOOD)
 
 
 async def test_the_cache_is_bounded_and_drops_the_oldest(world: Any, authentication: Authentication) -> None:

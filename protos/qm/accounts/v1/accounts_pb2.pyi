@@ -5,6 +5,7 @@ Teams, users, API keys, and the secrets of provider accounts."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -176,6 +177,8 @@ class Key(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    RETIRE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_USE_TIME_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Identifies the key (UUIDv7)."""
     team_id: _builtins.str
@@ -200,6 +203,14 @@ class Key(_message.Message):
     def revoke_time(self) -> _timestamp_pb2.Timestamp:
         """Says when it was revoked; absent where it was not."""
 
+    @_builtins.property
+    def retire_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when its grace ends or ended, since it was rotated; absent where it was not."""
+
+    @_builtins.property
+    def last_use_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when it was last seen in use, to within half a minute; absent where it never was."""
+
     def __init__(
         self,
         *,
@@ -212,10 +223,12 @@ class Key(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        retire_time: _timestamp_pb2.Timestamp | None = ...,
+        last_use_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_use_time", b"last_use_time", "retire_time", b"retire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "environment", b"environment", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "name", b"name", "revoke_time", b"revoke_time", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "environment", b"environment", "expire_time", b"expire_time", "hint", b"hint", "key_id", b"key_id", "last_use_time", b"last_use_time", "name", b"name", "retire_time", b"retire_time", "revoke_time", b"revoke_time", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -338,6 +351,7 @@ class CreateUserRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes a repeat return the first answer."""
     team_id: _builtins.str
@@ -348,6 +362,10 @@ class CreateUserRequest(_message.Message):
     """Is what to call the person."""
     role: Global___Role.ValueType
     """Says what the person may do."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
     def __init__(
         self,
         *,
@@ -356,10 +374,11 @@ class CreateUserRequest(_message.Message):
         email: _builtins.str = ...,
         name: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "request_id", b"request_id", "role", b"role", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "request_id", b"request_id", "requester", b"requester", "role", b"role", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,8 +420,10 @@ class CreateKeyRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Makes a repeat return the first key, then without its secret, which is told only once."""
+    """Makes a repeat return the first answer: with its secret for 24 hours, then refused (SECRET_GONE)."""
     team_id: _builtins.str
     """Identifies the team."""
     user_id: _builtins.str
@@ -415,6 +436,14 @@ class CreateKeyRequest(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Says when it ends by itself; absent for no end."""
 
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Says how long it lives, in place of expire_time."""
+
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
     def __init__(
         self,
         *,
@@ -424,10 +453,12 @@ class CreateKeyRequest(_message.Message):
         name: _builtins.str = ...,
         environment: _requester_pb2.Environment.ValueType = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "lifetime", b"lifetime", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "expire_time", b"expire_time", "name", b"name", "request_id", b"request_id", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "expire_time", b"expire_time", "lifetime", b"lifetime", "name", b"name", "request_id", b"request_id", "requester", b"requester", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,8 +472,11 @@ class CreateKeyResponse(_message.Message):
 
     KEY_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """Is the secret; empty on a repeat."""
+    """Is the secret."""
+    replayed: _builtins.bool
+    """Says that this is the answer of an earlier request."""
     @_builtins.property
     def key(self) -> Global___Key:
         """Is the key."""
@@ -452,10 +486,11 @@ class CreateKeyResponse(_message.Message):
         *,
         key: Global___Key | None = ...,
         secret: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "replayed", b"replayed", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -463,21 +498,39 @@ Global___CreateKeyResponse: _TypeAlias = CreateKeyResponse  # noqa: Y015
 
 @_typing.final
 class ListKeysRequest(_message.Message):
-    """Asks for a team's keys."""
+    """Asks for a page of keys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    BEFORE_KEY_ID_FIELD_NUMBER: _builtins.int
+    AFTER_KEY_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
+    page_size: _builtins.int
+    """Bounds the answer; 0 for a hundred."""
+    before_key_id: _builtins.str
+    """Asks for the keys that are next newer than this one; not together with after_key_id."""
+    after_key_id: _builtins.str
+    """Asks for the keys that are next older than this one."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        before_key_id: _builtins.str = ...,
+        after_key_id: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_key_id", b"after_key_id", "before_key_id", b"before_key_id", "page_size", b"page_size", "requester", b"requester", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,22 +543,110 @@ class ListKeysResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Says that there are more in the direction asked for."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Key]:
-        """Are the keys, newest first, revoked ones included."""
+        """Are the keys, newest first, ended ones included."""
 
     def __init__(
         self,
         *,
         keys: _abc.Iterable[Global___Key] | None = ...,
+        has_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "keys", b"keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListKeysResponse: _TypeAlias = ListKeysResponse  # noqa: Y015
+
+@_typing.final
+class RotateKeyRequest(_message.Message):
+    """Asks for a key in place of another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    GRACE_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a repeat return the first answer: with its secret for 24 hours, then refused (SECRET_GONE)."""
+    team_id: _builtins.str
+    """Identifies the team."""
+    key_id: _builtins.str
+    """Identifies the key to replace."""
+    @_builtins.property
+    def grace(self) -> _duration_pb2.Duration:
+        """Says how long the old key goes on."""
+
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        grace: _duration_pb2.Duration | None = ...,
+        requester: _requester_pb2.Requester | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grace", b"grace", "requester", b"requester"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grace", b"grace", "key_id", b"key_id", "request_id", b"request_id", "requester", b"requester", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeyRequest: _TypeAlias = RotateKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateKeyResponse(_message.Message):
+    """Answers RotateKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    OLD_KEY_ID_FIELD_NUMBER: _builtins.int
+    RETIRE_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """Is its secret."""
+    old_key_id: _builtins.str
+    """Identifies the old key."""
+    replayed: _builtins.bool
+    """Says that this is the answer of an earlier request."""
+    @_builtins.property
+    def key(self) -> Global___Key:
+        """Is the new key: of the same name, user, environment and lifetime."""
+
+    @_builtins.property
+    def retire_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when the old key ends."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+        secret: _builtins.str = ...,
+        old_key_id: _builtins.str = ...,
+        retire_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "retire_time", b"retire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "old_key_id", b"old_key_id", "replayed", b"replayed", "retire_time", b"retire_time", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeyResponse: _TypeAlias = RotateKeyResponse  # noqa: Y015
 
 @_typing.final
 class RevokeKeyRequest(_message.Message):
@@ -515,19 +656,25 @@ class RevokeKeyRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
     key_id: _builtins.str
     """Identifies the key."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         key_id: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "requester", b"requester", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -816,13 +963,18 @@ class SetProviderSecretRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     CREDENTIALS_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
     user_id: _builtins.str
-    """Identifies the owner or admin who asks."""
+    """Identifies the owner or admin for whom it is done."""
     @_builtins.property
     def credentials(self) -> Global___ProviderCredentials:
         """Are the credentials."""
+
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
 
     def __init__(
         self,
@@ -830,10 +982,11 @@ class SetProviderSecretRequest(_message.Message):
         team_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         credentials: Global___ProviderCredentials | None = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "requester", b"requester", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -870,16 +1023,22 @@ class ListProviderSecretsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where execution or the operator does."""
+
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -924,22 +1083,28 @@ class DeleteProviderSecretRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
     user_id: _builtins.str
-    """Identifies the owner or admin who asks."""
+    """Identifies the owner or admin for whom it is done."""
     provider: _builtins.str
     """Names the provider."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         user_id: _builtins.str = ...,
         provider: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "requester", b"requester", "team_id", b"team_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,11 @@ class AccountsServiceStub:
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/RotateKey',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyResponse.FromString,
+                _registered_method=True)
         self.RevokeKey = channel.unary_unary(
                 '/qm.accounts.v1.AccountsService/RevokeKey',
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.SerializeToString,
@@ -92,7 +97,7 @@ class AccountsServiceServicer:
     """
 
     def AuthenticateKey(self, request, context):
-        """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys and for suspended teams, without saying which.
+        """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys, without saying which; PERMISSION_DENIED for a good key of a suspended team.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,28 +111,35 @@ class AccountsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUser(self, request, context):
-        """Makes a user in a team.
+        """Makes a user in a team. PERMISSION_DENIED where the requester's role may not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateKey(self, request, context):
-        """Makes an API key and tells its secret, once.
+        """Makes an API key and tells its secret, once. PERMISSION_DENIED where the requester's role, key or plan may not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListKeys(self, request, context):
-        """Lists a team's keys, newest first, without secrets.
+        """Lists keys, newest first, without secrets: a member's own, a team's for its admins and the operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Makes a key in place of another, which goes on for a time of grace and then ends for good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Ends a key for good; every edge drops it within a second of the event.
+        """Ends a key for good; every edge drops it within a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +200,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.ListKeys,
                     request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysRequest.FromString,
                     response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyResponse.SerializeToString,
             ),
             'RevokeKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeKey,
@@ -351,6 +368,33 @@ class AccountsService:
             '/qm.accounts.v1.AccountsService/ListKeys',
             qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysRequest.SerializeToString,
             qm_dot_accounts_dot_v1_dot_accounts__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/RotateKey',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.RotateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,17 +34,19 @@ class AccountsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccountsServiceAsyncStub: ...
     AuthenticateKey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.AuthenticateKeyRequest, _accounts_pb2.AuthenticateKeyResponse]
-    """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys and for suspended teams, without saying which."""
+    """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys, without saying which; PERMISSION_DENIED for a good key of a suspended team."""
     CreateTeam: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CreateTeamRequest, _accounts_pb2.CreateTeamResponse]
     """Makes a team."""
     CreateUser: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CreateUserRequest, _accounts_pb2.CreateUserResponse]
-    """Makes a user in a team."""
+    """Makes a user in a team. PERMISSION_DENIED where the requester's role may not."""
     CreateKey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CreateKeyRequest, _accounts_pb2.CreateKeyResponse]
-    """Makes an API key and tells its secret, once."""
+    """Makes an API key and tells its secret, once. PERMISSION_DENIED where the requester's role, key or plan may not."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListKeysRequest, _accounts_pb2.ListKeysResponse]
-    """Lists a team's keys, newest first, without secrets."""
+    """Lists keys, newest first, without secrets: a member's own, a team's for its admins and the operator."""
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RotateKeyRequest, _accounts_pb2.RotateKeyResponse]
+    """Makes a key in place of another, which goes on for a time of grace and then ends for good."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RevokeKeyRequest, _accounts_pb2.RevokeKeyResponse]
-    """Ends a key for good; every edge drops it within a second of the event."""
+    """Ends a key for good; every edge drops it within a second."""
     SetProviderSecret: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetProviderSecretRequest, _accounts_pb2.SetProviderSecretResponse]
     """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks."""
     ListProviderSecrets: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListProviderSecretsRequest, _accounts_pb2.ListProviderSecretsResponse]
@@ -60,17 +62,19 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AuthenticateKey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.AuthenticateKeyRequest, _accounts_pb2.AuthenticateKeyResponse]  # type: ignore[assignment]
-    """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys and for suspended teams, without saying which."""
+    """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys, without saying which; PERMISSION_DENIED for a good key of a suspended team."""
     CreateTeam: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CreateTeamRequest, _accounts_pb2.CreateTeamResponse]  # type: ignore[assignment]
     """Makes a team."""
     CreateUser: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CreateUserRequest, _accounts_pb2.CreateUserResponse]  # type: ignore[assignment]
-    """Makes a user in a team."""
+    """Makes a user in a team. PERMISSION_DENIED where the requester's role may not."""
     CreateKey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CreateKeyRequest, _accounts_pb2.CreateKeyResponse]  # type: ignore[assignment]
-    """Makes an API key and tells its secret, once."""
+    """Makes an API key and tells its secret, once. PERMISSION_DENIED where the requester's role, key or plan may not."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListKeysRequest, _accounts_pb2.ListKeysResponse]  # type: ignore[assignment]
-    """Lists a team's keys, newest first, without secrets."""
+    """Lists keys, newest first, without secrets: a member's own, a team's for its admins and the operator."""
+    RotateKey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RotateKeyRequest, _accounts_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Makes a key in place of another, which goes on for a time of grace and then ends for good."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RevokeKeyRequest, _accounts_pb2.RevokeKeyResponse]  # type: ignore[assignment]
-    """Ends a key for good; every edge drops it within a second of the event."""
+    """Ends a key for good; every edge drops it within a second."""
     SetProviderSecret: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetProviderSecretRequest, _accounts_pb2.SetProviderSecretResponse]  # type: ignore[assignment]
     """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks."""
     ListProviderSecrets: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListProviderSecretsRequest, _accounts_pb2.ListProviderSecretsResponse]  # type: ignore[assignment]
@@ -89,7 +93,7 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.AuthenticateKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.AuthenticateKeyResponse, _abc.Awaitable[_accounts_pb2.AuthenticateKeyResponse]]:
-        """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys and for suspended teams, without saying which."""
+        """Tells whose key a secret is. UNAUTHENTICATED for unknown, expired and revoked keys, without saying which; PERMISSION_DENIED for a good key of a suspended team."""
 
     @_abc_1.abstractmethod
     def CreateTeam(
@@ -105,7 +109,7 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.CreateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.CreateUserResponse, _abc.Awaitable[_accounts_pb2.CreateUserResponse]]:
-        """Makes a user in a team."""
+        """Makes a user in a team. PERMISSION_DENIED where the requester's role may not."""
 
     @_abc_1.abstractmethod
     def CreateKey(
@@ -113,7 +117,7 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.CreateKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.CreateKeyResponse, _abc.Awaitable[_accounts_pb2.CreateKeyResponse]]:
-        """Makes an API key and tells its secret, once."""
+        """Makes an API key and tells its secret, once. PERMISSION_DENIED where the requester's role, key or plan may not."""
 
     @_abc_1.abstractmethod
     def ListKeys(
@@ -121,7 +125,15 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.ListKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.ListKeysResponse, _abc.Awaitable[_accounts_pb2.ListKeysResponse]]:
-        """Lists a team's keys, newest first, without secrets."""
+        """Lists keys, newest first, without secrets: a member's own, a team's for its admins and the operator."""
+
+    @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _accounts_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.RotateKeyResponse, _abc.Awaitable[_accounts_pb2.RotateKeyResponse]]:
+        """Makes a key in place of another, which goes on for a time of grace and then ends for good."""
 
     @_abc_1.abstractmethod
     def RevokeKey(
@@ -129,7 +141,7 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.RevokeKeyResponse, _abc.Awaitable[_accounts_pb2.RevokeKeyResponse]]:
-        """Ends a key for good; every edge drops it within a second of the event."""
+        """Ends a key for good; every edge drops it within a second."""
 
     @_abc_1.abstractmethod
     def SetProviderSecret(

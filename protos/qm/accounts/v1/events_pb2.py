@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/accounts/v1/events.proto\x12\x0eqm.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqm/accounts/v1/events.proto\x12\x0eqm.accounts.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n\nKeyRevoked\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"~\n\nKeyRotated\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0bretire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x0bTeamChanged\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,4 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KEYREVOKED']._serialized_start=80
   _globals['_KEYREVOKED']._serialized_end=157
+  _globals['_KEYROTATED']._serialized_start=159
+  _globals['_KEYROTATED']._serialized_end=285
+  _globals['_TEAMCHANGED']._serialized_start=287
+  _globals['_TEAMCHANGED']._serialized_end=366
 # @@protoc_insertion_point(module_scope)

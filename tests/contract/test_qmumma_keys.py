@@ -1,0 +1,406 @@
+"""Keys, roles and accounts at providers over the whole mesh: what qmumma.md says of them, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from qm.accounts.v1 import accounts_pb2 as pb
+from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+
+from deploy.local.mesh import LocalMesh
+from edge.bodies import parse_text
+from edge.dialects.qmumma.credentials import CredentialsNote
+from edge.dialects.qmumma.keys import Key, KeyPage, NewKey, RotatedKey
+from edge.values import body_of
+from tests.live import Api, Team, operator_channel
+
+PREFIXES = {"live": "qm_live_", "test": "qm_test_", "enterprise": "qm_ent_"}
+
+
+def assert_is(answer: httpx.Response, kind: type) -> dict[str, Any]:
+    """The answer has the members and types that the document gives it, and no others."""
+    value: dict[str, Any] = parse_text(answer.content)
+    body_of(value, kind)
+    assert set(value) <= set(kind.__struct_fields__)  # type: ignore[attr-defined]
+    return value
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str, str]:
+    error = answer.json()["error"]
+    return answer.status_code, error["type"], error.get("param", "")
+
+
+async def made(api: Api, environment: str = "test", **rest: Any) -> dict[str, Any]:
+    answer = await api.http.post("/v1/keys", json={"name": "made", "environment": environment, **rest})
+    assert answer.status_code == 201, answer.text
+    value: dict[str, Any] = answer.json()
+    return value
+
+
+async def dies(mesh: LocalMesh, secret: str, status: int = 401, seconds: float = 1) -> None:
+    """The key is refused within a second, or as many."""
+    api = Api(mesh, secret)
+    async with asyncio.timeout(seconds):
+        while (await api.get("/v1/jobs")).status_code != status:
+            await asyncio.sleep(0.02)
+    await api.close()
+
+
+async def works(mesh: LocalMesh, secret: str) -> bool:
+    api = Api(mesh, secret)
+    answer = await api.get("/v1/jobs")
+    await api.close()
+    return answer.status_code == 200
+
+
+@pytest.fixture(scope="module")
+async def big(mesh: LocalMesh) -> Team:
+    """A team of the plan enterprise."""
+    return await Team.create(mesh, "enterprise")
+
+
+@pytest.fixture(scope="module", params=["live", "test"])
+async def own(request: pytest.FixtureRequest, mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
+    """The team as its owner sees it, by a live and by a test key."""
+    api = Api(mesh, big.secrets[request.param])
+    yield api
+    await api.close()
+
+
+@pytest.fixture(scope="module")
+async def ent(mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
+    api = Api(mesh, big.secrets["ent"])
+    yield api
+    await api.close()
+
+
+async def member(mesh: LocalMesh, team: Team, role: pb.Role.ValueType, environment: int = 1) -> tuple[Api, str]:
+    """Another user of the team, by a key of an environment; and the user's id."""
+    name = uuid.uuid4().hex
+    async with operator_channel(mesh, "accounts") as channel:
+        stub = AccountsServiceStub(channel)
+        user = (
+            await stub.CreateUser(
+                pb.CreateUserRequest(
+                    request_id=name, team_id=team.team_id, email=f"{name}@example.org", name="Member", role=role
+                )
+            )
+        ).user
+        key = await stub.CreateKey(
+            pb.CreateKeyRequest(
+                request_id=name,
+                team_id=team.team_id,
+                user_id=user.user_id,
+                name="a member's",
+                environment=environment,  # type: ignore[arg-type]
+            )
+        )
+    return Api(mesh, key.secret), user.user_id
+
+
+# Making
+
+
+@pytest.mark.parametrize("environment", ["live", "test", "enterprise"])
+async def test_a_key_has_the_prefix_of_its_environment_sk_and_43_base62_digits(
+    mesh: LocalMesh, ent: Api, environment: str
+) -> None:
+    answer = await ent.http.post("/v1/keys", json={"name": "Nachtläufer 🚀", "environment": environment})
+    key = assert_is(answer, NewKey)
+    assert re.fullmatch(rf"{PREFIXES[environment]}sk_[0-9A-Za-z]{{43}}", key["secret"])
+    assert (answer.status_code, key["name"], key["environment"]) == (201, "Nachtläufer 🚀", environment)
+    assert key["secret"].startswith(key["hint"])
+    assert await works(mesh, key["secret"])
+
+
+async def test_a_key_ends_after_as_many_days_as_it_was_given(own: Api) -> None:
+    key = await made(own, expires_in_days=90)
+    created, ends = [dt.datetime.fromisoformat(key[name]) for name in ("created_at", "expires_at")]
+    assert ends - created == dt.timedelta(days=90)
+    assert "expires_at" not in await made(own)
+
+
+async def test_a_secret_is_in_no_answer_but_the_first(own: Api) -> None:
+    key = await made(own)
+    listed = await own.get("/v1/keys?limit=100")
+    assert key["key_id"] in listed.text
+    assert "secret" not in listed.text
+    assert key["secret"] not in listed.text
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"environment": "test"}, "name"),
+        ({"name": "x"}, "environment"),
+        ({"name": "x" * 10_000, "environment": "test"}, "name"),
+        ({"name": "", "environment": "test"}, "name"),
+        ({"name": " \u00a0", "environment": "test"}, "name"),
+        ({"name": "\u200d\ufe0f", "environment": "test"}, "name"),
+        ({"name": "txt.\u202eexe", "environment": "test"}, "name"),
+        ({"name": "a\nb", "environment": "test"}, "name"),
+        ({"name": "x", "environment": "ent"}, "environment"),
+        ({"name": "x", "environment": "test", "expires_in_days": 0}, "expires_in_days"),
+        ({"name": "x", "environment": "test", "expires_in_days": 10**9}, "expires_in_days"),
+        ({"name": "x", "environment": "test", "plan": "enterprise"}, "plan"),
+    ],
+)
+async def test_a_key_that_cannot_be_is_refused_and_the_field_named(own: Api, body: dict[str, Any], param: str) -> None:
+    assert error_of(await own.http.post("/v1/keys", json=body)) == (400, "bad_request", param)
+
+
+async def test_a_repeat_with_the_same_idempotency_key_answers_the_first_body(mesh: LocalMesh, own: Api) -> None:
+    body, headers = {"name": "once", "environment": "test"}, {"Idempotency-Key": uuid.uuid4().hex}
+    answers = await asyncio.gather(*(own.http.post("/v1/keys", json=body, headers=headers) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", *["true"] * 4]
+    assert await works(mesh, answers[0].json()["secret"])
+    other = await own.http.post("/v1/keys", json={**body, "name": "other"}, headers=headers)
+    assert error_of(other) == (409, "conflict", "Idempotency-Key")
+
+
+async def test_an_idempotency_key_of_one_user_tells_another_user_no_secret(
+    mesh: LocalMesh, big: Team, own: Api
+) -> None:
+    body, headers = {"name": "mine", "environment": "test"}, {"Idempotency-Key": uuid.uuid4().hex}
+    first = await own.http.post("/v1/keys", json=body, headers=headers)
+    other, _ = await member(mesh, big, pb.ROLE_MEMBER)
+    second = await other.http.post("/v1/keys", json=body, headers=headers)
+    assert second.status_code == 201
+    assert second.json()["secret"] != first.json()["secret"]
+    assert second.json()["user_id"] != first.json()["user_id"]
+    await other.close()
+
+
+async def test_a_key_makes_no_key_above_itself(mesh: LocalMesh, big: Team) -> None:
+    for own, above in (("test", "live"), ("test", "enterprise"), ("live", "enterprise")):
+        api = Api(mesh, big.secrets[own])
+        answer = await api.http.post("/v1/keys", json={"name": "x", "environment": above})
+        assert error_of(answer) == (403, "forbidden", "environment")
+        await api.close()
+
+
+async def test_enterprise_keys_are_of_the_plan_enterprise_alone(mesh: LocalMesh, team: Team) -> None:
+    async with operator_channel(mesh, "accounts") as channel:
+        request = pb.CreateKeyRequest(
+            request_id="x", team_id=team.team_id, user_id=team.user_id, name="x", environment=3
+        )
+        with pytest.raises(Exception, match="has no enterprise keys"):
+            await AccountsServiceStub(channel).CreateKey(request)
+
+
+# Listing
+
+
+async def test_keys_are_listed_newest_first_in_pages_of_both_directions(mesh: LocalMesh) -> None:
+    api = Api(mesh, (await Team.create(mesh, "enterprise")).secrets["ent"])
+    newest_first = [(await made(api))["key_id"] for _ in range(4)][::-1]
+    page = assert_is(await api.get("/v1/keys?limit=2"), KeyPage)
+    assert ([key["key_id"] for key in page["keys"]], page["has_more"]) == (newest_first[:2], True)
+    page = (await api.get(f"/v1/keys?limit=100&after={newest_first[1]}")).json()
+    assert ([key["key_id"] for key in page["keys"]][:2], page["has_more"]) == (newest_first[2:], False)
+    assert len(page["keys"]) == 5
+    page = (await api.get(f"/v1/keys?limit=1&before={newest_first[2]}")).json()
+    assert ([key["key_id"] for key in page["keys"]], page["has_more"]) == (newest_first[1:2], True)
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "after=nothing", "before=qm_key_" + "0" * 32 + "%0A", "status=active",
+     f"before=qm_key_{'0' * 32}&after=qm_key_{'0' * 32}"],
+)  # fmt: skip
+async def test_a_page_that_cannot_be_is_refused(own: Api, query: str) -> None:
+    assert error_of(await own.get(f"/v1/keys?{query}")) == (400, "bad_request", query.partition("=")[0])
+
+
+async def test_a_key_tells_when_it_was_last_used(mesh: LocalMesh, own: Api) -> None:
+    key = await made(own)
+    assert await works(mesh, key["secret"])
+    async with asyncio.timeout(10):
+        while True:
+            [listed] = [each for each in (await own.get("/v1/keys")).json()["keys"] if each["key_id"] == key["key_id"]]
+            if "last_used_at" in listed:
+                break
+            await asyncio.sleep(0.2)
+    assert listed["last_used_at"] > key["created_at"]
+
+
+# Rotating
+
+
+async def test_a_rotated_key_works_during_its_grace_and_is_dead_after_it(mesh: LocalMesh, own: Api) -> None:
+    key = await made(own, expires_in_days=30)
+    assert await works(mesh, key["secret"])
+    answer = await own.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 1})
+    new = assert_is(answer, RotatedKey)
+    assert (answer.status_code, new["replaces"]["key_id"]) == (201, key["key_id"])
+    assert [new[name] for name in ("name", "environment", "user_id")] == [
+        key[name] for name in ("name", "environment", "user_id")
+    ]
+    assert new["expires_at"] > key["expires_at"]
+    assert await works(mesh, key["secret"])
+    await dies(mesh, key["secret"], seconds=2)
+    assert await works(mesh, new["secret"])
+
+
+async def test_without_grace_a_rotated_key_is_dead_at_once_everywhere(mesh: LocalMesh, own: Api) -> None:
+    key = await made(own)
+    assert await works(mesh, key["secret"])
+    await own.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 0})
+    await dies(mesh, key["secret"])
+
+
+async def test_of_two_rotations_at_once_one_wins(own: Api) -> None:
+    key = await made(own)
+    place = f"/v1/keys/{key['key_id']}/rotate"
+    answers = await asyncio.gather(*(own.http.post(place, json={"grace_seconds": 60}) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+
+
+async def test_a_repeated_rotation_answers_the_first_body(own: Api) -> None:
+    place, headers = f"/v1/keys/{(await made(own))['key_id']}/rotate", {"Idempotency-Key": uuid.uuid4().hex}
+    first, again = [await own.http.post(place, json={"grace_seconds": 60}, headers=headers) for _ in range(2)]
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    other = await own.http.post(place, json={"grace_seconds": 61}, headers=headers)
+    assert error_of(other) == (409, "conflict", "Idempotency-Key")
+
+
+@pytest.mark.parametrize("body", [{}, {"grace_seconds": -1}, {"grace_seconds": 604_801}, {"grace_seconds": "1"}])
+async def test_a_grace_outside_of_its_bounds_is_refused(own: Api, body: dict[str, Any]) -> None:
+    place = f"/v1/keys/qm_key_{'0' * 32}/rotate"
+    assert error_of(await own.http.post(place, json=body)) == (400, "bad_request", "grace_seconds")
+
+
+# Revoking
+
+
+async def test_a_revoked_key_is_dead_within_a_second_and_for_good(mesh: LocalMesh, own: Api) -> None:
+    key = await made(own)
+    assert await works(mesh, key["secret"])
+    answer = await own.http.delete(f"/v1/keys/{key['key_id']}")
+    gone = assert_is(answer, Key)
+    await dies(mesh, key["secret"])
+    again = await own.http.delete(f"/v1/keys/{key['key_id']}")
+    assert again.json()["revoked_at"] == gone["revoked_at"]
+    rotated = await own.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 60})
+    assert error_of(rotated) == (409, "conflict", "key_id")
+
+
+async def test_a_key_of_another_team_does_not_exist(mesh: LocalMesh, own: Api) -> None:
+    other = await Team.create(mesh, "student")
+    for key_id in (other.key_ids["test"].replace("-", ""), "0" * 32, "nothing", "0" * 31 + "%0a"):
+        place = f"/v1/keys/qm_key_{key_id}"
+        for answer in (
+            await own.http.delete(place),
+            await own.http.post(f"{place}/rotate", json={"grace_seconds": 1}),
+        ):
+            assert error_of(answer)[:2] == (404, "not_found")
+    assert await works(mesh, other.secrets["test"])
+
+
+# Keys that do not hold
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["qm_live_sk_" + "a" * 43, "qm_prod_sk_" + "a" * 43, "qm_live_sk_" + "a" * 42, "qm_test_sk_" + "é" * 43,
+     "qm_live_" + "a" * 10_000],
+)  # fmt: skip
+async def test_a_key_that_nobody_has_is_401(anyone: Api, secret: str) -> None:
+    answer = await anyone.get("/v1/jobs", Authorization=f"Bearer {secret}".encode())  # type: ignore[arg-type]
+    assert error_of(answer)[:2] == (401, "unauthorized")
+
+
+async def test_a_secret_under_another_prefix_is_401(mesh: LocalMesh, big: Team) -> None:
+    assert not await works(mesh, big.secrets["test"].replace("qm_test_", "qm_live_"))
+
+
+# Roles
+
+
+async def test_a_member_manages_the_own_keys_and_sees_no_others(mesh: LocalMesh, big: Team, own: Api) -> None:
+    api, _ = await member(mesh, big, pb.ROLE_MEMBER)
+    mine, others = await made(api, "live"), await made(own)
+    assert {key["user_id"] for key in (await api.get("/v1/keys")).json()["keys"]} == {mine["user_id"]}
+    place = f"/v1/keys/{others['key_id']}"
+    for answer in (await api.http.delete(place), await api.http.post(f"{place}/rotate", json={"grace_seconds": 0})):
+        assert error_of(answer)[:2] == (403, "forbidden")
+    assert (await api.http.delete(f"/v1/keys/{mine['key_id']}")).status_code == 200
+    await api.close()
+
+
+async def test_an_admin_revokes_every_key_and_gets_no_secret_of_an_owner(mesh: LocalMesh, big: Team, own: Api) -> None:
+    api, _ = await member(mesh, big, pb.ROLE_ADMIN)
+    junior, _ = await member(mesh, big, pb.ROLE_MEMBER)
+    owners, members = await made(own), await made(junior)
+    for key, status in ((owners, 403), (members, 201)):
+        answer = await api.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 60})
+        assert answer.status_code == status
+        assert (await api.http.delete(f"/v1/keys/{key['key_id']}")).status_code == 200
+    for each in (api, junior):
+        await each.close()
+
+
+async def test_a_test_key_ends_no_live_key(mesh: LocalMesh, big: Team) -> None:
+    api = Api(mesh, big.secrets["test"])
+    place = f"/v1/keys/qm_key_{big.key_ids['live'].replace('-', '')}"
+    for answer in (await api.http.delete(place), await api.http.post(f"{place}/rotate", json={"grace_seconds": 0})):
+        assert error_of(answer)[:2] == (403, "forbidden")
+    await api.close()
+
+
+# Accounts at providers
+
+IBM = {"token": "never-to-be-shown", "instance": "crn:v1:bluemix"}
+
+
+async def test_credentials_are_set_told_of_and_forgotten_but_never_shown(mesh: LocalMesh, big: Team) -> None:
+    api = Api(mesh, big.secrets["live"])
+    place = "/v1/providers/ibm/credentials"
+    assert error_of(await api.get(place))[:2] == (404, "not_found")
+    for answer in (await api.http.put(place, json=IBM), await api.get(place)):
+        assert assert_is(answer, CredentialsNote)["provider"] == "ibm"
+        assert IBM["token"] not in answer.text
+    assert [(await api.http.delete(place)).status_code for _ in range(2)] == [204, 204]
+    assert error_of(await api.get(place))[:2] == (404, "not_found")
+    assert IBM["token"] not in mesh.layout.log("services").read_text() + mesh.layout.log("edge").read_text()
+    await api.close()
+
+
+async def test_credentials_are_for_owners_and_admins_with_a_live_key(mesh: LocalMesh, big: Team) -> None:
+    plain, _ = await member(mesh, big, pb.ROLE_MEMBER)
+    admin, _ = await member(mesh, big, pb.ROLE_ADMIN)
+    tester = Api(mesh, big.secrets["test"])
+    place = "/v1/providers/ionq/credentials"
+    for api, statuses in ((plain, (403, 403, 403)), (tester, (404, 403, 403)), (admin, (404, 200, 204))):
+        answers = (await api.get(place), await api.http.put(place, json={"api_key": "k"}), await api.http.delete(place))
+        assert tuple(answer.status_code for answer in answers) == statuses
+        await api.close()
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "param"),
+    [
+        ("ibm", {"instance": "crn"}, "token"),
+        ("ibm", {**IBM, "channel": "elsewhere"}, "channel"),
+        ("ionq", {"api_key": "with space"}, "api_key"),
+        ("ionq", {"api_key": "newline\n"}, "credentials.ionq.api_key"),
+        ("ionq", {"api_key": "k", "token": "k"}, "token"),
+    ],
+)
+async def test_credentials_that_no_provider_has_are_refused(
+    mesh: LocalMesh, big: Team, provider: str, body: dict[str, str], param: str
+) -> None:
+    api = Api(mesh, big.secrets["live"])
+    answer = await api.http.put(f"/v1/providers/{provider}/credentials", json=body)
+    assert error_of(answer) == (400, "bad_request", param)
+    await api.close()
