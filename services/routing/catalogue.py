@@ -11,6 +11,8 @@ import msgspec
 CATALOGUE_FILE = Path(__file__).with_name("catalogue.toml")
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Region = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
+"""Where something runs: "local" is this installation, "eu" and "us" are what they say."""
 BackendId = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_.-]{0,63}$")]
 
 
@@ -76,6 +78,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Seconds for each shot."""
     source: str
     """Where the prices and times are from."""
+    residency: tuple[Region, ...] = ()
+    """The regions in which it stands."""
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -116,19 +120,24 @@ class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The machine itself: what a live backend is, and what a twin is the twin of."""
     owner: Owner | None = None
     """Whose account reaches the machine; set where a machine is offered, and never in the catalogue."""
+    offline_reason: str = ""
+    """Why it takes no jobs, for people; follows "it is offline: "."""
+    residency: tuple[Region, ...] = ("local",)
+    """The regions in which it runs, what simulates here as the operator says."""
 
     def __post_init__(self) -> None:
         """Refuse a live backend without its machine."""
         if self.kind is Kind.LIVE and self.machine is None:
             raise ValueError(f"{self.backend_id} is live and names no machine")
 
-    def live(self, owner: Owner) -> Backend:
-        """This backend as its machine, reached through an account of `owner`."""
+    def live(self, owner: Owner | None) -> Backend:
+        """This backend as its machine, reached through an account of `owner`; None where nobody's reaches it."""
         return msgspec.structs.replace(
             self,
             kind=Kind.LIVE,
             pool=Pool.LIVE,
             owner=owner,
+            residency=self.machine.residency if self.machine else (),
             display_name=self.display_name.removesuffix(TWIN_SUFFIX),
             description="The machine itself, through an account at its provider.",
         )
@@ -161,3 +170,12 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def find(self, backend_id: str) -> Backend | None:
         """The backend of that name."""
         return next((backend for backend in self.backends if backend.backend_id == backend_id), None)
+
+    def here(self, residency: tuple[Region, ...]) -> Catalogue:
+        """This catalogue where simulators and twins run in an installation of those regions, and so locally as well."""
+        regions = tuple(dict.fromkeys(("local", *residency)))
+        backends = (
+            backend if backend.kind is Kind.LIVE else msgspec.structs.replace(backend, residency=regions)
+            for backend in self.backends
+        )
+        return msgspec.structs.replace(self, backends=tuple(backends))

@@ -8,7 +8,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh.config import MeshConfig
-from services.routing.catalogue import CATALOGUE_FILE
+from services.routing.catalogue import CATALOGUE_FILE, Region
+from services.routing.objective import POLICY_FILE
+from services.routing.supplier import SUPPLIERS_FILE
 from services.routing.twin import TWINS_FILE
 
 
@@ -21,3 +23,11 @@ class RoutingConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """The twins, with the errors of the machines that they simulate."""
     learn_seconds: Annotated[float, Meta(gt=0)] = 5.0
     """Time between two looks at what became of jobs; what is believed changes so often at most."""
+    policy_file: Path = POLICY_FILE
+    """What a choice weighs."""
+    suppliers_file: Path = SUPPLIERS_FILE
+    """Who sells access to machines, and under which names."""
+    residency: tuple[Region, ...] = ("local",)
+    """The regions that this installation is in: where simulators and twins run. "local" need not be said."""
+    prediction_children: int = 1
+    """Processes that fit circuits to machines, started with the first circuit that may reach one."""

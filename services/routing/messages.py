@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from functools import lru_cache
 
+import msgspec
 from google.protobuf.duration_pb2 import Duration
 from qm.routing.v1 import routing_pb2 as pb
 from qm.type.v1 import requester_pb2
 from qm.type.v1.money_pb2 import Money
 
-from services.routing.catalogue import Backend, Kind, Owner
+from services.routing.catalogue import Backend, Calibration, Kind, Owner
+from services.routing.history import Snapshot
+from services.routing.objective import PLAIN, Objective, Preference, Weights
 from services.routing.policy import Alternative, Choice, Fit
-from services.routing.program import EngineOffer, Environment, Estimate, Features, Wish
+from services.routing.program import EngineOffer, Environment, Estimate, Features, Forecast, Wish
+from services.routing.question import Question
+from services.routing.standing import Report
+from services.routing.supplier import Supplier, Target
 
 _KINDS = {
     Kind.SIMULATOR: pb.BACKEND_KIND_SIMULATOR,
@@ -21,6 +28,15 @@ _KINDS = {
 }
 _OWNERS = {Owner.TEAM: pb.ACCOUNT_OWNER_TEAM, Owner.OPERATOR: pb.ACCOUNT_OWNER_OPERATOR}
 _OWNER_OF = {number: owner for owner, number in _OWNERS.items()}
+_ONLINE = {pb.BACKEND_STATUS_ONLINE: True, pb.BACKEND_STATUS_OFFLINE: False}
+_KIND_OF = {number: kind for kind, number in _KINDS.items()}
+_PREFERENCES = {
+    Preference.BALANCED: pb.PREFERENCE_BALANCED,
+    Preference.FIDELITY: pb.PREFERENCE_FIDELITY,
+    Preference.TIME: pb.PREFERENCE_TIME,
+    Preference.COST: pb.PREFERENCE_COST,
+}
+_PREFERENCE_OF = {number: preference for preference, number in _PREFERENCES.items()}
 _KNOWN_OFFERS = 4096
 _ENVIRONMENTS = {
     requester_pb2.ENVIRONMENT_LIVE: Environment.LIVE,
@@ -51,7 +67,29 @@ def wish_of(request: pb.ChooseBackendRequest) -> Wish:
         environment=_ENVIRONMENTS[request.requester.environment],
         excluded=frozenset(request.excluded_backend_ids),
         accounts=tuple((account.provider, _OWNER_OF[account.owner]) for account in request.accounts),
+        objective=objective_of(request.objective) if request.HasField("objective") else PLAIN,
+        priority=request.priority,
     )
+
+
+def objective_of(message: pb.Objective) -> Objective:
+    """What a caller wants of a choice."""
+    limits = message.HasField
+    return Objective(
+        prefer=_PREFERENCE_OF.get(message.prefer, Preference.BALANCED),
+        min_fidelity=message.min_fidelity if limits("min_fidelity") else None,
+        deadline=message.deadline.ToTimedelta() if limits("deadline") else None,
+        max_price=message.max_backend_price.micros if limits("max_backend_price") else None,
+        residency=message.residency,
+        kinds=tuple(sorted(_KIND_OF[kind] for kind in message.kinds)),
+        explore=message.explore if limits("explore") else None,
+    )
+
+
+def weights_of(message: pb.Weights) -> Weights:
+    """What each part of a prediction counts. Raises msgspec.ValidationError for a weight out of range."""
+    told = {"fidelity": message.fidelity, "time": message.time, "price": message.price}
+    return msgspec.convert(told, Weights)
 
 
 @lru_cache(_KNOWN_OFFERS)
@@ -70,7 +108,7 @@ def _offer_of(serialized: bytes) -> EngineOffer:
     )
 
 
-def backend_message(backend: Backend, estimate: Estimate | None = None) -> pb.Backend:
+def backend_message(backend: Backend, estimate: Estimate | None = None, queue_depth: int | None = None) -> pb.Backend:
     """A backend on the wire; with an `estimate` it has the engine and the price for one program."""
     machine, live = backend.machine, backend.kind is Kind.LIVE
     reachable = backend.online and not (live and backend.owner is None)
@@ -88,17 +126,59 @@ def backend_message(backend: Backend, estimate: Estimate | None = None) -> pb.Ba
         provider=machine.provider if machine else "",
         provider_device=machine.device if machine else "",
         account_owner=_OWNERS[backend.owner] if backend.owner else pb.ACCOUNT_OWNER_UNSPECIFIED,
+        calibration_id=backend.calibration.calibration_id if backend.calibration else "",
+        residency=backend.residency,
+        offline_reason=backend.offline_reason,
+        queue_depth=queue_depth,
     )
 
 
-def choice_message(choice: Choice) -> pb.Decision:
+def choice_message(choice: Choice, question: Question) -> pb.Decision:
     """A choice on the wire, which becomes a decision with an id and a time."""
+    wish, weights = question.wish, choice.weights
+    depth = next(each.queue_depth for each in question.outlooks if each.backend == choice.backend)
     return pb.Decision(
-        backend=backend_message(choice.backend, choice.estimate),
+        backend=backend_message(choice.backend, choice.estimate, depth),
         reason=choice.reason,
         estimate=_estimate_message(choice.estimate),
         alternatives=map(_alternative_message, choice.alternatives),
         policy_version=choice.policy_version,
+        objective=_objective_message(wish.objective),
+        weights=pb.Weights(fidelity=weights.fidelity, time=weights.time, price=weights.price),
+        model_version=choice.model_version,
+        explored=choice.explored,
+        features=_features_message(wish.features),
+        shot_count=wish.shot_count,
+    )
+
+
+def _objective_message(objective: Objective) -> pb.Objective:
+    deadline, most = objective.deadline, objective.max_price
+    return pb.Objective(
+        prefer=_PREFERENCES[objective.prefer],
+        min_fidelity=objective.min_fidelity,
+        deadline=None if deadline is None else _duration(deadline),
+        max_backend_price=None if most is None else _money(most),
+        residency=objective.residency,
+        kinds=[_KINDS[kind] for kind in objective.kinds],
+        explore=objective.explore,
+    )
+
+
+def _features_message(features: Features) -> pb.Features:
+    classical = Duration()
+    classical.FromNanoseconds(round(features.classical_seconds * 1e9))
+    return pb.Features(
+        qubit_count=features.qubit_count,
+        clbit_count=features.clbit_count,
+        depth=features.depth,
+        gate_count=features.gate_count,
+        two_qubit_gate_count=features.two_qubit_gate_count,
+        clifford=features.clifford,
+        dynamic=features.dynamic,
+        entanglement_bound=features.entanglement_bound,
+        circuit_count=features.circuit_count,
+        classical_duration=classical,
     )
 
 
@@ -109,6 +189,7 @@ def _alternative_message(alternative: Alternative) -> pb.Alternative:
         eligible=isinstance(candidate, Fit),
         reason=alternative.reason,
         estimate=_estimate_message(candidate.estimate) if candidate.estimate else None,
+        kind=_KINDS[candidate.backend.kind],
     )
 
 
@@ -121,6 +202,25 @@ def _estimate_message(estimate: Estimate) -> pb.Estimate:
         fidelity_high=estimate.fidelity_high,
         price=_money(estimate.price),
         memory_bytes=estimate.memory_bytes,
+        queue_p50=_duration(estimate.queue_p50),
+        queue_p90=_duration(estimate.queue_p90),
+        fidelity_method=estimate.fidelity_method,
+        calibration_id=estimate.calibration_id,
+        fidelity_term=estimate.worth.fidelity,
+        time_term=estimate.worth.time,
+        price_term=estimate.worth.price,
+        utility=estimate.worth.utility,
+        forecast=_forecast_message(estimate.forecast) if estimate.forecast else None,
+    )
+
+
+def _forecast_message(forecast: Forecast) -> pb.Forecast:
+    return pb.Forecast(
+        fidelity=forecast.fidelity,
+        fidelity_low=forecast.fidelity_low,
+        fidelity_high=forecast.fidelity_high,
+        duration_p50=_duration(forecast.duration_p50),
+        duration_p90=_duration(forecast.duration_p90),
     )
 
 
@@ -130,3 +230,78 @@ def _duration(span: dt.timedelta) -> Duration:
 
 def _money(micros: int) -> Money:
     return Money(currency_code="USD", micros=micros)
+
+
+def report_of(message: pb.BackendReport, now: dt.datetime) -> Report:
+    """What somebody says of a backend now."""
+    said = message.HasField
+    return Report(
+        time=now,
+        queue_depth=message.queue_depth if said("queue_depth") else None,
+        queue_seconds=message.queue_duration.ToTimedelta().total_seconds() if said("queue_duration") else None,
+        online=_ONLINE.get(message.status),
+        reason=message.reason,
+        task_price=message.task_price.micros if said("task_price") else None,
+        shot_price=message.shot_price.micros if said("shot_price") else None,
+    )
+
+
+def snapshot_of(message: pb.Calibration) -> Snapshot:
+    """A snapshot that is to be kept."""
+    medians = Calibration(
+        calibration_id=message.calibration_id,
+        working_qubit_count=message.working_qubit_count,
+        single_qubit_error=message.single_qubit_error,
+        two_qubit_error=message.two_qubit_error,
+        readout_error=message.readout_error,
+        operations=frozenset(),
+    )
+    return Snapshot(message.backend_id, medians, message.measure_time.ToDatetime(dt.UTC), message.source)
+
+
+def calibration_message(snapshot: Snapshot) -> pb.Calibration:
+    """A snapshot on the wire."""
+    medians = snapshot.medians
+    message = pb.Calibration(
+        calibration_id=medians.calibration_id,
+        backend_id=snapshot.backend_id,
+        source=snapshot.source,
+        working_qubit_count=medians.working_qubit_count,
+        single_qubit_error=medians.single_qubit_error,
+        two_qubit_error=medians.two_qubit_error,
+        readout_error=medians.readout_error,
+    )
+    message.measure_time.FromDatetime(snapshot.measure_time)
+    if snapshot.create_time is not None:
+        message.create_time.FromDatetime(snapshot.create_time)
+    return message
+
+
+def supplier_message(supplier: Supplier, modes: Mapping[str, Kind]) -> pb.Supplier:
+    """A supplier on the wire; `modes` says what runs here now."""
+    return pb.Supplier(
+        supplier_id=supplier.supplier_id,
+        display_name=supplier.display_name,
+        description=supplier.description,
+        providers=[
+            pb.Provider(
+                provider_id=each.provider_id,
+                display_name=each.display_name,
+                description=each.description,
+                qubit_count=each.qubit_count,
+                cost_model=each.cost_model,
+                targets=[_target_message(target, modes) for target in each.targets],
+            )
+            for each in supplier.providers
+        ],
+    )
+
+
+def _target_message(target: Target, modes: Mapping[str, Kind]) -> pb.Target:
+    mode = modes.get(target.backend_id or "")
+    return pb.Target(
+        target_id=target.target_id,
+        backend_id=target.backend_id or "",
+        qubit_count=target.qubit_count,
+        mode=_KINDS[mode] if mode else pb.BACKEND_KIND_UNSPECIFIED,
+    )

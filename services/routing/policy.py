@@ -1,25 +1,28 @@
 """The choice of a backend: who could run the program, who runs it best, and why. Pure.
 
-Among those that can and do take it: the highest predicted fidelity, then the shortest predicted time, then the lowest
-price, then the order of the catalogue. "auto" finds a backend as long as there is any; a backend asked for by name is
-taken or refused, never replaced.
+Among those that can and do take it, and break no limit: the highest utility (objective.py), then the order of the
+catalogue. "auto" finds a backend as long as there is any; a backend asked for by name is taken or refused, never
+replaced. The choice is made from a `Question` alone, so that who has kept that can make it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from random import Random
 from typing import TypeAlias
 
 from mesh.errors import InvalidArgument, MeshError, Unavailable
-from mesh.wording import count_text, duration_text
-from services.routing.catalogue import Backend, Catalogue, Kind, Method
-from services.routing.obstacle import NO_ENGINE, Obstacle, absence, incapacity, refusal
-from services.routing.offer import offered
+from services.routing.catalogue import Backend, Kind
+from services.routing.learning.beliefs import leverage
+from services.routing.learning.exploration import Prospect, pick
+from services.routing.objective import Weights
+from services.routing.obstacle import NO_ENGINE, Obstacle, absence, broken_limit, incapacity, refusal
 from services.routing.predict import of_engine, of_machine
-from services.routing.program import AUTO, Estimate, Features, Wish
+from services.routing.program import Estimate, Wish
+from services.routing.question import Outlook, Question
+from services.routing.reason import comparison, praise, ruled_out
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Fit:
 
     backend: Backend
     estimate: Estimate
+    deviation: float = 0.0
+    """How uncertain what was learned leaves its utility, as a standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,151 +65,117 @@ class Choice:
     reason: str
     alternatives: tuple[Alternative, ...]
     """Best first, those that could not take it last."""
+    weights: Weights
     policy_version: str
+    model_version: str
+    explored: bool
+    """Whether it was chosen to learn of it, and another is better by the predictions."""
 
 
-def choose(catalogue: Catalogue, wish: Wish) -> Choice:
+def choose(question: Question) -> Choice:
     """The backend for a program.
 
-    Raises InvalidArgument for an unknown backend (UNKNOWN_BACKEND), one that cannot run the program
-    (PROGRAM_DOES_NOT_FIT), and where no backend can (NO_BACKEND_FITS), and Unavailable (HARDWARE_UNAVAILABLE) where
-    those that could do not take jobs.
+    Raises InvalidArgument for a backend that cannot run the program (PROGRAM_DOES_NOT_FIT) and where none can
+    (NO_BACKEND_FITS), or where the caller's limits rule out those that could (LIMITS_TOO_TIGHT), and Unavailable
+    (HARDWARE_UNAVAILABLE) where those that could do not take jobs.
     """
-    ranked = sorted((judge(backend, wish) for backend in offered(catalogue, wish)), key=_rank)
-    named = wish.hardware != AUTO
-    best = _named(ranked, wish.hardware, _names(catalogue)) if named else ranked[0]
+    wish = question.wish
+    ranked = sorted((judge(each, wish, question.weights) for each in question.outlooks), key=_rank)
+    fits = [each for each in ranked if isinstance(each, Fit)]
+    if wish.named:
+        best = next(each for each in ranked if each.backend.backend_id == wish.hardware)
+    elif fits:
+        best = _drawn(fits, question) if question.explores else fits[0]
+    else:
+        best = _nearest(ranked)
     if isinstance(best, Misfit):
-        raise _refusal(best, ranked, named=named)
+        raise _refusal(best, ranked, wish)
     others = (candidate for candidate in ranked if candidate is not best)
+    explored = not wish.named and best is not fits[0]
     return Choice(
         backend=best.backend,
         estimate=best.estimate,
-        reason=_praise(best, wish, named=named),
-        alternatives=tuple(Alternative(other, _comparison(other, best.estimate)) for other in others),
-        policy_version=f"{RULES_VERSION}/{catalogue.version}",
+        reason=praise(best.backend, best.estimate, wish, explored=explored),
+        alternatives=tuple(Alternative(other, _reason(other, best, wish)) for other in others),
+        weights=question.weights,
+        policy_version=f"{RULES_VERSION}/{question.policy_version}",
+        model_version=question.model_version,
+        explored=explored,
     )
 
 
-def judge(backend: Backend, wish: Wish) -> Candidate:
-    """A backend's prospects with a program. A lasting obstacle goes before a passing one."""
+def judge(outlook: Outlook, wish: Wish, weights: Weights) -> Candidate:
+    """A backend's prospects with a program. A lasting obstacle goes before a passing one, and a limit comes last."""
+    backend = outlook.backend
     if (beyond := incapacity(backend, wish.features)) is not None:
         return Misfit(backend, beyond, None)
     if backend.kind is Kind.LIVE and backend.machine is not None:
-        estimate = of_machine(backend, backend.machine, wish)
+        estimate = of_machine(outlook, backend.machine, wish, weights)
     else:
         offer = wish.offer(backend.method)
         if offer is None:
             return Misfit(backend, NO_ENGINE, None)
         if offer.refusal:
             return Misfit(backend, refusal(offer), None)
-        estimate = of_engine(backend, offer, wish)
-    obstacle = absence(backend, wish)
-    return Misfit(backend, obstacle, estimate) if obstacle else Fit(backend, estimate)
+        estimate = of_engine(outlook, offer, wish, weights)
+    obstacle = absence(backend, wish) or broken_limit(backend, estimate, wish)
+    if obstacle is not None:
+        return Misfit(backend, obstacle, estimate)
+    unsure = leverage(estimate.fidelity) * outlook.fidelity_effect.deviation
+    return Fit(backend, estimate, weights.fidelity * unsure)
 
 
-def _rank(candidate: Candidate) -> tuple[float, ...]:
+def _rank(candidate: Candidate) -> tuple[float, float]:
     match candidate:
         case Fit(backend, estimate):
-            last = 0.5 if backend.last_resort else 0.0
-            return (last, -estimate.fidelity, estimate.duration_p50.total_seconds(), float(estimate.price))
+            return (0.5 if backend.last_resort else 0.0, -estimate.worth.utility)
         case Misfit(_, obstacle):
             return (2.0 if obstacle.lasting else 1.0, obstacle.excess_bits)
 
 
-def _named(ranked: list[Candidate], name: str, known: Iterable[str]) -> Candidate:
-    for candidate in ranked:
-        if candidate.backend.backend_id == name:
-            return candidate
-    known = ", ".join(sorted(known))
-    raise InvalidArgument(
-        f"hardware: there is no backend {name!r}; there are {known}, and auto.",
-        reason="UNKNOWN_BACKEND",
-        field="hardware",
-    )
+def _drawn(fits: list[Fit], question: Question) -> Fit:
+    """One of the best, by what could be learned of it: bounded, and the same for the same question."""
+    first = [each for each in fits if not each.backend.last_resort] or fits
+    prospects = [Prospect(each.backend.backend_id, each.estimate.worth.utility, each.deviation) for each in first]
+    return first[pick(prospects, Random(question.draw), explore=True)]  # noqa: S311 - a lot, not a secret
 
 
-def _names(catalogue: Catalogue) -> list[str]:
-    return [backend.backend_id for backend in catalogue.backends]
+def _nearest(ranked: list[Candidate]) -> Candidate:
+    """Of those that cannot: who takes no jobs now, who breaks a limit that the caller could move, who is too small."""
+    movable = [each for each in ranked if isinstance(each, Misfit) and each.obstacle.field]
+    passing = isinstance(ranked[0], Misfit) and not ranked[0].obstacle.lasting
+    return ranked[0] if passing or not movable else movable[0]
 
 
-def _refusal(best: Misfit, ranked: list[Candidate], *, named: bool) -> MeshError:
+def _refusal(best: Misfit, ranked: list[Candidate], wish: Wish) -> MeshError:
     """Why the best candidate, or the one asked for, cannot be taken."""
-    name, reason = best.backend.backend_id, best.obstacle.reason
+    name, reason, field = best.backend.backend_id, best.obstacle.reason, best.obstacle.field
+    others = ruled_out(
+        (each.backend.backend_id, each.obstacle.reason)
+        for each in ranked
+        if isinstance(each, Misfit) and each is not best
+    )
     if not best.obstacle.lasting:
-        message = f"{name} could run the program, but {reason}."
+        message = f"{name} could run the program, but {reason}.{'' if wish.named else others}"
         return Unavailable(message, reason="HARDWARE_UNAVAILABLE", field="hardware", metadata={"backend": name})
-    if not named:
-        message = f"No backend can run this program. The nearest is {name}, but {reason}."
-        return InvalidArgument(message, reason="NO_BACKEND_FITS", metadata={"nearest": name})
+    if not wish.named:
+        nearest = {"nearest": name}
+        if field:
+            message = f"{field}: no backend does what is asked. The nearest is {name}, but {reason}.{others}"
+            return InvalidArgument(message, reason="LIMITS_TOO_TIGHT", field=field, metadata=nearest)
+        message = f"No backend can run this program. The nearest is {name}, but {reason}.{others}"
+        return InvalidArgument(message, reason="NO_BACKEND_FITS", metadata=nearest)
     fitting = [each.backend.backend_id for each in ranked if isinstance(each, Fit)]
     advice = f"These can run it: {', '.join(fitting)}." if fitting else "No other backend can run it either."
-    message = f"hardware: {name} cannot run this program: {reason}. {advice}"
     metadata = {"fitting": ",".join(fitting)}
+    if field:
+        message = f"{field}: {name} does not do what is asked: {reason}. {advice}"
+        return InvalidArgument(message, reason="LIMITS_TOO_TIGHT", field=field, metadata=metadata)
+    message = f"hardware: {name} cannot run this program: {reason}. {advice}"
     return InvalidArgument(message, reason="PROGRAM_DOES_NOT_FIT", field="hardware", metadata=metadata)
 
 
-def _praise(best: Fit, wish: Wish, *, named: bool) -> str:
-    features, estimate = wish.features, best.estimate
-    time = duration_text(estimate.duration_p50.total_seconds())
-    backend = best.backend
-    if backend.kind is Kind.LIVE and backend.machine is not None:
-        account = f"the account of the {backend.owner} at {backend.machine.provider}"
-        return f"{_circuit(features)}: the machine itself runs it for about {time} after its queue, through {account}."
-    amplitudes = count_text(features.qubit_count)
-    match backend.method:
-        case Method.STATEVECTOR:
-            what = _circuit(features)
-            why = f"the state vector of {amplitudes} amplitudes is exact and takes {estimate.engine} {time}"
-        case Method.STABILIZER:
-            what = f"Clifford {_circuit(features, start='circuit')}"
-            why = f"the stabilizer tableau is exact and takes {estimate.engine} {time}"
-        case Method.MATRIX_PRODUCT_STATE:
-            what = f"{_circuit(features)} with a bond dimension of at most {count_text(features.entanglement_bound)}"
-            why = f"a matrix product state is exact and takes {estimate.engine} {time}"
-        case Method.DECISION_DIAGRAM:
-            what = _circuit(features)
-            why = f"a decision diagram is exact and takes {estimate.engine} {time}"
-        case Method.CALIBRATED_NOISE:
-            return _twin_praise(backend, estimate, features)
-    if backend.method is not Method.STATEVECTOR:
-        why += f"; a state vector would have {amplitudes} amplitudes"
-    offer = wish.offer(backend.method)
-    if offer is not None and offer.comparison:
-        why += f"; {offer.comparison}"
-    return f"{what}: {why}.{' You asked for this backend.' if named else ''}"
-
-
-def _twin_praise(backend: Backend, estimate: Estimate, features: Features) -> str:
-    calibration = "" if backend.calibration is None else f" of {backend.calibration.calibration_id}"
-    low, high = 100 * estimate.fidelity_low, 100 * estimate.fidelity_high
-    time = duration_text(estimate.duration_p50.total_seconds())
-    return (
-        f"{_circuit(features)}: the calibration{calibration} is simulated with its noise, not run on the machine; that "
-        f"takes {time}, and a fidelity of {low:.0f} to {high:.0f} % is expected. You asked for this backend."
-    )
-
-
-def _circuit(features: Features, start: str = "Circuit") -> str:
-    qubits = f"{features.qubit_count} qubit{'s' if features.qubit_count > 1 else ''}"
-    return (
-        f"{start} of {qubits}"
-        if features.circuit_count == 1
-        else (f"{start} of {qubits}, run {features.circuit_count:,} times")
-    )
-
-
-def _comparison(other: Candidate, best: Estimate) -> str:
+def _reason(other: Candidate, best: Fit, wish: Wish) -> str:
     if isinstance(other, Misfit):
-        return _capitalised(other.obstacle.reason)
-    if other.backend.last_resort:
-        return "Just as exact, but how long it takes is hard to predict: it runs what names it, or fits nowhere else."
-    own, chosen = (each.duration_p50.total_seconds() for each in (other.estimate, best))
-    if own < chosen:
-        return f"Could run it in {duration_text(own)} instead of {duration_text(chosen)}, but was not asked for."
-    if duration_text(own) == duration_text(chosen):
-        return "Just as exact and as fast; the order of the catalogue decides."
-    return f"Just as exact, but needs {duration_text(own)} instead of {duration_text(chosen)}."
-
-
-def _capitalised(reason: str) -> str:
-    return f"{reason[0].upper()}{reason[1:]}."
+        return f"{other.obstacle.reason[0].upper()}{other.obstacle.reason[1:]}."
+    return comparison(other.backend, other.estimate, best.estimate, named=wish.named)

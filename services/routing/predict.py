@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 
-from services.routing.catalogue import Backend, Calibration, Machine
+from services.routing.catalogue import Calibration, Kind, Machine
+from services.routing.learning.beliefs import Beliefs
+from services.routing.objective import Weights, worth
 from services.routing.program import EngineOffer, Estimate, Features, Wish
+from services.routing.question import NOTHING, Outlook, Prediction
 
-IDEAL = 1.0
-"""The fidelity of a simulation without noise and without truncation: exact, so its bounds are the same."""
+MEDIANS = "medians"
+"""The method of a fidelity that was predicted from the medians of a calibration, without fitting the circuit."""
+_EXACT = Prediction(1.0, 1.0, 1.0, "exact", "")
+_UNKNOWN = Prediction(0.0, 0.0, 1.0, "unknown", "")
 _EXPONENTS = ((1.4, 2.0), (0.7, 0.65), (0.2, 0.15))
 _MOST = 0.999_999
-_LONGEST = dt.timedelta(days=36_500)
+_NO_TIME = dt.timedelta()
+_LONGEST = 36_500 * 86_400.0
 
 
-def of_engine(backend: Backend, offer: EngineOffer, wish: Wish) -> Estimate:
+def of_engine(outlook: Outlook, offer: EngineOffer, wish: Wish, weights: Weights) -> Estimate:
     """The estimate of a simulation."""
-    low, middle, high = (IDEAL,) * 3 if backend.calibration is None else fidelity(backend.calibration, wish.features)
-    return Estimate(
-        engine=offer.engine,
-        duration_p50=offer.duration_p50,
-        duration_p90=offer.duration_p90,
-        fidelity=middle,
-        fidelity_low=low,
-        fidelity_high=high,
-        price=backend.price_micros,
-        memory_bytes=offer.memory_bytes,
-    )
+    p50, p90 = offer.duration_p50, offer.duration_p90
+    return _estimate(outlook, wish, weights, engine=offer.engine, p50=p50, p90=p90, memory=offer.memory_bytes)
+
+
+def of_machine(outlook: Outlook, machine: Machine, wish: Wish, weights: Weights) -> Estimate:
+    """The estimate of a live run: its provider's times, and the fidelity of its twin."""
+    each = machine.task_seconds + wish.shot_count * machine.shot_seconds
+    time = _duration(each * wish.features.circuit_count + wish.features.classical_seconds)
+    return _estimate(outlook, wish, weights, engine=machine.provider, p50=time, p90=time, memory=0)
+
+
+def fidelity_of(outlook: Outlook, features: Features) -> Prediction:
+    """What a model says of the circuit; without it what the medians say, or nothing does."""
+    backend = outlook.backend
+    if outlook.prediction is not None:
+        return outlook.prediction
+    if backend.calibration is not None:
+        low, middle, high = fidelity(backend.calibration, features)
+        return Prediction(middle, low, high, MEDIANS, backend.calibration.calibration_id)
+    return _UNKNOWN if backend.kind is Kind.LIVE else _EXACT
 
 
 def fidelity(calibration: Calibration, features: Features) -> tuple[float, float, float]:
@@ -47,23 +63,41 @@ def fidelity(calibration: Calibration, features: Features) -> tuple[float, float
     return low, middle, high
 
 
-def of_machine(backend: Backend, machine: Machine, wish: Wish) -> Estimate:
-    """The estimate of a live run: its provider's times without the queue, and the fidelity of its twin."""
-    features, shots = wish.features, wish.shot_count
-    low, middle, high = (0.0, 0.0, 1.0) if backend.calibration is None else fidelity(backend.calibration, features)
-    seconds = machine.task_seconds + shots * machine.shot_seconds
-    duration = _duration(seconds * features.circuit_count + features.classical_seconds)
-    return Estimate(
-        engine=machine.provider,
-        duration_p50=duration,
-        duration_p90=duration,
-        fidelity=middle,
-        fidelity_low=low,
-        fidelity_high=high,
-        price=backend.price(features.circuit_count, shots),
-        memory_bytes=0,
+def _estimate(  # noqa: PLR0913 - what differs between a simulation and a machine
+    outlook: Outlook, wish: Wish, weights: Weights, *, engine: str, p50: dt.timedelta, p90: dt.timedelta, memory: int
+) -> Estimate:
+    found = fidelity_of(outlook, wish.features)
+    price = outlook.backend.price(wish.features.circuit_count, wish.shot_count)
+    queue_p50, queue_p90 = _duration(outlook.queue_seconds), _duration(outlook.queue_p90_seconds)
+    whole = (queue_p50 + p50).total_seconds()
+    estimate = Estimate(
+        engine=engine,
+        duration_p50=queue_p50 + p50,
+        duration_p90=queue_p90 + p90,
+        queue_p50=queue_p50,
+        queue_p90=queue_p90,
+        fidelity=found.value,
+        fidelity_low=found.low,
+        fidelity_high=found.high,
+        fidelity_method=found.method,
+        calibration_id=found.calibration_id,
+        price=price,
+        memory_bytes=memory,
+        worth=worth(weights, found.value, whole, price),
+    )
+    if outlook.fidelity_effect == NOTHING and outlook.time_effect == NOTHING:
+        return estimate
+    learned = Beliefs(other_fidelity=outlook.fidelity_effect, other_time=outlook.time_effect)
+    run = replace(estimate, duration_p50=p50, duration_p90=p90)
+    told = learned.corrected(outlook.backend.backend_id, run)
+    whole = (queue_p50 + told.duration_p50).total_seconds()
+    return replace(
+        told,
+        duration_p50=queue_p50 + told.duration_p50,
+        duration_p90=queue_p90 + told.duration_p90,
+        worth=worth(weights, told.fidelity, whole, price),
     )
 
 
 def _duration(seconds: float) -> dt.timedelta:
-    return dt.timedelta(seconds=seconds) if seconds < _LONGEST.total_seconds() else _LONGEST
+    return _NO_TIME if seconds == 0 else dt.timedelta(seconds=min(seconds, _LONGEST))

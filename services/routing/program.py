@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.routing.objective import PLAIN, UNWEIGHED, Objective, Worth
+
 AUTO = "auto"
 """The hardware of a wish that leaves the choice to routing."""
 
@@ -70,6 +72,14 @@ class Wish:
     """Backends that failed this job already."""
     accounts: tuple[tuple[str, str], ...] = ()
     """The accounts that reach live machines, as provider and owner; a team's own stands before the operator's."""
+    objective: Objective = PLAIN
+    priority: bool = False
+    """Whether the job goes first in its queue."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the caller named the backend."""
+        return self.hardware != AUTO
 
     def offer(self, method: str) -> EngineOffer | None:
         """What is offered for a method."""
@@ -78,11 +88,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A prediction of one backend's run on one engine. The queue is taken as empty."""
+    """A prediction of one backend's run on one engine."""
 
     engine: str
 
     duration_p50: dt.timedelta
+    """Queue and run."""
     duration_p90: dt.timedelta
     fidelity: float
     """Against the ideal distribution, 0 to 1; exactly 1 for an ideal simulator."""
@@ -93,6 +104,18 @@ class Estimate:
     memory_bytes: int
     forecast: Forecast | None = None
     """What the models said before it was corrected by what was learned; None where nothing corrected it."""
+    queue_p50: dt.timedelta = dt.timedelta()
+    """What of the time is waiting."""
+    queue_p90: dt.timedelta = dt.timedelta()
+    fidelity_method: str = "exact"
+    calibration_id: str = ""
+    """What the fidelity was predicted from; empty where there is no noise."""
+    worth: Worth = UNWEIGHED
+
+    @property
+    def run_seconds(self) -> float:
+        """What of the time is not waiting, in the median."""
+        return (self.duration_p50 - self.queue_p50).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,58 +3,224 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
 
+import msgspec
 from qm.routing.v1 import routing_pb2 as pb
 from uuid_utils import uuid7
 
 from mesh.call import Call
-from services.routing.catalogue import Catalogue
-from services.routing.decision import Decision, DecisionId, JobId, TeamId
-from services.routing.messages import backend_message, choice_message, wish_of
-from services.routing.policy import Choice, choose
-from services.routing.program import Wish
+from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound
+from services.routing.catalogue import Backend, Kind
+from services.routing.decision import Decision, DecisionId, Grounds, JobId, Kept, TeamId
+from services.routing.history import newest
+from services.routing.messages import (
+    backend_message,
+    calibration_message,
+    choice_message,
+    objective_of,
+    report_of,
+    snapshot_of,
+    supplier_message,
+    weights_of,
+    wish_of,
+)
+from services.routing.policy import choose
+from services.routing.program import AUTO
+from services.routing.question import Question
 from services.routing.recorder import Recorder
+from services.routing.situation import Situation
+from services.routing.store import CalibrationStore, DecisionStore
+from services.routing.supplier import Suppliers
 
 KNOWN_WISHES = 4096
-"""Programs whose choice is remembered."""
+"""Programs whose choice among simulators is remembered, as long as nothing changes."""
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A choice, and what is kept of it."""
+
+    backend: Backend
+    policy_version: str
+    message: bytes
+    """The decision, without what is new each time."""
+    grounds: Grounds
+
+
+@dataclass(frozen=True, slots=True)
+class Kits:
+    """Where routing keeps things."""
+
+    recorder: Recorder
+    decisions: DecisionStore
+    calibrations: CalibrationStore
 
 
 class RoutingService:
     """Answers qm.routing.v1.RoutingService."""
 
-    def __init__(self, catalogue: Catalogue, recorder: Recorder, *, clock: Callable[[], dt.datetime]) -> None:
-        """Choose from `catalogue` and keep the decisions with `recorder`; `clock` tells the time in UTC."""
-        self._catalogue = catalogue
-        self._recorder = recorder
+    def __init__(
+        self, situation: Situation, kits: Kits, suppliers: Suppliers, *, clock: Callable[[], dt.datetime]
+    ) -> None:
+        """Choose by `situation` and keep the decisions; `clock` tells the time in UTC."""
+        self._situation = situation
+        self._kits = kits
+        self._suppliers = suppliers
         self._clock = clock
-        # The choice is pure, and the same program is often sent again.
-        self._chosen = lru_cache(KNOWN_WISHES)(self._choose)
+        # The choice among simulators is pure, and the same program is often sent again.
+        self._known: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()
+        self._simulators = {each.backend_id for each in situation.catalogue.backends if each.kind is Kind.SIMULATOR}
+        self._known_by: tuple[object, ...] = ()
 
     async def ListBackends(self, _request: pb.ListBackendsRequest, _call: Call) -> pb.ListBackendsResponse:
-        """List the backends in the order of the catalogue."""
-        return pb.ListBackendsResponse(backends=map(backend_message, self._catalogue.backends))
+        """List the backends in the order of the catalogue, as they are now."""
+        standings = self._situation.standings
+        backends = [standings.now(backend) for backend in self._situation.catalogue.backends]
+        return pb.ListBackendsResponse(
+            backends=[backend_message(backend, queue_depth=standings.depth(backend)) for backend in backends]
+        )
 
     async def ChooseBackend(self, request: pb.ChooseBackendRequest, _call: Call) -> pb.ChooseBackendResponse:
-        """Pick a backend and say why. Raises what `policy.choose` raises."""
-        wish = wish_of(request)
-        choice, message = self._chosen(wish)
+        """Pick a backend and say why. Raises what `offered` and `policy.choose` raise."""
+        now = self._clock()
+        answer = self._simulated(request, now) if self._is_plain(request) else await self._fitted(request)
         decision = Decision(
             decision_id=DecisionId(str(uuid7())),
             job_id=JobId(request.job_id),
             team_id=TeamId(request.requester.team_id),
-            wish=wish,
-            choice=choice,
-            create_time=self._clock(),
+            hardware=request.hardware,
+            backend_id=answer.backend.backend_id,
+            shot_count=request.shot_count,
+            policy_version=answer.policy_version,
+            grounds=answer.grounds,
+            create_time=now,
         )
-        self._recorder.keep(decision)
-        response = pb.ChooseBackendResponse(decision=pb.Decision.FromString(message))
-        response.decision.decision_id = decision.decision_id
-        response.decision.create_time.FromDatetime(decision.create_time)
-        return response
+        self._kits.recorder.keep(decision)
+        self._situation.standings.took(decision.decision_id, answer.backend)
+        return pb.ChooseBackendResponse(decision=_told(answer.message, decision.decision_id, now))
 
-    def _choose(self, wish: Wish) -> tuple[Choice, bytes]:
-        """The choice, and its message without what is new each time."""
-        choice = choose(self._catalogue, wish)
-        return choice, choice_message(choice).SerializeToString()
+    async def GetDecision(self, request: pb.GetDecisionRequest, _call: Call) -> pb.GetDecisionResponse:
+        """Return a decision that is kept."""
+        kept = await self._find(request.decision_id, request.team_id)
+        decision = _told(kept.answer, kept.decision_id, kept.create_time)
+        return pb.GetDecisionResponse(decision=decision, job_id=kept.job_id, team_id=kept.team_id)
+
+    async def ReplayDecision(self, request: pb.ReplayDecisionRequest, _call: Call) -> pb.ReplayDecisionResponse:
+        """Decide again from what was kept, as it was or by another objective."""
+        kept = await self._find(request.decision_id, request.team_id)
+        try:
+            question = self._changed(kept.asked(), request)
+        except msgspec.ValidationError as error:
+            message = f"weights: {error}"
+            raise InvalidArgument(message, reason="INVALID_FIELD", field="weights") from error
+        try:
+            answer = choice_message(choose(question), question).SerializeToString()
+        except MeshError as refusal:
+            return pb.ReplayDecisionResponse(refusal=refusal.message)
+        return pb.ReplayDecisionResponse(
+            decision=_told(answer, kept.decision_id, kept.create_time), identical=answer == kept.answer
+        )
+
+    async def ReportBackends(self, request: pb.ReportBackendsRequest, _call: Call) -> pb.ReportBackendsResponse:
+        """Note how backends are. Raises NotFound (UNKNOWN_BACKEND)."""
+        backends = self._situation.catalogue.backends
+        known = {each.backend_id for each in backends} | {f"pool:{each.pool}" for each in backends}
+        if unknown := [each.backend_id for each in request.reports if each.backend_id not in known]:
+            message = f"there is no backend {unknown[0]!r}"
+            raise NotFound(message, reason="UNKNOWN_BACKEND", field="reports.backend_id")
+        now = self._clock()
+        for report in request.reports:
+            self._situation.standings.report(report.backend_id, report_of(report, now))
+        return pb.ReportBackendsResponse()
+
+    async def ListSuppliers(self, _request: pb.ListSuppliersRequest, _call: Call) -> pb.ListSuppliersResponse:
+        """List who sells access to machines, and what of it runs here now."""
+        catalogue, standings = self._situation.catalogue, self._situation.standings
+        modes = {each.backend_id: each.kind for each in catalogue.backends if standings.now(each).online}
+        return pb.ListSuppliersResponse(suppliers=[supplier_message(each, modes) for each in self._suppliers.suppliers])
+
+    async def AddCalibration(self, request: pb.AddCalibrationRequest, _call: Call) -> pb.AddCalibrationResponse:
+        """Keep a snapshot. Raises NotFound (UNKNOWN_BACKEND) and Conflict (CALIBRATION_ID_TAKEN)."""
+        snapshot, situation = snapshot_of(request.calibration), self._situation
+        if situation.catalogue.find(snapshot.backend_id) is None:
+            message = f"there is no backend {snapshot.backend_id!r}"
+            raise NotFound(message, reason="UNKNOWN_BACKEND", field="calibration.backend_id")
+        await self._kits.calibrations.add([snapshot], self._clock())
+        kept = await self._kits.calibrations.find(snapshot.calibration_id)
+        if kept is None or not kept.says(snapshot):
+            message = f"calibration_id: {snapshot.calibration_id} names another snapshot; give it its own id"
+            raise Conflict(message, reason="CALIBRATION_ID_TAKEN", field="calibration.calibration_id")
+        situation.calibrations = newest(await self._kits.calibrations.newest(), situation.catalogue)
+        return pb.AddCalibrationResponse(calibration=calibration_message(kept))
+
+    async def ListCalibrations(self, request: pb.ListCalibrationsRequest, _call: Call) -> pb.ListCalibrationsResponse:
+        """List snapshots, the last measured first."""
+        found = await self._kits.calibrations.page(request.backend_id, request.page_size or PAGE_SIZE)
+        return pb.ListCalibrationsResponse(calibrations=[calibration_message(each) for each in found])
+
+    def _is_plain(self, request: pb.ChooseBackendRequest) -> bool:
+        """Whether a choice concerns simulators alone, so that nothing has to be predicted for it."""
+        if request.hardware != AUTO:
+            return request.hardware in self._simulators
+        return not request.objective.kinds or list(request.objective.kinds) == [pb.BACKEND_KIND_SIMULATOR]
+
+    def _simulated(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> _Answer:
+        version = self._situation.version(now)
+        if version != self._known_by:
+            self._known.clear()
+            self._known_by = version
+        key = _key(request)
+        answer = self._known.get(key)
+        if answer is None:
+            answer = self._known[key] = self._answer(self._situation.plain(wish_of(request)))
+            if len(self._known) > KNOWN_WISHES:
+                self._known.popitem(last=False)
+        return answer
+
+    async def _fitted(self, request: pb.ChooseBackendRequest) -> _Answer:
+        return self._answer(await self._situation.question(wish_of(request), request.circuit))
+
+    def _answer(self, question: Question) -> _Answer:
+        choice = choose(question)
+        message = choice_message(choice, question).SerializeToString()
+        return _Answer(choice.backend, choice.policy_version, message, Grounds.of(question, choice, message))
+
+    def _changed(self, question: Question, request: pb.ReplayDecisionRequest) -> Question:
+        """A question as another policy would have asked it. Raises msgspec.ValidationError."""
+        objective = objective_of(request.objective) if request.HasField("objective") else None
+        weights = weights_of(request.weights) if request.HasField("weights") else None
+        if objective is not None and weights is None:
+            weights = self._situation.policy.weigh(objective.prefer, priority=question.wish.priority)
+        return question.by(objective, weights)
+
+    async def _find(self, decision_id: str, team_id: str) -> Kept:
+        kept = await self._kits.decisions.find(decision_id, team_id)
+        if kept is None:
+            message = f"there is no decision {decision_id}"
+            raise NotFound(message, reason="DECISION_NOT_FOUND", field="decision_id")
+        return kept
+
+
+def _key(request: pb.ChooseBackendRequest) -> tuple[object, ...]:
+    """All of a request that a choice depends on, quicker than a wish could be made of it."""
+    return (
+        request.hardware,
+        request.shot_count,
+        request.requester.environment,
+        request.priority,
+        request.features.SerializeToString(),
+        request.objective.SerializeToString(),
+        *request.excluded_backend_ids,
+        *[offer.SerializeToString() for offer in request.offers],
+    )
+
+
+def _told(message: bytes, decision_id: DecisionId, time: dt.datetime) -> pb.Decision:
+    decision = pb.Decision.FromString(message)
+    decision.decision_id = decision_id
+    decision.create_time.FromDatetime(time)
+    return decision

@@ -122,7 +122,7 @@ async def test_a_choice_comes_with_its_grounds(routing: Routing):
         ("sim.statevector", False, False),
     }
     assert uuid.UUID(decision.decision_id).version == 7
-    assert decision.policy_version.startswith("2/")
+    assert decision.policy_version.startswith("3/")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_decisions_are_kept_behind_the_answer(routing: Routing):
     [row] = await routing.home.rows(
         """SELECT job_id, backend_id, hardware, policy_version, features ->> 'qubit_count' AS qubits,
                   candidates -> 0 ->> 'backend_id' AS first, jsonb_array_length(candidates) AS count, create_time
-           FROM decisions WHERE decision_id = $1""",
+           FROM decisions JOIN grounds ON grounds.digest = decisions.grounds WHERE decision_id = $1""",
         decision.decision_id,
     )
     assert (str(row["job_id"]), row["backend_id"], row["hardware"]) == (jobs[7], decision.backend.backend_id, "auto")

@@ -10,6 +10,7 @@ from mesh.errors import MeshError
 from mesh.telemetry import log
 from services.routing.learning.beliefs import Beliefs
 from services.routing.learning.learner import Learner
+from services.routing.learning.outcome import Outcome
 from services.routing.learning.outcome_store import OutcomeStore
 
 MOST_REMEMBERED = 20_000
@@ -21,10 +22,17 @@ _PAGE = 200
 class Memory:
     """Reads what was kept, by this process or another, and learns from it."""
 
-    def __init__(self, store: OutcomeStore, *, clock: Callable[[], dt.datetime]) -> None:
-        """Learn from `store`; until that has begun nothing is believed."""
+    def __init__(
+        self,
+        store: OutcomeStore,
+        *,
+        clock: Callable[[], dt.datetime],
+        tell: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        """Learn from `store`, and `tell` of every outcome; until that has begun nothing is believed."""
         self._store = store
         self._clock = clock
+        self._tell = tell
         self._learner = Learner()
         self._first: int | None = None
         self._last = 0
@@ -50,6 +58,7 @@ class Memory:
         while page := await self._store.after(self._last, _PAGE):
             for number, outcome in page:
                 self._learner.learn(outcome)
+                self._tell(outcome)
                 self._last = number
             await asyncio.sleep(0)
         if self._last != before:

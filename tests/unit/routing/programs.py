@@ -6,8 +6,15 @@ from typing import Any
 import msgspec
 
 from mesh.config import load
+from services.routing import policy
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
-from services.routing.program import EngineOffer, Features
+from services.routing.objective import POLICY_FILE, Policy
+from services.routing.offer import offered
+from services.routing.policy import Choice
+from services.routing.program import EngineOffer, Features, Wish
+from services.routing.question import Outlook, Question
+
+POLICY = load(POLICY_FILE, Policy)
 
 
 def features(qubit_count: int, **changes: Any) -> Features:
@@ -42,3 +49,15 @@ def simulators() -> Catalogue:
     catalogue = load(CATALOGUE_FILE, Catalogue)
     backends = tuple(each for each in catalogue.backends if each.kind is Kind.SIMULATOR)
     return msgspec.structs.replace(catalogue, backends=backends)
+
+
+def asked(catalogue: Catalogue, wish: Wish, **changes: Any) -> Question:
+    """What a wish comes to where nothing is known but the catalogue; `changes` are of every outlook."""
+    outlooks = tuple(Outlook(backend, **changes) for backend in offered(catalogue, wish))
+    weights = POLICY.weigh(wish.objective.prefer, priority=wish.priority)
+    return Question(wish, outlooks, weights, f"{POLICY.version}/{catalogue.version}")
+
+
+def choose(catalogue: Catalogue, wish: Wish) -> Choice:
+    """The choice where nothing is known but the catalogue."""
+    return policy.choose(asked(catalogue, wish))

@@ -12,10 +12,9 @@ from mesh.config import load
 from mesh.errors import InvalidArgument, Unavailable
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind, Machine, Owner, Provider
 from services.routing.messages import backend_message, choice_message
-from services.routing.policy import choose
 from services.routing.program import Environment, Features, Wish
 from services.routing.twin import with_twins
-from tests.unit.routing.programs import features, offer, simulators
+from tests.unit.routing.programs import asked, choose, features, offer, simulators
 
 MACHINE = Machine(
     provider=Provider.IBM,
@@ -53,7 +52,7 @@ def test_a_machine_with_an_account_is_live_and_says_whose(accounts: Any, owner: 
     assert (choice.backend.kind, choice.backend.owner, choice.backend.pool) == (Kind.LIVE, owner, "live")
     assert choice.reason.endswith(f"through the account of the {owner} at ibm.")
     assert choice.estimate.price == price
-    message = choice_message(choice).backend
+    message = choice_message(choice, asked(CATALOGUE, wish(accounts=accounts))).backend
     assert (message.provider, message.provider_device, message.price.micros) == ("ibm", "ibm_brisbane", price)
     assert (message.engine, message.method) == ("ibm", "")
 
@@ -110,8 +109,8 @@ def test_every_machine_of_the_catalogue_is_live_with_an_account_and_else_its_twi
     assert {each.machine.provider for each in machines if each.machine} == set(Provider)
     for each in machines:
         assert each.machine
-        choice = choose(WHOLE, wish(hardware=each.backend_id, accounts=((each.machine.provider, "team"),)))
-        message = choice_message(choice).backend
+        named = wish(hardware=each.backend_id, accounts=((each.machine.provider, "team"),))
+        message = choice_message(choose(WHOLE, named), asked(WHOLE, named)).backend
         assert (message.kind, message.status) == (pb.BACKEND_KIND_LIVE, pb.BACKEND_STATUS_ONLINE)
         assert "imulat" not in message.description + message.display_name or each.backend_id == "aws_sv1"
         listed = backend_message(each)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from mesh.errors import InvalidArgument, MeshError, Unavailable
 from services.routing.catalogue import Backend, Catalogue
-from services.routing.policy import Choice, Fit, Misfit, choose, judge
+from services.routing.policy import Choice, Fit, Misfit, judge
 from services.routing.program import EngineOffer, Features, Wish
-from tests.unit.routing.programs import features, offer, refused, simulators
+from services.routing.question import Outlook
+from tests.unit.routing.programs import POLICY, choose, features, offer, refused, simulators
 
 WHOLE = simulators()
 STATEVECTOR, STABILIZER, MPS, DIAGRAM = WHOLE.backends
@@ -115,7 +116,7 @@ def test_the_alternatives_are_best_first_and_say_how_they_compare():
 
 
 def test_a_policy_is_named_with_its_catalogue():
-    assert choose(CATALOGUE, wish(features(2))).policy_version == f"2/{CATALOGUE.version}"
+    assert choose(CATALOGUE, wish(features(2))).policy_version == f"3/1/{CATALOGUE.version}"
 
 
 def test_a_backend_asked_for_is_taken_though_another_is_faster():
@@ -219,7 +220,8 @@ def test_auto_never_fails_while_anything_can_run_the_program(
     program: Features, offers: tuple[EngineOffer, ...], failed: frozenset[str]
 ):
     asked = wish(program, offers=offers, excluded=failed)
-    judged = [judge(backend, asked) for backend in CATALOGUE.backends]
+    weights = POLICY.weigh(asked.objective.prefer, priority=False)
+    judged = [judge(Outlook(backend), asked, weights) for backend in CATALOGUE.backends]
     able = [each for each in judged if isinstance(each, Fit)]
     if not able:
         could = [each for each in judged if isinstance(each, Misfit) and not each.obstacle.lasting]

@@ -10,11 +10,11 @@ import pytest
 from mesh.config import ConfigError
 from mesh.errors import InvalidArgument
 from services.routing.catalogue import Backend, Calibration, Kind, Machine, Method, Provider
-from services.routing.policy import Choice, choose
+from services.routing.policy import Choice
 from services.routing.predict import fidelity
 from services.routing.program import AUTO, Environment, Features, Wish
 from services.routing.twin import with_twins
-from tests.unit.routing.programs import features, offer, simulators
+from tests.unit.routing.programs import choose, features, offer, simulators
 
 PLAIN = simulators()
 CATALOGUE = with_twins(PLAIN)

@@ -45,6 +45,36 @@ class RoutingServiceStub:
                 request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendRequest.SerializeToString,
                 response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendResponse.FromString,
                 _registered_method=True)
+        self.GetDecision = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/GetDecision',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionResponse.FromString,
+                _registered_method=True)
+        self.ReplayDecision = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/ReplayDecision',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionResponse.FromString,
+                _registered_method=True)
+        self.ReportBackends = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/ReportBackends',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsResponse.FromString,
+                _registered_method=True)
+        self.ListSuppliers = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/ListSuppliers',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersResponse.FromString,
+                _registered_method=True)
+        self.AddCalibration = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/AddCalibration',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationResponse.FromString,
+                _registered_method=True)
+        self.ListCalibrations = channel.unary_unary(
+                '/qm.routing.v1.RoutingService/ListCalibrations',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsResponse.FromString,
+                _registered_method=True)
 
 
 class RoutingServiceServicer:
@@ -65,6 +95,48 @@ class RoutingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDecision(self, request, context):
+        """Returns a decision with what it was made from. NOT_FOUND where none is kept, or it is of another team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDecision(self, request, context):
+        """Decides again from what was kept: the same, or as another objective would have. NOT_FOUND as in GetDecision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportBackends(self, request, context):
+        """Tells how backends are now: their queues, whether they take jobs, what their provider asks for. What is left out stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSuppliers(self, request, context):
+        """Lists the suppliers of machines, with their providers and what these offer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCalibration(self, request, context):
+        """Keeps a snapshot of a machine's calibration. A repeat changes nothing; ALREADY_EXISTS where the id names another snapshot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCalibrations(self, request, context):
+        """Lists the snapshots of a machine's calibration, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RoutingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +149,36 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.ChooseBackend,
                     request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendRequest.FromString,
                     response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendResponse.SerializeToString,
+            ),
+            'GetDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecision,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionResponse.SerializeToString,
+            ),
+            'ReplayDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDecision,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionResponse.SerializeToString,
+            ),
+            'ReportBackends': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportBackends,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsResponse.SerializeToString,
+            ),
+            'ListSuppliers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuppliers,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersResponse.SerializeToString,
+            ),
+            'AddCalibration': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCalibration,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationResponse.SerializeToString,
+            ),
+            'ListCalibrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCalibrations,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +236,168 @@ class RoutingService:
             '/qm.routing.v1.RoutingService/ChooseBackend',
             qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendRequest.SerializeToString,
             qm_dot_routing_dot_v1_dot_routing__pb2.ChooseBackendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/GetDecision',
+            qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.GetDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/ReplayDecision',
+            qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.ReplayDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportBackends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/ReportBackends',
+            qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.ReportBackendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuppliers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/ListSuppliers',
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListSuppliersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCalibration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/AddCalibration',
+            qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.AddCalibrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCalibrations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.RoutingService/ListCalibrations',
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListCalibrationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

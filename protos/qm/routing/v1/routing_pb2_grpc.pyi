@@ -37,6 +37,18 @@ class RoutingServiceStub:
     """Lists the backends with their state."""
     ChooseBackend: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ChooseBackendRequest, _routing_pb2.ChooseBackendResponse]
     """Picks a backend by predicted fidelity, time and cost. INVALID_ARGUMENT for an unknown backend or one that cannot run the program, UNAVAILABLE for one that is offline."""
+    GetDecision: _grpc.UnaryUnaryMultiCallable[_routing_pb2.GetDecisionRequest, _routing_pb2.GetDecisionResponse]
+    """Returns a decision with what it was made from. NOT_FOUND where none is kept, or it is of another team."""
+    ReplayDecision: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayDecisionRequest, _routing_pb2.ReplayDecisionResponse]
+    """Decides again from what was kept: the same, or as another objective would have. NOT_FOUND as in GetDecision."""
+    ReportBackends: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReportBackendsRequest, _routing_pb2.ReportBackendsResponse]
+    """Tells how backends are now: their queues, whether they take jobs, what their provider asks for. What is left out stays."""
+    ListSuppliers: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ListSuppliersRequest, _routing_pb2.ListSuppliersResponse]
+    """Lists the suppliers of machines, with their providers and what these offer."""
+    AddCalibration: _grpc.UnaryUnaryMultiCallable[_routing_pb2.AddCalibrationRequest, _routing_pb2.AddCalibrationResponse]
+    """Keeps a snapshot of a machine's calibration. A repeat changes nothing; ALREADY_EXISTS where the id names another snapshot."""
+    ListCalibrations: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ListCalibrationsRequest, _routing_pb2.ListCalibrationsResponse]
+    """Lists the snapshots of a machine's calibration, newest first."""
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
@@ -47,6 +59,18 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Lists the backends with their state."""
     ChooseBackend: _aio.UnaryUnaryMultiCallable[_routing_pb2.ChooseBackendRequest, _routing_pb2.ChooseBackendResponse]  # type: ignore[assignment]
     """Picks a backend by predicted fidelity, time and cost. INVALID_ARGUMENT for an unknown backend or one that cannot run the program, UNAVAILABLE for one that is offline."""
+    GetDecision: _aio.UnaryUnaryMultiCallable[_routing_pb2.GetDecisionRequest, _routing_pb2.GetDecisionResponse]  # type: ignore[assignment]
+    """Returns a decision with what it was made from. NOT_FOUND where none is kept, or it is of another team."""
+    ReplayDecision: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayDecisionRequest, _routing_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
+    """Decides again from what was kept: the same, or as another objective would have. NOT_FOUND as in GetDecision."""
+    ReportBackends: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReportBackendsRequest, _routing_pb2.ReportBackendsResponse]  # type: ignore[assignment]
+    """Tells how backends are now: their queues, whether they take jobs, what their provider asks for. What is left out stays."""
+    ListSuppliers: _aio.UnaryUnaryMultiCallable[_routing_pb2.ListSuppliersRequest, _routing_pb2.ListSuppliersResponse]  # type: ignore[assignment]
+    """Lists the suppliers of machines, with their providers and what these offer."""
+    AddCalibration: _aio.UnaryUnaryMultiCallable[_routing_pb2.AddCalibrationRequest, _routing_pb2.AddCalibrationResponse]  # type: ignore[assignment]
+    """Keeps a snapshot of a machine's calibration. A repeat changes nothing; ALREADY_EXISTS where the id names another snapshot."""
+    ListCalibrations: _aio.UnaryUnaryMultiCallable[_routing_pb2.ListCalibrationsRequest, _routing_pb2.ListCalibrationsResponse]  # type: ignore[assignment]
+    """Lists the snapshots of a machine's calibration, newest first."""
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     """RoutingService picks the backend for a program and says why."""
@@ -66,5 +90,53 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.ChooseBackendResponse, _abc.Awaitable[_routing_pb2.ChooseBackendResponse]]:
         """Picks a backend by predicted fidelity, time and cost. INVALID_ARGUMENT for an unknown backend or one that cannot run the program, UNAVAILABLE for one that is offline."""
+
+    @_abc_1.abstractmethod
+    def GetDecision(
+        self,
+        request: _routing_pb2.GetDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.GetDecisionResponse, _abc.Awaitable[_routing_pb2.GetDecisionResponse]]:
+        """Returns a decision with what it was made from. NOT_FOUND where none is kept, or it is of another team."""
+
+    @_abc_1.abstractmethod
+    def ReplayDecision(
+        self,
+        request: _routing_pb2.ReplayDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ReplayDecisionResponse, _abc.Awaitable[_routing_pb2.ReplayDecisionResponse]]:
+        """Decides again from what was kept: the same, or as another objective would have. NOT_FOUND as in GetDecision."""
+
+    @_abc_1.abstractmethod
+    def ReportBackends(
+        self,
+        request: _routing_pb2.ReportBackendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ReportBackendsResponse, _abc.Awaitable[_routing_pb2.ReportBackendsResponse]]:
+        """Tells how backends are now: their queues, whether they take jobs, what their provider asks for. What is left out stays."""
+
+    @_abc_1.abstractmethod
+    def ListSuppliers(
+        self,
+        request: _routing_pb2.ListSuppliersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ListSuppliersResponse, _abc.Awaitable[_routing_pb2.ListSuppliersResponse]]:
+        """Lists the suppliers of machines, with their providers and what these offer."""
+
+    @_abc_1.abstractmethod
+    def AddCalibration(
+        self,
+        request: _routing_pb2.AddCalibrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.AddCalibrationResponse, _abc.Awaitable[_routing_pb2.AddCalibrationResponse]]:
+        """Keeps a snapshot of a machine's calibration. A repeat changes nothing; ALREADY_EXISTS where the id names another snapshot."""
+
+    @_abc_1.abstractmethod
+    def ListCalibrations(
+        self,
+        request: _routing_pb2.ListCalibrationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ListCalibrationsResponse, _abc.Awaitable[_routing_pb2.ListCalibrationsResponse]]:
+        """Lists the snapshots of a machine's calibration, newest first."""
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,34 @@
+"""Fidelities by the model that fits the circuit to each machine (prediction/), as a choice takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from services.routing.catalogue import Backend
+from services.routing.prediction.calibration import CALIBRATIONS
+from services.routing.prediction.predictor import Candidate, Predictor
+from services.routing.question import Prediction
+
+
+class FittedFidelity:
+    """Asks the predictor about the machines of whose calibration it knows every place."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        """Ask `predictor`."""
+        self._predictor = predictor
+        self._known = frozenset(path.stem for path in CALIBRATIONS.glob("*.json"))
+
+    async def __call__(
+        self, circuit: bytes, backends: Sequence[Backend], shots: int, seconds: float
+    ) -> Mapping[str, Prediction]:
+        """The fidelity on each machine, within `seconds`. Raises ValueError where the circuit is none."""
+        asked = {
+            backend.backend_id: known.calibration_id
+            for backend in backends
+            if (known := backend.calibration) is not None and known.calibration_id in self._known
+        }
+        candidates = [Candidate(*each) for each in asked.items()]
+        told = await self._predictor.predict(circuit, candidates, shots=shots, seconds=seconds)
+        return {
+            name: Prediction(each.value, each.low, each.high, each.method, asked[name]) for name, each in told.items()
+        }

@@ -1,0 +1,167 @@
+"""Standings: how backends are now, by reports of those who know and by how their jobs came out. Pure.
+
+A live machine that fails three jobs in a row is offline for a minute, then for twice as long each time: a circuit
+breaker. After that time one job is let through, and what becomes of it decides. Simulators and twins have none: what
+fails there is nearly always the program, and one team could close them to all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from services.routing.catalogue import Backend, Kind
+from services.routing.decision import DecisionId
+from services.routing.learning.outcome import Outcome
+from services.routing.waiting import NONE, Wait, Waits
+
+FAULTS = 3
+FIRST_PAUSE = dt.timedelta(minutes=1)
+LONGEST_PAUSE = dt.timedelta(hours=1)
+FRESH = dt.timedelta(minutes=15)
+"""How long a report is believed."""
+_REMEMBERED = 50_000
+"""Decisions whose queue is remembered until their outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What somebody who knows has said of a backend, or of a pool. None is what was never said."""
+
+    time: dt.datetime
+    queue_depth: int | None = None
+    queue_seconds: float | None = None
+    online: bool | None = None
+    reason: str = ""
+    task_price: int | None = None
+    shot_price: int | None = None
+
+    def over(self, earlier: Report) -> Report:
+        """This report, and what an earlier one said that this leaves open."""
+        silent = {
+            name: getattr(earlier, name)
+            for name in ("queue_depth", "queue_seconds", "online", "task_price", "shot_price")
+            if getattr(self, name) is None
+        }
+        return replace(self, **silent)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """The faults of one machine in a row."""
+
+    faults: int = 0
+    open_until: dt.datetime | None = None
+    trial_until: dt.datetime | None = None
+    """While one job is out to try it."""
+
+    def failed(self, now: dt.datetime) -> Breaker:
+        """After another fault."""
+        faults = self.faults + 1
+        if faults < FAULTS:
+            return Breaker(faults)
+        return Breaker(faults, now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(faults - FAULTS, 16)))
+
+    def closed_for(self, now: dt.datetime) -> str:
+        """Why the machine is not to be asked now, for people; empty where it is."""
+        if self.open_until is not None and now < self.open_until:
+            return f"it failed {self.faults} jobs in a row, and is tried again at {self.open_until:%H:%M:%S} UTC"
+        if self.trial_until is not None and now < self.trial_until:
+            return f"it failed {self.faults} jobs in a row, and a job is out to try it"
+        return ""
+
+
+class Standings:
+    """What is known of every backend now."""
+
+    def __init__(self, *, live_queue_seconds: float, clock: Callable[[], dt.datetime]) -> None:
+        """Begin without reports; `live_queue_seconds` is the wait for a machine of which nothing is known."""
+        self._clock = clock
+        self._live_wait = Wait(live_queue_seconds, 6 * live_queue_seconds)
+        self._reports: dict[str, Report] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._waits = Waits()
+        self._depths: OrderedDict[DecisionId, tuple[str, int]] = OrderedDict()
+        self.version = 0
+        """Grows with every change that may change a choice."""
+
+    def report(self, name: str, report: Report) -> None:
+        """Take in a report of a backend, or of a pool ("pool:sim")."""
+        earlier = self._reports.get(name)
+        fresh = report if earlier is None else report.over(earlier)
+        if earlier is None or replace(fresh, time=earlier.time) != earlier:
+            self.version += 1
+        self._reports[name] = fresh
+
+    def took(self, decision_id: DecisionId, backend: Backend) -> None:
+        """Remember the queue that a job was sent to; a machine that is on trial has its one job with that."""
+        queue = queue_of(backend)
+        self._depths[decision_id] = (queue, self.depth(backend) or 0)
+        if len(self._depths) > _REMEMBERED:
+            self._depths.popitem(last=False)
+        breaker = self._breakers.get(backend.backend_id)
+        if backend.kind is Kind.LIVE and breaker is not None and breaker.faults >= FAULTS:
+            self._breakers[backend.backend_id] = replace(breaker, trial_until=self._clock() + FRESH)
+            self.version += 1
+
+    def learn(self, outcome: Outcome) -> None:
+        """Take in how a job ended: how long it waited, and whether its backend failed it."""
+        name, decided = outcome.backend_id, outcome.decision_id
+        queue, depth = self._depths.pop(decided, ("", 0)) if decided is not None else ("", 0)
+        if outcome.engine_seconds is not None and queue:
+            waited = outcome.queue_seconds + outcome.run_seconds - outcome.engine_seconds
+            if self._waits.observe(queue, depth, waited):
+                self.version += 1
+        if outcome.backend_fault and self._clock() - outcome.end_time < FRESH:
+            self._breakers[name] = self._breakers.get(name, Breaker()).failed(self._clock())
+            self.version += 1
+        elif outcome.error_type is None and self._breakers.pop(name, None) is not None:
+            self.version += 1
+
+    def now(self, backend: Backend) -> Backend:
+        """A backend as it is: offline where a report or its faults say so, at the prices of the day."""
+        report, live = self._report(backend.backend_id), backend.kind is Kind.LIVE
+        breaker = self._breakers.get(backend.backend_id) if live else None
+        reason = breaker.closed_for(self._clock()) if breaker is not None else ""
+        if report is not None and live:
+            if report.online is False:
+                reason = report.reason or "its provider says so"
+            backend = _priced(backend, report)
+        return msgspec.structs.replace(backend, online=False, offline_reason=reason) if reason else backend
+
+    def depth(self, backend: Backend) -> int | None:
+        """The jobs that wait before the next one; None where nobody has said."""
+        report = self._report(queue_of(backend))
+        return None if report is None else report.queue_depth
+
+    def wait(self, backend: Backend) -> Wait:
+        """All of a job's time but its run, as it is expected now."""
+        queue = queue_of(backend)
+        report = self._report(queue)
+        if report is not None and report.queue_seconds is not None:
+            return Wait(report.queue_seconds, 3 * report.queue_seconds)
+        known = self._waits.expected(queue, self.depth(backend) or 0)
+        return known or (self._live_wait if backend.kind is Kind.LIVE else NONE)
+
+    def _report(self, name: str) -> Report | None:
+        report = self._reports.get(name)
+        return report if report is not None and self._clock() - report.time < FRESH else None
+
+
+def queue_of(backend: Backend) -> str:
+    """The queue in which its jobs wait: that of the machine, or of the pool that simulates."""
+    return backend.backend_id if backend.kind is Kind.LIVE else f"pool:{backend.pool}"
+
+
+def _priced(backend: Backend, report: Report) -> Backend:
+    machine = backend.machine
+    if machine is None or (report.task_price is None and report.shot_price is None):
+        return backend
+    task = machine.task_price_micros if report.task_price is None else report.task_price
+    shot = machine.shot_price_micros if report.shot_price is None else report.shot_price
+    priced = msgspec.structs.replace(machine, task_price_micros=task, shot_price_micros=shot)
+    return msgspec.structs.replace(backend, machine=priced)
