@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 from qm.execution.v1 import execution_pb2
+from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 
 from mesh.identity import now
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
 from mesh.streams import JOBS_EVENTS
 from services.execution.algorithms.listing import load_catalogue
+from services.execution.benchmarking import Benchmarking
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
 from services.execution.config import ExecutionConfig
@@ -67,6 +69,9 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
         clock=now,
     )
     process.background(sweeper.run(config.sweep_seconds), "sweeper")
+    if config.benchmark_seconds:
+        benchmarking = Benchmarking(intake, store, BenchmarkServiceStub(process.channel("routing")))
+        process.background(benchmarking.run(config.benchmark_seconds), "benchmarking")
     process.server.add(
         execution_pb2.DESCRIPTOR.services_by_name["ExecutionService"],
         ExecutionService(

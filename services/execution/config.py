@@ -55,6 +55,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """A job that has not moved for this long, and that no worker has, is queued again."""
     hold_seconds: float = 60.0
     """Age from which an open hold is compared with its job."""
+    benchmark_seconds: Annotated[float, Meta(ge=0)] = 300.0
+    """Time between two benchmarks of backends, each taken on only while no job waits or runs; 0 for none."""
     results: ResultsConfig = NatsConfig()
     """Where large results lie."""
     webhook_destinations: Destinations = Destinations()

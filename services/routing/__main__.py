@@ -10,6 +10,8 @@ from qm.routing.v1 import routing_pb2
 from mesh.config import load
 from mesh.events import Events
 from mesh.process import Part, Process, run
+from services.routing.benchmarks.benchmark_store import BenchmarkStore
+from services.routing.benchmarks.service import BenchmarkService
 from services.routing.catalogue import Catalogue
 from services.routing.config import RoutingConfig
 from services.routing.fitted import FittedFidelity
@@ -64,6 +66,8 @@ async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
     )
     service = RoutingService(situation, Kits(recorder, decisions, calibrations), suppliers, clock=utc_now)
     process.server.add(routing_pb2.DESCRIPTOR.services_by_name["RoutingService"], service)
+    benchmarks = BenchmarkService(catalogue, BenchmarkStore(database), outcomes, memory, clock=utc_now)
+    process.server.add(routing_pb2.DESCRIPTOR.services_by_name["BenchmarkService"], benchmarks)
 
 
 PART = Part("routing", RoutingConfig, wire)

@@ -7,15 +7,18 @@ import datetime as dt
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from qm.execution.v1 import events_pb2, execution_pb2
 from qm.routing.v1 import routing_pb2
+from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 
 from mesh.config import EventsConfig
 from mesh.database import Database, retry_while_unavailable
-from mesh.errors import Unavailable
+from mesh.errors import NotFound, Unavailable
 from mesh.events import Events, Message
 from mesh.identity import Authority
 from mesh.streams import event_subject
@@ -26,6 +29,9 @@ from services.routing.learning.outcome_store import OutcomeStore
 from services.routing.program import Estimate
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.serving import Home
+
+if TYPE_CHECKING:
+    from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub
 
 
 def ended(backend: str, fidelity: float, predicted: float, **changes: object) -> events_pb2.JobEvent:
@@ -66,6 +72,7 @@ class Ears:
 
     home: Home
     execution: Events
+    benchmarks: BenchmarkServiceAsyncStub
 
     async def tell(self, event: events_pb2.JobEvent, word: str = "completed") -> None:
         subject = event_subject(word, event.team_id)
@@ -85,8 +92,10 @@ class Ears:
 async def ears(postgres: RunningPostgres, nats_server: RunningNats, authority: Authority) -> AsyncIterator[Ears]:
     home = await Home.make("routing", postgres, authority)
     execution = await Events.connect(nats_server.url, nats_server.identity("execution"))
-    async with home.serve(home.config(RoutingConfig, events=EventsConfig(url=nats_server.url)), wire):
-        yield Ears(home, execution)
+    config = home.config(RoutingConfig, events=EventsConfig(url=nats_server.url), learn_seconds=0.05)
+    async with home.serve(config, wire) as way:
+        stub: BenchmarkServiceAsyncStub = BenchmarkServiceStub(way("execution"))  # type: ignore[assignment]
+        yield Ears(home, execution, stub)
     await execution.close()
 
 
@@ -154,3 +163,43 @@ async def test_beliefs_are_those_of_the_table_whoever_learns_and_whenever(ears: 
     assert corrected.fidelity < 0.75
     assert corrected.forecast is not None
     assert corrected.forecast.fidelity == 0.8
+
+
+async def test_a_benchmark_is_planned_until_it_is_started_and_listed_once_it_was_measured(ears: Ears):
+    ask = routing_pb2.PlanBenchmarkRequest()
+    plan = (await ears.benchmarks.PlanBenchmark(ask)).plan
+    assert (await ears.benchmarks.PlanBenchmark(ask)).plan == plan
+    assert plan.openqasm.startswith("OPENQASM 2.0;")
+    listed = routing_pb2.ListBenchmarksRequest(backend_id=plan.backend_id, family=plan.family)
+    event = ended(plan.backend_id, 0.93, 0.9)
+    start = routing_pb2.StartBenchmarkRequest(benchmark_id=plan.benchmark_id, job_id=event.job_id)
+    await ears.benchmarks.StartBenchmark(start)
+    assert not (await ears.benchmarks.ListBenchmarks(listed)).benchmarks, "it has not ended"
+    await ears.tell(event)
+    await ears.kept(event)
+    [found] = (await ears.benchmarks.ListBenchmarks(listed)).benchmarks
+    assert (found.benchmark_id, found.job_id, found.fidelity) == (plan.benchmark_id, event.job_id, 0.93)
+    assert (found.estimate.fidelity, found.calibration_id) == (0.9, event.outcome.calibration_id)
+    assert found.run_duration == event.outcome.engine_duration
+    assert (await ears.benchmarks.PlanBenchmark(ask)).plan.benchmark_id != plan.benchmark_id
+    with pytest.raises(NotFound):
+        await ears.benchmarks.StartBenchmark(routing_pb2.StartBenchmarkRequest(benchmark_id=event.job_id))
+    elsewhere = routing_pb2.ListBenchmarksRequest(backend_id="nowhere")
+    assert not (await ears.benchmarks.ListBenchmarks(elsewhere)).benchmarks
+
+
+async def test_the_scoreboard_is_of_what_was_predicted_and_measured(ears: Ears):
+    told = [ended("ibm_kyiv", 0.85 - 0.01 * number, 0.86 - 0.01 * number) for number in range(8)]
+    for event in told:
+        await ears.tell(event)
+    await ears.kept(*told)
+    ask = routing_pb2.GetScoreboardRequest(job_count=8)
+    board = (await ears.benchmarks.GetScoreboard(ask)).scoreboard
+    assert (board.job_count, board.fidelity.count, board.failed_count) == (8, 8, 0)
+    assert board.fidelity.mean_absolute_error == pytest.approx(0.01)
+    assert board.fidelity.bias == pytest.approx(-0.01)
+    assert board.fidelity.coverage == 1.0
+    assert board.fidelity.rank_correlation == pytest.approx(1.0)
+    assert board.time.coverage == 1.0, "2 s of a promised 22"
+    assert len(board.points) == 8
+    assert {point.family for point in board.points} == {""}, "of users' programs nothing more is told"

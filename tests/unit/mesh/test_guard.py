@@ -15,7 +15,7 @@ from mesh.guard import Guard, caller_of, load_guard
 
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
-    "edge": {"accounts", "billing", "execution", "signing"},
+    "edge": {"accounts", "billing", "execution", "routing", "signing"},
     "execution": {"accounts", "billing", "routing", "signing"},
     "witness": {"signing"},
 }

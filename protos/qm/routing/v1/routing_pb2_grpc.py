@@ -407,3 +407,211 @@ class RoutingService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class BenchmarkServiceStub:
+    """BenchmarkService measures backends, and says how right routing was.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PlanBenchmark = channel.unary_unary(
+                '/qm.routing.v1.BenchmarkService/PlanBenchmark',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkResponse.FromString,
+                _registered_method=True)
+        self.StartBenchmark = channel.unary_unary(
+                '/qm.routing.v1.BenchmarkService/StartBenchmark',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkResponse.FromString,
+                _registered_method=True)
+        self.ListBenchmarks = channel.unary_unary(
+                '/qm.routing.v1.BenchmarkService/ListBenchmarks',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksResponse.FromString,
+                _registered_method=True)
+        self.GetScoreboard = channel.unary_unary(
+                '/qm.routing.v1.BenchmarkService/GetScoreboard',
+                request_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardRequest.SerializeToString,
+                response_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardResponse.FromString,
+                _registered_method=True)
+
+
+class BenchmarkServiceServicer:
+    """BenchmarkService measures backends, and says how right routing was.
+    """
+
+    def PlanBenchmark(self, request, context):
+        """Names the benchmark that is to be run next, the same one until it is started; none while all are fresh.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartBenchmark(self, request, context):
+        """Notes the job that runs a benchmark. NOT_FOUND for one that was never planned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBenchmarks(self, request, context):
+        """Lists what benchmarks measured: the newest for each backend, family and width.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetScoreboard(self, request, context):
+        """Says how right the choices and predictions of the last jobs were.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_BenchmarkServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PlanBenchmark': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanBenchmark,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkResponse.SerializeToString,
+            ),
+            'StartBenchmark': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartBenchmark,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkResponse.SerializeToString,
+            ),
+            'ListBenchmarks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBenchmarks,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksResponse.SerializeToString,
+            ),
+            'GetScoreboard': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetScoreboard,
+                    request_deserializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardRequest.FromString,
+                    response_serializer=qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'qm.routing.v1.BenchmarkService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('qm.routing.v1.BenchmarkService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class BenchmarkService:
+    """BenchmarkService measures backends, and says how right routing was.
+    """
+
+    @staticmethod
+    def PlanBenchmark(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.BenchmarkService/PlanBenchmark',
+            qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.PlanBenchmarkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartBenchmark(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.BenchmarkService/StartBenchmark',
+            qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.StartBenchmarkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBenchmarks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.BenchmarkService/ListBenchmarks',
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.ListBenchmarksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetScoreboard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.routing.v1.BenchmarkService/GetScoreboard',
+            qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardRequest.SerializeToString,
+            qm_dot_routing_dot_v1_dot_routing__pb2.GetScoreboardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

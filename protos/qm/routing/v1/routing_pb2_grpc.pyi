@@ -140,3 +140,70 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the snapshots of a machine's calibration, newest first."""
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class BenchmarkServiceStub:
+    """BenchmarkService measures backends, and says how right routing was."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> BenchmarkServiceAsyncStub: ...
+    PlanBenchmark: _grpc.UnaryUnaryMultiCallable[_routing_pb2.PlanBenchmarkRequest, _routing_pb2.PlanBenchmarkResponse]
+    """Names the benchmark that is to be run next, the same one until it is started; none while all are fresh."""
+    StartBenchmark: _grpc.UnaryUnaryMultiCallable[_routing_pb2.StartBenchmarkRequest, _routing_pb2.StartBenchmarkResponse]
+    """Notes the job that runs a benchmark. NOT_FOUND for one that was never planned."""
+    ListBenchmarks: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ListBenchmarksRequest, _routing_pb2.ListBenchmarksResponse]
+    """Lists what benchmarks measured: the newest for each backend, family and width."""
+    GetScoreboard: _grpc.UnaryUnaryMultiCallable[_routing_pb2.GetScoreboardRequest, _routing_pb2.GetScoreboardResponse]
+    """Says how right the choices and predictions of the last jobs were."""
+
+@_typing.type_check_only
+class BenchmarkServiceAsyncStub(BenchmarkServiceStub):
+    """BenchmarkService measures backends, and says how right routing was."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PlanBenchmark: _aio.UnaryUnaryMultiCallable[_routing_pb2.PlanBenchmarkRequest, _routing_pb2.PlanBenchmarkResponse]  # type: ignore[assignment]
+    """Names the benchmark that is to be run next, the same one until it is started; none while all are fresh."""
+    StartBenchmark: _aio.UnaryUnaryMultiCallable[_routing_pb2.StartBenchmarkRequest, _routing_pb2.StartBenchmarkResponse]  # type: ignore[assignment]
+    """Notes the job that runs a benchmark. NOT_FOUND for one that was never planned."""
+    ListBenchmarks: _aio.UnaryUnaryMultiCallable[_routing_pb2.ListBenchmarksRequest, _routing_pb2.ListBenchmarksResponse]  # type: ignore[assignment]
+    """Lists what benchmarks measured: the newest for each backend, family and width."""
+    GetScoreboard: _aio.UnaryUnaryMultiCallable[_routing_pb2.GetScoreboardRequest, _routing_pb2.GetScoreboardResponse]  # type: ignore[assignment]
+    """Says how right the choices and predictions of the last jobs were."""
+
+class BenchmarkServiceServicer(metaclass=_abc_1.ABCMeta):
+    """BenchmarkService measures backends, and says how right routing was."""
+
+    @_abc_1.abstractmethod
+    def PlanBenchmark(
+        self,
+        request: _routing_pb2.PlanBenchmarkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.PlanBenchmarkResponse, _abc.Awaitable[_routing_pb2.PlanBenchmarkResponse]]:
+        """Names the benchmark that is to be run next, the same one until it is started; none while all are fresh."""
+
+    @_abc_1.abstractmethod
+    def StartBenchmark(
+        self,
+        request: _routing_pb2.StartBenchmarkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.StartBenchmarkResponse, _abc.Awaitable[_routing_pb2.StartBenchmarkResponse]]:
+        """Notes the job that runs a benchmark. NOT_FOUND for one that was never planned."""
+
+    @_abc_1.abstractmethod
+    def ListBenchmarks(
+        self,
+        request: _routing_pb2.ListBenchmarksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ListBenchmarksResponse, _abc.Awaitable[_routing_pb2.ListBenchmarksResponse]]:
+        """Lists what benchmarks measured: the newest for each backend, family and width."""
+
+    @_abc_1.abstractmethod
+    def GetScoreboard(
+        self,
+        request: _routing_pb2.GetScoreboardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.GetScoreboardResponse, _abc.Awaitable[_routing_pb2.GetScoreboardResponse]]:
+        """Says how right the choices and predictions of the last jobs were."""
+
+def add_BenchmarkServiceServicer_to_server(servicer: BenchmarkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
