@@ -6,13 +6,11 @@ import datetime as dt
 from collections.abc import Sequence
 
 import asyncpg
-import msgspec
+from qm.routing.v1 import routing_pb2 as pb
 
 from mesh.database import Database
 from services.routing.benchmarks.benchmark import Benchmark, BenchmarkId, Cell, Measurement
-from services.routing.benchmarks.scoreboard import Option
 from services.routing.learning.outcome_store import outcome_of
-from services.routing.program import Estimate
 
 _PLANNED = """
 SELECT backend_id, family, qubit_count, max(create_time) AS create_time FROM benchmarks
@@ -40,14 +38,10 @@ ORDER BY end_time DESC LIMIT $3
 """
 _FAMILIES = "SELECT job_id, family FROM benchmarks WHERE job_id = ANY($1::uuid[])"
 _CHOICES = """
-SELECT decisions.backend_id, decisions.candidates FROM outcomes JOIN decisions USING (decision_id)
+SELECT grounds.answer FROM outcomes JOIN decisions USING (decision_id)
+JOIN grounds ON grounds.digest = decisions.grounds
 WHERE decisions.hardware = 'auto' ORDER BY outcomes.number DESC LIMIT $1
 """
-
-
-class _Candidate(msgspec.Struct):
-    backend_id: str
-    estimate: Estimate | None = None
 
 
 class BenchmarkStore:
@@ -88,16 +82,9 @@ class BenchmarkStore:
         """The family of each job that is a benchmark."""
         return {str(row["job_id"]): row["family"] for row in await self._database.fetch(_FAMILIES, job_ids)}
 
-    async def choices(self, limit: int) -> list[list[Option]]:
-        """The candidates that could run each of the last programs whose backend was routing's to choose."""
-        rows = await self._database.fetch(_CHOICES, limit)
-        return [_options(row["backend_id"], row["candidates"]) for row in rows]
-
-
-def _options(chosen: str, candidates: object) -> list[Option]:
-    known = msgspec.convert(candidates, list[_Candidate])
-    options = [Option(each.backend_id, each.estimate) for each in known if each.estimate is not None]
-    return sorted(options, key=lambda option: option.backend_id != chosen)
+    async def choices(self, limit: int) -> list[pb.Decision]:
+        """The last decisions for which it was left to routing to choose, and whose jobs have ended."""
+        return [pb.Decision.FromString(row["answer"]) for row in await self._database.fetch(_CHOICES, limit)]
 
 
 def _benchmark(row: asyncpg.Record) -> Benchmark:

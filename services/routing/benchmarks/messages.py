@@ -10,9 +10,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qm.routing.v1 import routing_pb2 as pb
 
 from services.routing.benchmarks.benchmark import Benchmark, Measurement
-from services.routing.benchmarks.scoreboard import Accuracy, Scoreboard
+from services.routing.benchmarks.scoreboard import Accuracy, Option, Scoreboard
 from services.routing.catalogue import Kind
 from services.routing.learning.beliefs import Beliefs
+from services.routing.learning.hearing import forecast_of
 from services.routing.learning.outcome import Outcome, Promise
 
 MOST_POINTS = 500
@@ -65,13 +66,23 @@ def scoreboard_message(
         time=_accuracy(board.time),
         regret=pb.Regret(
             choice_count=board.regret.choice_count,
-            mean_fidelity=board.regret.mean_fidelity,
-            worst_fidelity=board.regret.worst_fidelity,
+            mean=board.regret.mean,
+            worst=board.regret.worst,
         ),
         drifts=[pb.Drift(backend_id=str(name), create_time=_timestamp(time)) for name, time in drifts if time],
         beliefs_version=beliefs.version,
         points=_points(outcomes, families),
     )
+
+
+def options_of(decision: pb.Decision) -> list[Option]:
+    """The candidates that could have run a program, the chosen one first."""
+    weight = decision.weights.fidelity
+    found = [(decision.backend.backend_id, decision.estimate)]
+    found += [(each.backend_id, each.estimate) for each in decision.alternatives if each.eligible]
+    return [
+        Option(name, estimate.fidelity, forecast_of(estimate), estimate.utility, weight) for name, estimate in found
+    ]
 
 
 def _points(outcomes: Sequence[Outcome], families: Mapping[str, str]) -> list[pb.Point]:

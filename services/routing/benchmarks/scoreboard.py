@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from services.routing.learning.beliefs import Beliefs
 from services.routing.learning.outcome import Outcome
-from services.routing.program import Estimate
+from services.routing.program import Forecast
 
 _FEWEST_RANKED = 3
 _LEAST_SECONDS = 1e-6
@@ -33,16 +33,21 @@ class Regret:
     """What choices lost against the best of their candidates, by what is believed now."""
 
     choice_count: int = 0
-    mean_fidelity: float = 0.0
-    worst_fidelity: float = 0.0
+    mean: float = 0.0
+    """Of utility, whose unit is a fidelity of 1."""
+    worst: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A candidate of a choice that was made, as it was predicted then."""
+    """A candidate of a choice that was made, as it was judged then."""
 
     backend_id: str
-    estimate: Estimate
+    fidelity: float
+    forecast: Forecast
+    utility: float
+    weight: float
+    """Of the fidelity in the utility."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +101,21 @@ def time_accuracy(outcomes: Sequence[Outcome]) -> Accuracy:
 
 
 def regret(choices: Sequence[Sequence[Option]], beliefs: Beliefs) -> Regret:
-    """How much fidelity, by what is believed now, each choice gave away for time, price or want of knowledge.
+    """What each choice lost against the best of its candidates, with the fidelities that are believed now.
 
     A model's word: what the others would have measured, nobody knows.
     """
     lost = []
     for options in choices:
-        believed = [beliefs.corrected(option.backend_id, option.estimate).fidelity for option in options]
-        if len(believed) > 1:
-            lost.append(max(believed) - believed[0])
+        if len(options) > 1:
+            now = [_utility(option, beliefs) for option in options]
+            lost.append(max(now) - now[0])
     return Regret(len(lost), sum(lost) / len(lost), max(lost)) if lost else Regret()
+
+
+def _utility(option: Option, beliefs: Beliefs) -> float:
+    fidelity, _, _ = beliefs.fidelity_of(option.backend_id, option.forecast)
+    return option.utility + option.weight * (fidelity - option.fidelity)
 
 
 def _accuracy(rows: Sequence[tuple[float, float, bool]]) -> Accuracy:

@@ -13,7 +13,7 @@ from mesh.call import Call
 from mesh.errors import NotFound
 from services.routing.benchmarks.benchmark import Benchmark, BenchmarkId, cells_of, next_cell
 from services.routing.benchmarks.benchmark_store import BenchmarkStore
-from services.routing.benchmarks.messages import measurement_message, plan_message, scoreboard_message
+from services.routing.benchmarks.messages import measurement_message, options_of, plan_message, scoreboard_message
 from services.routing.benchmarks.scoreboard import scoreboard
 from services.routing.catalogue import Catalogue
 from services.routing.learning.memory import Memory
@@ -76,6 +76,7 @@ class BenchmarkService:
         count = request.job_count or MOST_JOBS
         outcomes = await self._outcomes.last(count)
         families = await self._store.families([outcome.job_id for outcome in outcomes])
+        choices = [options_of(decision) for decision in await self._store.choices(count)]
         beliefs = self._memory.beliefs
-        board = scoreboard(outcomes, await self._store.choices(count), beliefs)
+        board = scoreboard(outcomes, choices, beliefs)
         return pb.GetScoreboardResponse(scoreboard=scoreboard_message(board, beliefs, outcomes, families))

@@ -46,7 +46,7 @@ class Beliefs:
         corrected from its forecast again.
         """
         forecast = estimate.forecast or Forecast.of(estimate)
-        fidelity, low, high = self._fidelity(self.fidelity.get(backend_id, self.other_fidelity), forecast)
+        fidelity, low, high = self.fidelity_of(backend_id, forecast)
         p50, p90 = self._times(self.time.get((backend_id, estimate.engine), self.other_time), forecast)
         return replace(
             estimate,
@@ -57,6 +57,19 @@ class Beliefs:
             duration_p90=p90,
             forecast=forecast,
         )
+
+    def fidelity_of(self, backend_id: str, forecast: Forecast) -> tuple[float, float, float]:
+        """The fidelity that is believed where the models say `forecast`, and its bounds at 90 %."""
+        effect = self.fidelity.get(backend_id, self.other_fidelity)
+        value, low, high = forecast.fidelity, forecast.fidelity_low, forecast.fidelity_high
+        if high <= low or not 0 < value < 1:
+            return value, low, high
+        mean = min(_MOST_ERRORS[1], max(_MOST_ERRORS[0], effect.mean))
+        moved = value ** (1 + mean)
+        unsure = NORMAL_95 * leverage(value) * effect.deviation
+        below = math.hypot(effect.noise * (value - low), unsure)
+        above = math.hypot(effect.noise * (high - value), unsure)
+        return moved, max(0.0, moved - below), min(1.0, moved + above)
 
     def deviation(self, backend_id: str, fidelity: float) -> float:
         """How uncertain a backend's effect leaves a fidelity, as a standard deviation; what exploring could tell."""
@@ -69,17 +82,6 @@ class Beliefs:
     def pick(self, ranked: Sequence[Prospect], random: Random, *, allowed: bool) -> int:
         """The place of the one to take among the `ranked`, best first; 0 unless `allowed` (`may_explore`)."""
         return pick(ranked, random, explore=allowed)
-
-    def _fidelity(self, effect: Effect, forecast: Forecast) -> tuple[float, float, float]:
-        value, low, high = forecast.fidelity, forecast.fidelity_low, forecast.fidelity_high
-        if high <= low or not 0 < value < 1:
-            return value, low, high
-        mean = min(_MOST_ERRORS[1], max(_MOST_ERRORS[0], effect.mean))
-        moved = value ** (1 + mean)
-        unsure = NORMAL_95 * leverage(value) * effect.deviation
-        below = math.hypot(effect.noise * (value - low), unsure)
-        above = math.hypot(effect.noise * (high - value), unsure)
-        return moved, max(0.0, moved - below), min(1.0, moved + above)
 
     def _times(self, effect: Effect, forecast: Forecast) -> tuple[dt.timedelta, dt.timedelta]:
         factor = math.exp(min(_MOST_TIME, max(-_MOST_TIME, effect.mean)))

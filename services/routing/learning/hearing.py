@@ -103,7 +103,7 @@ def outcome_of(payload: bytes) -> Outcome | None:
         engine_seconds=_seconds(told.engine_duration.ToTimedelta()) if told.HasField("engine_duration") else None,
         error_type=told.error_type or None,
         backend_fault=told.backend_fault,
-        forecast=None if estimate is None else _forecast(estimate),
+        forecast=None if estimate is None else forecast_of(estimate),
         promise=None if estimate is None else _promise(estimate),
         end_time=event.create_time.ToDatetime(dt.UTC),
     )
@@ -123,7 +123,7 @@ def _promise(estimate: routing_pb2.Estimate) -> Promise:
     )
 
 
-def _forecast(estimate: routing_pb2.Estimate) -> Forecast:
+def forecast_of(estimate: routing_pb2.Estimate) -> Forecast:
     """What the models said; an estimate that nothing has corrected is that, less its queue."""
     if estimate.HasField("forecast"):
         told = estimate.forecast

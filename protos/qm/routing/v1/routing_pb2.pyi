@@ -1552,24 +1552,24 @@ class Regret(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHOICE_COUNT_FIELD_NUMBER: _builtins.int
-    MEAN_FIDELITY_FIELD_NUMBER: _builtins.int
-    WORST_FIDELITY_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
     choice_count: _builtins.int
     """Counts choices among two or more candidates."""
-    mean_fidelity: _builtins.float
-    """Is the mean of predicted fidelity of the best candidate minus that of the chosen."""
-    worst_fidelity: _builtins.float
+    mean: _builtins.float
+    """Is the mean of the best candidate's utility minus that of the chosen; 1 is worth as much as a fidelity of 1."""
+    worst: _builtins.float
     """Is the greatest of them."""
     def __init__(
         self,
         *,
         choice_count: _builtins.int = ...,
-        mean_fidelity: _builtins.float = ...,
-        worst_fidelity: _builtins.float = ...,
+        mean: _builtins.float = ...,
+        worst: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_count", b"choice_count", "mean_fidelity", b"mean_fidelity", "worst_fidelity", b"worst_fidelity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_count", b"choice_count", "mean", b"mean", "worst", b"worst"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,8 +10,9 @@ from scipy import stats
 
 from services.routing.benchmarks.scoreboard import Option, scoreboard, spearman
 from services.routing.learning.beliefs import Beliefs
+from services.routing.learning.effects import Effect
 from services.routing.learning.outcome import Outcome, Promise
-from tests.unit.routing.learning.outcomes import estimate, outcome
+from tests.unit.routing.learning.outcomes import forecast, outcome
 
 
 def told(predicted: float, measured: float | None, **changes: object) -> Outcome:
@@ -35,16 +36,26 @@ def test_time_is_promised_with_its_queue_and_kept_below_the_90th_percentile():
     assert (board.time.count, board.time.coverage) == (2, 0.5)
 
 
-def test_regret_is_the_fidelity_that_the_best_candidate_has_over_the_chosen():
+def option(backend: str, fidelity: float, utility: float) -> Option:
+    return Option(backend, fidelity, forecast(fidelity), utility, weight=1.0)
+
+
+def test_regret_is_the_utility_that_the_best_candidate_has_over_the_chosen():
     choices = [
-        [Option("a", estimate(0.9)), Option("b", estimate(0.95))],
-        [Option("a", estimate(0.9)), Option("b", estimate(0.8))],
-        [Option("a", estimate(0.9))],
+        [option("a", 0.9, 0.8), option("b", 0.95, 0.85)],
+        [option("a", 0.9, 0.9), option("b", 0.8, 0.8)],
+        [option("a", 0.9, 0.9)],
     ]
     board = scoreboard([], choices, Beliefs())
     assert board.regret.choice_count == 2
-    assert board.regret.mean_fidelity == pytest.approx(0.025)
-    assert board.regret.worst_fidelity == pytest.approx(0.05)
+    assert board.regret.mean == pytest.approx(0.025)
+    assert board.regret.worst == pytest.approx(0.05)
+
+
+def test_a_choice_is_regretted_by_what_is_believed_now():
+    worse = Beliefs(fidelity={"a": Effect(0.5, 0.01, 1.0)})
+    board = scoreboard([], [[option("a", 0.9, 0.9), option("b", 0.89, 0.89)]], worse)
+    assert board.regret.mean == pytest.approx(0.89 - 0.9**1.5)
 
 
 def test_a_scoreboard_of_nothing_says_so():
