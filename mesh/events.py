@@ -28,6 +28,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
+from mesh.bulletin import Bulletin
 from mesh.errors import MeshError, Unavailable
 from mesh.identity import Identity
 from mesh.retry import retry_while_unavailable
@@ -58,8 +59,9 @@ class Message:
 class Events:
     """One connection to NATS, of one service."""
 
-    def __init__(self, client: Client, callbacks: _Callbacks, name: str, *, timeout: float) -> None:
+    def __init__(self, client: Client, callbacks: _Callbacks, name: str, *, timeout: float, bulletin: Bulletin) -> None:
         """Wrap a client; `connect` is the way to make one."""
+        self.bulletin = bulletin
         self.client = client
         self._callbacks = callbacks
         self.name = name
@@ -78,16 +80,19 @@ class Events:
         *,
         timeout: float = 2.0,
         patience: float = 10.0,
+        bulletin: Bulletin | None = None,
     ) -> Self:
         """Connect to `url` ("tls://host:port", several by commas) as `identity`; make the streams that it keeps.
 
-        `timeout` bounds a publish or a request, `patience` the wait for a server that is still starting, in seconds.
-        Raises Unavailable when NATS stays away or does not accept the certificate.
+        `timeout` bounds a publish or a request, `patience` the wait for a server that is still starting, in seconds;
+        `bulletin` is what the parts of this process share. Raises Unavailable when NATS stays away or does not accept
+        the certificate.
         """
-        return await retry_while_unavailable(lambda: cls._connect_once(url, identity, timeout), patience)
+        told = Bulletin() if bulletin is None else bulletin
+        return await retry_while_unavailable(lambda: cls._connect_once(url, identity, timeout, told), patience)
 
     @classmethod
-    async def _connect_once(cls, url: str, identity: Identity, timeout: float) -> Self:
+    async def _connect_once(cls, url: str, identity: Identity, timeout: float, bulletin: Bulletin) -> Self:
         client = Client()
         context = identity.ssl_context()
         callbacks = _Callbacks(context, identity)
@@ -111,7 +116,7 @@ class Events:
                     reconnected_cb=callbacks.reconnected,
                 )
             client.options |= {"allow_reconnect": True, "max_reconnect_attempts": -1}
-            events = cls(client, callbacks, identity.name, timeout=timeout)
+            events = cls(client, callbacks, identity.name, timeout=timeout, bulletin=bulletin)
             callbacks.on_disconnect = events._fail_pending
             callbacks.on_reconnect = events._reconnected
             await client.subscribe(f"{events._acks}.*", cb=events._acknowledged)

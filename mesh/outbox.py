@@ -87,7 +87,11 @@ class Outbox:
         self._tasks = [asyncio.create_task(work) for work in (self._run(), self._relay(), self._tidy())]
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Publish committed messages in the background; what cannot be published now is left to the relay."""
+        """Tell this process of committed messages and publish them in the background.
+
+        What cannot be published now is left to the relay.
+        """
+        self._events.bulletin.tell(messages)
         if len(self._waiting) < _MOST_WAITING:
             self._waiting.extend(messages)
             self._arrived.set()

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import uvloop
 
+from mesh.bulletin import Bulletin
 from mesh.channel import MeshChannel
 from mesh.config import ConfigError, MeshConfig, load
 from mesh.errors import MeshError
@@ -53,12 +54,20 @@ C = TypeVar("C", bound=MeshConfig)
 class Process(Generic[C]):
     """What services share, opened when it is asked for and closed in reverse at the end."""
 
-    def __init__(self, name: str, config: C, neighbours: dict[str, Dispatcher] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: C,
+        neighbours: dict[str, Dispatcher] | None = None,
+        bulletin: Bulletin | None = None,
+    ) -> None:
         """Take a name ("billing"), which is the identity and the database schema too.
 
         `neighbours` has the parts of the same host that serve at the moment; this one joins them when it does.
+        `bulletin` is what they tell each other by.
         """
         self.name = name
+        self._bulletin = bulletin
         self._neighbours = {} if neighbours is None else neighbours
         self.config = config
         self.identity = Identity.at(config.identity_folder, name)
@@ -94,7 +103,7 @@ class Process(Generic[C]):
         if self.config.events is None:
             message = f"{self.name} needs [events] in its configuration"
             raise ConfigError(message)
-        events = await Events.connect(self.config.events.url, self.identity)
+        events = await Events.connect(self.config.events.url, self.identity, bulletin=self._bulletin)
         self.on_close(events.close)
         return events
 
@@ -203,13 +212,14 @@ def host(name: str, parts: Sequence[tuple[Part[Any], Path]]) -> NoReturn:
 async def _host(parts: Sequence[tuple[Part[Any], Any]]) -> bool:
     """Serve until a signal, or the end of any part; then end them all, callers before those they call."""
     neighbours: dict[str, Dispatcher] = {}
+    bulletin = Bulletin()
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     hosted: list[tuple[Process[Any], asyncio.Task[None]]] = []
     for part, config in parts:
-        process = Process(part.name, config, neighbours)
+        process = Process(part.name, config, neighbours, bulletin)
         task = asyncio.create_task(process.serve(part.wire), name=part.name)
         task.add_done_callback(lambda _: over.set())
         hosted.append((process, task))

@@ -61,6 +61,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     watchers = Watchers()
     process.background(watchers.look(store), "watchers")
     await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)
+    events.bulletin.listen(JOBS_EVENTS.subjects[0], watchers.overhear)
     sweeper = Sweeper(
         store,
         peers.billing,

@@ -46,11 +46,14 @@ RETURNING *
 # Of the first of the priorities ($3) in which any job waits: the oldest of the team that is least ahead ($4, $5) of its
 # share, and up to $11 of the next ones that are all predicted to be done within $12 seconds each. At most 2 * $6 teams
 # are looked at, from a random one ($7) on and from the first, with a probe of the index `jobs_waiting` for each: the
-# time does not grow with the jobs that wait, nor beyond that with the teams.
+# time does not grow with the jobs that wait, nor beyond that with the teams. The commit does not wait for the
+# disk: where PostgreSQL crashes and forgets the claim, the job waits again, and what this worker still writes changes
+# nothing.
 CLAIM_NEXT = """
 WITH candidates AS MATERIALIZED (
   SELECT urgency.priority, head.team_id
-  FROM unnest($3::smallint[]) WITH ORDINALITY AS urgency (priority, rank)
+  FROM set_config('synchronous_commit', 'off', true)
+  CROSS JOIN unnest($3::smallint[]) WITH ORDINALITY AS urgency (priority, rank)
   CROSS JOIN LATERAL (
     SELECT DISTINCT team_id, job_id FROM unnest(ARRAY[$7::uuid, '00000000-0000-0000-0000-000000000000']) AS first (id)
     CROSS JOIN LATERAL (

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from qm.execution.v1 import events_pb2
 
 from mesh.errors import MeshError
+from mesh.events import Message
 from mesh.telemetry import log
 from services.execution.job import Job, JobId
 from services.execution.store import Store
@@ -43,7 +44,14 @@ class Watchers:
             event = events_pb2.JobEvent.FromString(payload)
         except DecodeError:
             return
-        for waiter in self._waiting.get(event.job_id, ()):
+        self._wake(event.job_id)
+
+    def overhear(self, message: Message) -> None:
+        """Wake them for what a neighbour in this process has committed, before the queue tells of it."""
+        self._wake(events_pb2.JobEvent.FromString(message.payload).job_id)
+
+    def _wake(self, job_id: str) -> None:
+        for waiter in self._waiting.get(job_id, ()):
             waiter.changed.set()
 
     async def look(self, store: Store) -> None:

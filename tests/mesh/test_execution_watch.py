@@ -128,7 +128,8 @@ async def test_nonsense_on_the_events_stream_wakes_nobody(parts: Parts, watchers
     await parts.events.publish(Message(str(job.job_id), subject, b"\xff\xff"))
     await parts.runner().run_job(job.job_id)
     await asyncio.wait_for(watching, 5)
-    assert seen.get_nowait().state is State.COMPLETED
+    states = [seen.get_nowait().state for _ in range(seen.qsize())]
+    assert states in ([State.COMPLETED], [State.RUNNING, State.COMPLETED])
 
 
 async def test_the_rpc_ends_with_the_job_and_knows_no_others(parts: Parts, watchers: Watchers):

@@ -65,6 +65,34 @@ async def test_a_job_whose_message_was_lost_is_found(parts: Parts, monkeypatch: 
         assert (await ended(parts, job)).state is State.COMPLETED
 
 
+async def test_a_job_accepted_in_the_worker_s_own_process_is_not_looked_for_twice(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    claim, claimed = parts.store.claim_next, list[list[Job]]()
+
+    async def note(*arguments: Any, **options: Any) -> list[Job]:
+        claimed.append(jobs := await claim(*arguments, **options))
+        return jobs
+
+    async def was_heard() -> bool:
+        return "delivered" in heard
+
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+    heard, was_overheard = list[str](), worker.Worker._was_overheard
+
+    def hear(self: worker.Worker, delivery: Any) -> bool:
+        heard.append("delivered")
+        return was_overheard(self, delivery)
+
+    monkeypatch.setattr(worker.Worker, "_was_overheard", hear)
+    async with working(parts, FakeChildren()):
+        monkeypatch.setattr(parts.store, "claim_next", note)
+        job = await parts.accepted()
+        assert (await ended(parts, job)).state is State.COMPLETED
+        await until(was_heard)
+    assert [len(jobs) for jobs in claimed if jobs] == [len(claimed[-1])] == [1]
+
+
 async def test_a_job_that_breaks_its_workers_fails(parts: Parts, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "LEASE", dt.timedelta(seconds=0.02))
     monkeypatch.setattr(turns, "LEASE", dt.timedelta(seconds=0.02))

@@ -1,0 +1,46 @@
+"""What one part of a process has committed, told to the others there at once, ahead of the queue.
+
+The queue brings the same messages again, to this process or another: a bulletin spares those who wait a millisecond or
+more on one machine, and nothing depends on it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+
+if TYPE_CHECKING:
+    from mesh.events import Message
+
+log = structlog.get_logger()
+
+
+Listener: TypeAlias = Callable[["Message"], None]
+
+
+class Bulletin:
+    """The messages of one process. A listener does no more than to wake somebody."""
+
+    def __init__(self) -> None:
+        """Start without listeners."""
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
+
+    def listen(self, subjects: str, listener: Listener) -> Callable[[], None]:
+        """Hand `listener` each message of one subject, or of all below "subject.>"; the answer ends it."""
+        self._listeners[subjects].append(listener)
+        return functools.partial(self._listeners[subjects].remove, listener)
+
+    def tell(self, messages: Iterable[Message]) -> None:
+        """Tell of messages that are committed."""
+        for message in messages:
+            for subjects, listeners in self._listeners.items():
+                if message.subject == subjects or (subjects[-1] == ">" and message.subject.startswith(subjects[:-1])):
+                    for listener in tuple(listeners):
+                        try:
+                            listener(message)
+                        except Exception:
+                            log.exception("listener failed", subject=message.subject)
