@@ -48,7 +48,7 @@ status: setup ## say whether a mesh runs with STATE
 	@$(BIN)/python -m deploy.local status --state $(STATE) || test $$? -eq 3
 
 test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest tests -n auto --dist loadfile
 
 soak: setup ## run the long stories: 200 jobs for each process that is killed
 	@$(BIN)/pytest tests -m soak
