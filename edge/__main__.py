@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from grpc_health.v1 import health_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceStub
 from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
 
@@ -24,7 +25,7 @@ from mesh.errors import Unavailable
 from mesh.process import Part, Process, run
 from mesh.streams import KEYS, KEYS_TOLD
 
-PEERS = ("accounts", "billing", "signing", "execution")
+PEERS = ("accounts", "billing", "signing", "execution", "certificates")
 
 
 async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
@@ -64,6 +65,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
     probes["plans"] = _plans_probe(plans)
     services = Services(
         accounts=AccountsServiceStub(channels["accounts"]),
+        certificates=CertificatesServiceStub(channels["certificates"]),
         execution=ExecutionServiceStub(channels["execution"]),
         signing=SigningServiceStub(channels["signing"]),
     )

@@ -26,7 +26,7 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
         told[key] = str(file)
     if program.memory_share:
         told["memory_bytes"] = int(available_memory() * program.memory_share)
-    if program.is_http:
+    if program.is_http or program.links:
         told["public_url"] = layout.base_url
     if program.has_schema:
         database = postgres.config(program.service)

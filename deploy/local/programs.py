@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution")
+SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution", "certificates")
 """Services with a role and a schema of their own."""
 
 
@@ -34,6 +34,8 @@ class Program:
     """The part of the machine's memory that its jobs may take all together; 0 where it runs none."""
     is_http: bool = False
     """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
+    links: bool = False
+    """Whether it writes links to the edge, and is told its URL for them."""
 
     @property
     def has_schema(self) -> bool:
@@ -88,13 +90,24 @@ SERVICES = (
         peers=("accounts", "billing", "routing", "signing"),
     ),
     Program(
+        "certificates",
+        "services.certificates",
+        "certificates",
+        19,
+        tier=2,
+        events=True,
+        peers=("billing", "execution", "signing"),
+        secret_files={"key_encryption_key_file": "certificates-key-encryption-key"},
+        links=True,
+    ),
+    Program(
         "edge",
         "edge",
         "edge",
         15,
         tier=3,
         events=True,
-        peers=("accounts", "billing", "execution", "signing"),
+        peers=("accounts", "billing", "certificates", "execution", "signing"),
         is_http=True,
     ),
 )

@@ -53,6 +53,8 @@ class ExecutionService:
         job = await self._store.get(_job_id(request.job_id), request.requester.team_id)
         if job is None:
             raise job_not_found()
+        if request.with_parameters:
+            return pb.GetJobResponse(job=job_message(job), parameters=job.parameters, submitter=job.requester)
         return pb.GetJobResponse(job=job_message(job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, _call: Call) -> pb.ListJobsResponse:

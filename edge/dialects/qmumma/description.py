@@ -58,6 +58,7 @@ def document(public_url: str, version: str) -> Document:
             {"name": "Providers", "description": "The team's own accounts at providers of quantum hardware."},
             {"name": "Marketplace", "description": "What can be run, on what, for how much."},
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
+            {"name": "Certificates", "description": "Documents that prove a job, and who did what in your team."},
             {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},
         ],
         error=ErrorBody,

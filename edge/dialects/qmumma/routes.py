@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from edge.dialects import Dialect
 from edge.dialects.qmumma.algorithm_routes import algorithm_operations
 from edge.dialects.qmumma.algorithms import Algorithms
+from edge.dialects.qmumma.certificate_routes import certificate_operations
+from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
 from edge.dialects.qmumma.credentials import Credentials
 from edge.dialects.qmumma.description import document
@@ -28,6 +30,7 @@ from edge.openapi import openapi
 
 if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
+    from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
@@ -50,6 +53,7 @@ class Services:
     """The services that this dialect calls."""
 
     accounts: AccountsServiceAsyncStub
+    certificates: CertificatesServiceAsyncStub
     execution: ExecutionServiceAsyncStub
     signing: SigningServiceAsyncStub
 
@@ -66,6 +70,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *key_operations(Keys(services.accounts)),
         *credential_operations(Credentials(services.accounts)),
         *proof_operations(Proofs(signing), Verifier(signing)),
+        *certificate_operations(Certificates(services.certificates)),
         *health_operations(health),
     ]
     text = openapi(document(settings.public_url, VERSION), operations)

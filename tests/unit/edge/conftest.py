@@ -16,6 +16,7 @@ import rfc8785
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
+from qm.certificates.v1 import certificates_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
@@ -358,6 +359,29 @@ class FakeSigning:
         return signing_pb2.VerifyRecordResponse(checks=[check])
 
 
+class FakeCertificates:
+    """A document for every job, and a trail of one entry that begins like a formula."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def GetCertificate(  # noqa: N802
+        self, request: certificates_pb2.GetCertificateRequest
+    ) -> certificates_pb2.GetCertificateResponse:
+        self.asked.append(request)
+        return certificates_pb2.GetCertificateResponse(
+            pdf=b"%PDF-1.7", number="QMC-1", edition=1, framework=request.framework, sha256=b"s" * 32
+        )
+
+    async def ListAuditEntries(  # noqa: N802
+        self, request: certificates_pb2.ListAuditEntriesRequest
+    ) -> certificates_pb2.ListAuditEntriesResponse:
+        self.asked.append(request)
+        canonical = b'{"action":"key.created","details":{"name":"x"},"object_id":"=1+1","position":1}'
+        entry = certificates_pb2.AuditEntry(canonical=canonical)
+        return certificates_pb2.ListAuditEntriesResponse(entries=[entry])
+
+
 @dataclass
 class World:
     """One edge and everything behind it."""
@@ -365,6 +389,7 @@ class World:
     accounts: FakeAccounts
     execution: FakeExecution
     signing: FakeSigning
+    certificates: FakeCertificates
     authentication: Authentication
     edge: Edge
     app: Any
@@ -388,7 +413,8 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         if "slow" in failing:
             await asyncio.Event().wait()
 
-    services = Services(accounts=accounts, execution=execution, signing=signing)  # type: ignore[arg-type]
+    certificates = FakeCertificates()
+    services = Services(accounts=accounts, certificates=certificates, execution=execution, signing=signing)  # type: ignore[arg-type]
     dialect = qmumma(services, settings or Settings(public_url=URL), Health({"execution": probe}))
     authentication = Authentication(accounts)  # type: ignore[arg-type]
     edge = Edge(
@@ -398,7 +424,7 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         telemetry=Telemetry(),
         bounds=bounds or Bounds(body_seconds=0.2, anonymous=Rate(per_minute=0, burst=0)),
     )
-    return World(accounts, execution, signing, authentication, edge, create_app(edge), failing)
+    return World(accounts, execution, signing, certificates, authentication, edge, create_app(edge), failing)
 
 
 @pytest.fixture

@@ -44,6 +44,10 @@ PATHS = {
     ("get", "/v1/log/keys"),
     ("get", "/v1/log/witnesses"),
     ("get", "/v1/log/tile/{tile}"),
+    ("get", "/v1/jobs/{job_id}/certificate"),
+    ("get", "/v1/jobs/{job_id}/evidence"),
+    ("get", "/v1/certificates/roots"),
+    ("get", "/v1/audit"),
     ("get", "/healthz"),
     ("get", "/readyz"),
 }

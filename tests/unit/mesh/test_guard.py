@@ -15,7 +15,8 @@ from mesh.guard import Guard, caller_of, load_guard
 
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
-    "edge": {"accounts", "billing", "execution", "routing", "signing"},
+    "certificates": {"billing", "execution", "signing"},
+    "edge": {"accounts", "billing", "certificates", "execution", "routing", "signing"},
     "execution": {"accounts", "billing", "routing", "signing"},
     "witness": {"signing"},
 }

@@ -644,8 +644,11 @@ class GetJobRequest(_message.Message):
 
     REQUESTER_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    WITH_PARAMETERS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
+    with_parameters: _builtins.bool
+    """Asks for its parameters and its submitter too."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -655,10 +658,11 @@ class GetJobRequest(_message.Message):
         *,
         requester: _requester_pb2.Requester | None = ...,
         job_id: _builtins.str = ...,
+        with_parameters: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "requester", b"requester"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "requester", b"requester", "with_parameters", b"with_parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -671,18 +675,28 @@ class GetJobResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    SUBMITTER_FIELD_NUMBER: _builtins.int
+    parameters: _builtins.bytes
+    """Are its parameters as canonical JSON (RFC 8785), whose hash is in the record; only where they were asked for."""
     @_builtins.property
     def job(self) -> Global___Job:
         """Is the job."""
+
+    @_builtins.property
+    def submitter(self) -> _requester_pb2.Requester:
+        """Says who submitted it; only where it was asked for."""
 
     def __init__(
         self,
         *,
         job: Global___Job | None = ...,
+        parameters: _builtins.bytes = ...,
+        submitter: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "submitter", b"submitter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "parameters", b"parameters", "submitter", b"submitter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Certificates of jobs as PDF, evidence bundles, and the audit trail."""
