@@ -8,9 +8,9 @@ from mesh.config import load
 from mesh.identity import now
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
+from mesh.vault import Vault
 from services.certificates.authority import Authority
 from services.certificates.config import CertificatesConfig
-from services.certificates.custody import read_key
 from services.certificates.dossier import Dossiers
 from services.certificates.framework import Frameworks
 from services.certificates.issuing import House, Issuer
@@ -24,7 +24,7 @@ from services.certificates.trail import Trail
 
 async def wire(process: Process[CertificatesConfig], config: CertificatesConfig) -> None:
     """Connect the parts."""
-    authority = Authority(config.issuer, read_key(config.key_encryption_key_file))
+    authority = Authority(config.issuer, Vault.read(config.key_encryption_key_file))
     house = House(
         issuer=config.issuer,
         public_url=config.public_url.rstrip("/"),

@@ -2,7 +2,7 @@
 
 ECDSA P-256 is what today's PDF viewers check, ML-DSA-65 (FIPS 204) what holds against quantum computers. Their roots
 have different subject names: a validator that looks up issuers by name must not take one for the other. Private keys
-are stored as PKCS #8 under AES-256 (PBES2), with the key-encryption key as password. Pure, but for drawing keys.
+are kept sealed under the key-encryption key, each for the certificate that it belongs to. Pure, but for drawing keys.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from mesh.vault import Vault, VaultError
 
 ROOT_LIFETIME = dt.timedelta(days=20 * 365)
 SEAL_LIFETIME = dt.timedelta(days=2 * 365)
@@ -55,7 +56,9 @@ class StoredKey:
     algorithm: Algorithm
     certificate: bytes
     """DER."""
-    encrypted_key: bytes = field(repr=False)
+    sealed_key: bytes = field(repr=False)
+    """PKCS #8, sealed under the key-encryption key `kid`."""
+    kid: str
     not_before: dt.datetime
     expire_time: dt.datetime
 
@@ -81,7 +84,7 @@ class Authority:
 
     issuer: str
     """The organisation that the certificates name."""
-    password: bytes = field(repr=False)
+    vault: Vault
 
     def missing(self, held: Sequence[StoredKey], now: dt.datetime) -> list[StoredKey]:
         """Roots that are not there, and seals where none is valid for `RENEW_WITHIN` more; AuthorityError as `open`."""
@@ -100,9 +103,10 @@ class Authority:
     def open(self, key: StoredKey) -> PrivateKey:
         """The private key; AuthorityError where it does not open or is not the certificate's."""
         try:
-            private = serialization.load_der_private_key(key.encrypted_key, self.password)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise AuthorityError(f"the key of {key.subject} does not open: another key-encryption key?") from None
+            opened = self.vault.open(key.sealed_key, self.issuer, f"keys|{key.fingerprint}", key.kid)
+            private = serialization.load_der_private_key(opened, None)
+        except (VaultError, ValueError) as error:
+            raise AuthorityError(f"the key of {key.subject} does not open: {error}") from None
         if not isinstance(private, ec.EllipticCurvePrivateKey | MLDSA65PrivateKey):
             raise AuthorityError(f"the key of {key.subject} is of another kind")
         if private.public_key() != key.parsed().public_key():
@@ -138,16 +142,13 @@ class Authority:
         private: PrivateKey,
     ) -> StoredKey:  # fmt: skip
         certificate = builder.sign(signer, hashes.SHA256() if algorithm is Algorithm.ECDSA else None)
-        encrypted = private.private_bytes(
-            serialization.Encoding.DER,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(self.password),
-        )
+        place = f"keys|{certificate.fingerprint(hashes.SHA256()).hex()}"
         return StoredKey(
             purpose,
             algorithm,
             certificate.public_bytes(serialization.Encoding.DER),
-            encrypted,
+            self.vault.seal(private_der(private), self.issuer, place),
+            self.vault.kid,
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
         )
@@ -159,6 +160,13 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, common[:64]),
             ]
         )
+
+
+def private_der(private: PrivateKey) -> bytes:
+    """A private key as PKCS #8, in the clear."""
+    return private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def current(held: Sequence[StoredKey], algorithm: Algorithm) -> StoredKey:

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
 from qm.type.v1.requester_pb2 import Requester
 
 from mesh.audit import Deed, audit_message
 from mesh.errors import Conflict, InvalidArgument
 from mesh.events import Message
-from services.certificates.authority import Algorithm, Authority, StoredKey, current, roots_pem
+from services.certificates.authority import Algorithm, Authority, StoredKey, current, private_der, roots_pem
 from services.certificates.framework import Framework, Frameworks
 from services.certificates.jobs import Jobs, ProvenJob
 from services.certificates.press import PressClient
@@ -146,10 +145,7 @@ class Issuer:
         )
 
     def _seal(self, key: StoredKey) -> Seal:
-        private = self._authority.open(key).private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return Seal(key.certificate, private)
+        return Seal(key.certificate, private_der(self._authority.open(key)))
 
     def _told(self, requester: Requester, word: str, edition: Edition) -> Message:
         deed = Deed.by(

@@ -15,9 +15,11 @@ from services.certificates.number import certificate_number
 from services.certificates.wording import clock, label, shown, spaced, told
 
 Row = tuple[str, str]
-MOST_VALUES = 10
-"""Values of the result on the page beside a histogram; the attached record has all."""
-MOST_VALUES_ALONE = 36
+MOST_LINES = 10
+"""Of the result's values on the page above a histogram, in two columns; the attached record has all."""
+MOST_LINES_ALONE = 40
+_LABEL_CHARACTERS, _VALUE_CHARACTERS = 22, 26
+"""What fits on a line of half the page."""
 MOST_PARAMETERS = 14
 _METHODS = {
     "ideal_comparison": "Hellinger fidelity between the measured and the ideal distribution, which was computed",
@@ -123,7 +125,7 @@ def build_sheet(job: Completed, framework: Framework, issue: Issue) -> Sheet:
     simulated = bool(execution["simulated"])
     origin, detail = _origin(record, execution)
     bars, bars_note = _bars(record)
-    values, values_note = _values(record, MOST_VALUES if bars else MOST_VALUES_ALONE)
+    values, values_note = _values(record, MOST_LINES if bars else MOST_LINES_ALONE)
     parameters, parameters_note = _parameters(job, record)
     return Sheet(
         issuer=shown(issue.issuer, 60),
@@ -209,9 +211,19 @@ def _values(record: dict[str, Any], most: int) -> tuple[list[Row], str]:
     for outer, inner in result.items():
         if isinstance(inner, dict) and outer not in _NEVER_SHOWN:
             found += [(f"{outer} {name}", value) for name, value in inner.items() if _is_scalar(name, value)]
-    rows = [(label(name), told(value, 44)) for name, value in found[:most]]
+    rows = _fitting([(label(name), told(value, 44)) for name, value in found], most)
     more = len(found) - len(rows)
     return rows, f"{more} further values are in the attached record." if more else ""
+
+
+def _fitting(rows: list[Row], lines: int) -> list[Row]:
+    """The first rows that take at most so many lines together."""
+    taken = 0
+    for number, (name, value) in enumerate(rows):
+        taken += max(-(-len(name) // _LABEL_CHARACTERS), -(-len(value) // _VALUE_CHARACTERS))
+        if taken > lines:
+            return rows[:number]
+    return rows
 
 
 def _is_scalar(name: str, value: object) -> bool:

@@ -17,11 +17,11 @@ from services.certificates.authority import Algorithm, Purpose, StoredKey
 # Held until the commit by whoever makes keys: processes take turns, and each reads what the last one wrote.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.keys', 0))"
 _KEYS = """
-SELECT purpose, algorithm, certificate, encrypted_key, not_before, expire_time FROM keys ORDER BY not_before DESC
+SELECT purpose, algorithm, certificate, sealed_key, kid, not_before, expire_time FROM keys ORDER BY not_before DESC
 """
 _NEW_KEYS = """
-INSERT INTO keys (fingerprint, purpose, algorithm, certificate, encrypted_key, not_before, expire_time)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO keys (fingerprint, purpose, algorithm, certificate, sealed_key, kid, not_before, expire_time)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _NEWEST = """
 SELECT edition, number, template_version, issue_time, pdf FROM editions
@@ -100,7 +100,8 @@ def _key(row: asyncpg.Record) -> StoredKey:
         Purpose(row["purpose"]),
         Algorithm(row["algorithm"]),
         row["certificate"],
-        row["encrypted_key"],
+        row["sealed_key"],
+        row["kid"],
         row["not_before"],
         row["expire_time"],
     )
@@ -112,7 +113,8 @@ def _columns(key: StoredKey) -> tuple[object, ...]:
         key.purpose,
         key.algorithm,
         key.certificate,
-        key.encrypted_key,
+        key.sealed_key,
+        key.kid,
         key.not_before,
         key.expire_time,
     )

@@ -20,7 +20,8 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("algorithm", sa.Text, nullable=False),
         sa.Column("certificate", sa.LargeBinary, nullable=False),
-        sa.Column("encrypted_key", sa.LargeBinary, nullable=False),
+        sa.Column("sealed_key", sa.LargeBinary, nullable=False),
+        sa.Column("kid", sa.Text, nullable=False),
         sa.Column("not_before", moment, nullable=False),
         sa.Column("expire_time", moment, nullable=False),
     )

@@ -10,20 +10,21 @@ from typing import Any
 import msgspec
 import pytest
 import rfc8785
-from cryptography.hazmat.primitives import serialization
 from qm.signing.v1 import signing_pb2
 
-from services.certificates.authority import Algorithm, Authority, StoredKey, current
+from mesh.vault import Vault
+from services.certificates.authority import Algorithm, Authority, StoredKey, current, private_der
 from services.certificates.framework import FRAMEWORKS_FILE, Framework, Frameworks
 from services.certificates.printing import Order, Press, Seal
 from services.certificates.proof import ANCHOR_PREFIX, proven_record
 from services.certificates.sheet import Completed, Issue, SealFacts, Sheet, build_sheet
 from services.signing.checkpoint import Checkpoint
-from services.signing.custody import KeyEncryptionKey
-from services.signing.keyring import Locksmith
+from services.signing.keys import NamedKey, parse_key_id, render_jwks
 from services.signing.mldsa import OpenSsl
+from services.signing.note import Ed25519Signer, MlDsaSigner, NoteSigner
 from services.signing.records import Record, sign_record
 
+ORIGIN = "qmumma.test/log"
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 FRAMEWORKS = msgspec.toml.decode(FRAMEWORKS_FILE.read_bytes(), type=Frameworks)
 LINK = "https://q.example/verify/qm_job_0199d1c27d3e7c559f5a3c0f5d2b7a10?t=0123456789abcdef"
@@ -81,8 +82,8 @@ class House:
     log_keys: str
     authority: Authority
     held: list[StoredKey]
-    locksmith: Locksmith
-    ring: Any
+    signer: NamedKey
+    log: tuple[NoteSigner, ...]
 
     def job(self, parameters: bytes = b'{"qasm":"OPENQASM 2.0;"}', **changes: Any) -> tuple[Completed, bytes]:
         """A job's facts, and its record with what proves it."""
@@ -90,7 +91,7 @@ class House:
         return self.proven(rfc8785.dumps(members), parameters)
 
     def proven(self, canonical: bytes, parameters: bytes = b"{}") -> tuple[Completed, bytes]:
-        signed = sign_record(Record.read(canonical), self.ring.record_key(NOW))
+        signed = sign_record(Record.read(canonical), self.signer)
         leaf_hash = signed.leaf.hash()
         anchor = signing_pb2.GetAnchorResponse(
             leaf=signed.leaf.text(),
@@ -101,7 +102,7 @@ class House:
         seal = signing_pb2.Seal(
             audit_hash=hashlib.sha256(canonical).digest(),
             signature=signed.signature,
-            key_id=self.ring.record.kid,
+            key_id=self.signer.kid,
             leaf_hash=leaf_hash,
         )
         facts = Completed(
@@ -111,7 +112,7 @@ class House:
             user_id="0199d1c2-0000-7000-8000-000000000003",
             key_id="0199d1c2-0000-7000-8000-000000000002",
             signature=signed.signature,
-            signing_key_id=self.ring.record.kid,
+            signing_key_id=self.signer.kid,
             anchor=ANCHOR_PREFIX + leaf_hash.hex(),
             leaf_index=0,
             tree_size=1,
@@ -120,14 +121,11 @@ class House:
         return facts, proven_record(canonical, seal, anchor)
 
     def checkpoint(self, root: bytes) -> str:
-        return Checkpoint(self.locksmith.origin, 1, root).sign(self.ring.log).text()
+        return Checkpoint(ORIGIN, 1, root).sign(self.log).render()
 
     def seal(self, algorithm: Algorithm) -> Seal:
         key = current(self.held, algorithm)
-        private = self.authority.open(key).private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return Seal(key.certificate, private)
+        return Seal(key.certificate, private_der(self.authority.open(key)))
 
     def sheet(self, job: Completed, framework: Framework | None = None) -> Sheet:
         seals = tuple(
@@ -151,18 +149,17 @@ class House:
 
 @pytest.fixture(scope="session")
 def house() -> House:
-    locksmith = Locksmith(OpenSsl(), KeyEncryptionKey(b"k" * 32), "qmumma.test/log")
-    ring = locksmith.open(locksmith.missing([], NOW), NOW)
-    from services.signing.keys import render_jwks
-
-    authority = Authority("Aumtrix", b"p" * 32)
+    provider = OpenSsl()
+    signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(b"r" * 32))
+    log = (Ed25519Signer(ORIGIN, b"e" * 32), MlDsaSigner(ORIGIN, provider.signing_key(b"m" * 32)))
+    authority = Authority("Aumtrix", Vault(b"p" * 32))
     return House(
-        jwks=render_jwks([ring.record.public_key()]),
-        log_keys="".join(f"{key.vkey}\n" for key in ring.log_keys()),
+        jwks=render_jwks([signer.public_key()]),
+        log_keys="".join(f"{key.key.vkey}\n" for key in log),
         authority=authority,
         held=authority.missing([], NOW),
-        locksmith=locksmith,
-        ring=ring,
+        signer=signer,
+        log=log,
     )
 
 
