@@ -26,6 +26,8 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
         told[key] = str(file)
     if program.memory_share:
         told["memory_bytes"] = int(available_memory() * program.memory_share)
+    if program.has_folder:
+        told["state_folder"] = str(layout.state / program.name)
     if program.is_http or program.links:
         told["public_url"] = layout.base_url
     if program.has_schema:

@@ -32,6 +32,8 @@ class Program:
     """What its configuration says besides, by key."""
     memory_share: float = 0.0
     """The part of the machine's memory that its jobs may take all together; 0 where it runs none."""
+    has_folder: bool = False
+    """Whether it keeps files of its own: its `state_folder`."""
     is_http: bool = False
     """Whether it is the edge: it speaks HTTP, and is told under which URL clients know it."""
     links: bool = False
@@ -59,6 +61,8 @@ _WORKER = Program(
     peers=("accounts", "billing", "routing", "signing"),
 )
 _LIVE_WORKER = replace(_WORKER, name="worker-live", offset=16, told={"pool": "live", "engine_count": 8})
+_WITNESS = Program("witness", "services.witness", "witness", 19, tier=1, peers=("signing",), has_folder=True)
+"""Never in the process of the log that it watches."""
 
 HOST = "services"
 """The process of those that share one."""
@@ -117,7 +121,7 @@ def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
     """Every part, with as many workers as asked for; a part comes after those it calls.
 
     The services and the first worker share a process, which saves most of what a call between them costs; the edge,
-    which speaks to strangers, has its own. `apart` gives each part its own, as in a cluster.
+    which speaks to strangers, and the witness have their own. `apart` gives each part its own, as in a cluster.
     """
     made = tuple(
         replace(
@@ -132,4 +136,4 @@ def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
     if not apart:
         services = [replace(program, host=HOST) for program in services]
         made = (*(replace(worker, host=HOST) for worker in made[:1]), *made[1:])
-    return (*services, *made, edge)
+    return (*services, *made, _WITNESS, edge)

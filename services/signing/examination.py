@@ -6,12 +6,14 @@ can write makes this raise.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.signing.anchor import Anchor
 from services.signing.checkpoint import parse_checkpoint
+from services.signing.cosignature import Cosignature
 from services.signing.keys import KeyId, PublicKey
 from services.signing.mldsa import Provider
 from services.signing.note import BadNoteError, NoteKey, parse_note
@@ -46,10 +48,15 @@ class Evidence:
     key: PublicKey | None
     anchor: Anchor | None
     log_keys: Sequence[NoteKey]
+    witness_keys: Sequence[NoteKey] = ()
+    """Those of the witnesses that have signed the log so far."""
 
 
 def examine(claim: Claim, evidence: Evidence, provider: Provider) -> Iterator[Check]:
-    """Make every check: canonical, type, audit_hash, key, signature, leaf, inclusion, checkpoint."""
+    """Make every check: canonical, type, audit_hash, key, signature, leaf, inclusion, checkpoint.
+
+    Where witnesses have signed the checkpoint, one more follows for each of their keys.
+    """
     record, checks = _read(claim.record)
     yield from checks
     yield _audit_hash(claim)
@@ -58,6 +65,7 @@ def examine(claim: Claim, evidence: Evidence, provider: Provider) -> Iterator[Ch
     yield _leaf(claim, record, evidence.anchor)
     yield _inclusion(claim, evidence.anchor)
     yield _checkpoint(evidence, provider)
+    yield from _witnesses(evidence)
 
 
 def _read(data: bytes) -> tuple[Record | None, tuple[Check, Check]]:
@@ -135,6 +143,24 @@ def _checkpoint(evidence: Evidence, provider: Provider) -> Check:
         return Check("checkpoint", ok=False, detail="is not signed by every key of the log")
     detail = f"{checkpoint.origin} signed {checkpoint.size} leaves with {len(evidence.log_keys)} keys"
     return Check("checkpoint", ok=True, detail=detail)
+
+
+def _witnesses(evidence: Evidence) -> Iterator[Check]:
+    if evidence.anchor is None:
+        return
+    head = evidence.anchor.head
+    try:
+        lines = parse_note(head.note).signatures
+        checkpoint = parse_checkpoint(parse_note(head.note).text)
+    except BadNoteError:
+        return
+    for key in evidence.witness_keys:
+        for line in lines:
+            if (line.name, line.key_id) == (key.name, key.id):
+                signed = Cosignature(key, line)
+                ok, time = signed.holds(checkpoint), dt.datetime.fromtimestamp(signed.timestamp, dt.UTC)
+                found = f"signed at {time:%Y-%m-%d %H:%M:%S} UTC that the log only grew until then"
+                yield Check("witness", ok, f"{key.name} {found if ok else 'did not sign this tree'}")
 
 
 def _unchecked(name: str, reason: str) -> Check:

@@ -10,7 +10,7 @@ from qm.signing.v1 import signing_pb2 as pb
 
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound
-from services.signing.cosignature import read_cosignatures
+from services.signing.cosignature import parse_vkey, read_cosignatures
 from services.signing.custodian import Custodian
 from services.signing.examination import Check, Evidence, examine
 from services.signing.messages import (
@@ -119,7 +119,8 @@ class SigningService:
         records = await self._custodian.record_keys()
         key = next((key.public_key() for key in records if key.key_id == claim.key_id), None)
         anchor = await self._reader.find_anchor(claim.leaf_hash)
-        evidence = Evidence(key, anchor, self._custodian.ring.log_keys())
+        witnesses = [parse_vkey(vkey) for vkey in await self._reader.witnesses()]
+        evidence = Evidence(key, anchor, self._custodian.ring.log_keys(), witnesses)
 
         def checks() -> list[Check]:
             return list(examine(claim, evidence, self._provider))

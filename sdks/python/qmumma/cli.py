@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--download", metavar="FILE", help="the result by itself, as it was downloaded")
     command.add_argument("--jwks", metavar="FILE", help="the signing keys, a JSON Web Key Set")
     command.add_argument("--log-key", metavar="FILE", help="the log's keys, a vkey on each line; all must have signed")
+    command.add_argument(
+        "--witness-key", metavar="FILE", help="keys of witnesses, a vkey on each line, that must sign too"
+    )
     command.add_argument("--url", metavar="URL", help="fetch both kinds of keys from this server, and trust it")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
@@ -83,13 +86,17 @@ def _parser() -> argparse.ArgumentParser:
 def _verify(options: argparse.Namespace) -> Report:
     result = sys.stdin.buffer.read() if options.result == "-" else _read(options.result)
     download = None if options.download is None else _read(options.download)
+    witness = options.witness_key
+    witness_keys = None if witness is None else _text(_read(witness), witness)
     if options.url is None:
-        return verify(result, _read(options.jwks), _text(_read(options.log_key), options.log_key), download)
+        log_keys = _text(_read(options.log_key), options.log_key)
+        return verify(result, _read(options.jwks), log_keys, download, witness_keys=witness_keys)
     report = verify(
         result,
         fetch(options.url, JWKS_PATH),
         _text(fetch(options.url, LOG_KEYS_PATH), options.url + LOG_KEYS_PATH),
         download,
+        witness_keys=witness_keys,
     )
     trusted = f"the keys came from {options.url}: this proves as much as you trust that server"
     return Report(report.checks, (*report.notes, trusted))

@@ -11,14 +11,17 @@ DOCUMENTS: Mapping[bytes, Callable[[bytes, Trust], Report]] = {}
 """How each document that is no JSON is checked, by how it begins (`b"%PDF-"`)."""
 
 
-def verify(document: bytes, jwks: bytes, log_keys: str, download: bytes | None = None) -> Report:
+def verify(
+    document: bytes, jwks: bytes, log_keys: str, download: bytes | None = None, *, witness_keys: str | None = None
+) -> Report:
     """Check what a Q-MUMMA cloud signed, as it was answered with its proof, against keys that you trust.
 
     `jwks` is the JSON Web Key Set of the signing service, `log_keys` the log's vkeys, one a line; every one of them
     must have signed the checkpoint. `download` is what `GET /v1/jobs/{id}/result` gave, where the result is too large
-    to be in the answer. Raises UnreadableError when one of the three is not what it should be at all.
+    to be in the answer. `witness_keys` demands that each of these witnesses, vkeys one a line, has signed as well.
+    Raises UnreadableError when one of them is not what it should be at all.
     """
-    return verify_trusting(document, Trust.read(jwks, log_keys), download)
+    return verify_trusting(document, Trust.read(jwks, log_keys, witness_keys), download)
 
 
 def verify_trusting(document: bytes, trust: Trust, download: bytes | None = None) -> Report:

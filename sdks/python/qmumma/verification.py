@@ -9,6 +9,7 @@ Where two copies of one thing disagree, the others tell which was altered, and t
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from qmumma.exact import Json, canonical
 from qmumma.jwks import find_key, parse_jwks
 from qmumma.kinds import UNSIGNED
 from qmumma.merkle import hash_leaf, root_of
-from qmumma.note import LogKey, parse_log_keys
+from qmumma.note import LogKey, parse_log_keys, parse_witness_keys
 from qmumma.report import Check, Report
+
+_TIMESTAMP_MAX = 253402300799  # the last second that a date can tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,17 @@ class Trust:
     """The members of each key of a JSON Web Key Set."""
     log_keys: tuple[LogKey, ...]
     """The log's: each of them must have signed."""
+    witness_keys: tuple[LogKey, ...] = ()
+    """Those of witnesses, where some are demanded: each of them must have signed too."""
 
     @classmethod
-    def read(cls, jwks: bytes, log_keys: str) -> Trust:
+    def read(cls, jwks: bytes, log_keys: str, witness_keys: str | None = None) -> Trust:
         """Read a JSON Web Key Set, and vkeys, one a line; UnreadableError where one is none."""
-        return cls(parse_jwks(jwks, "the JWKS"), parse_log_keys(log_keys, "the log's keys"))
+        return cls(
+            parse_jwks(jwks, "the JWKS"),
+            parse_log_keys(log_keys, "the log's keys"),
+            () if witness_keys is None else parse_witness_keys(witness_keys, "the witness's keys"),
+        )
 
 
 def verify_answer(answer: bytes, trust: Trust, download: bytes | None = None) -> Report:
@@ -58,6 +67,7 @@ class Examination:
         self._evidence = evidence
         self._signing_keys = trust.signing_keys
         self._log_keys = trust.log_keys
+        self._witness_keys = trust.witness_keys
         self._canonical = canonical(evidence.record)
         self._record_hash = _sha256(self._canonical)
         self._leaf_hash = hash_leaf(evidence.leaf.text.encode())
@@ -81,6 +91,7 @@ class Examination:
             self._anchor(),
             *self._inclusion(),
             *self._checkpoint(),
+            *self._witnesses(),
         )
         return Report(checks, tuple(self._notes()))
 
@@ -237,17 +248,29 @@ class Examination:
             else:
                 yield _failed(name, "does not hold for this origin, size and root")
 
+    def _witnesses(self) -> Iterator[Check]:
+        """Every witness that is demanded, and when it signed."""
+        for key in self._witness_keys:
+            name, lines = f"proof.checkpoint witness {key}", self._evidence.checkpoint.lines_of(key)
+            if not lines:
+                yield _failed(name, "has not signed: ask for the answer again in a moment, or look at the log")
+            elif self._signed_by(key):
+                time = dt.datetime.fromtimestamp(min(lines[0].timestamp, _TIMESTAMP_MAX), dt.UTC)
+                yield _passed(name, f"signed at {time:%Y-%m-%d %H:%M:%S} UTC that the log only grew until then")
+            else:
+                yield _failed(name, "does not hold for this origin, size, root and time")
+
     def _signed_by(self, key: LogKey) -> bool:
         checkpoint = self._evidence.checkpoint
         lines = checkpoint.lines_of(key)
-        return bool(lines) and all(key.verifies(checkpoint.text.encode(), line.signature) for line in lines)
+        return bool(lines) and all(key.verifies(checkpoint, line.signature) for line in lines)
 
     def _notes(self) -> Iterator[str]:
         if UNSIGNED in self._evidence.answer.keys() & self._evidence.kind.beside:
             yield "completed_at is what the server told of the time after signing: nothing proves it"
         if self._download is None and "result_object" in self._evidence.record:
             yield "the result itself is not in the file: download it, and give it too to have it checked"
-        known = {(key.name, key.id) for key in self._log_keys}
+        known = {(key.name, key.id) for key in (*self._log_keys, *self._witness_keys)}
         for line in self._evidence.checkpoint.signatures:
             if (line.name, line.key_id) not in known:
                 yield f"the checkpoint's line of {line.name}+{line.key_id.hex()} is not checked: its key was not given"
