@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 
-from qm.accounts.v1 import accounts_pb2
+from qm.accounts.v1 import accounts_pb2, teams_pb2
 
 from mesh.errors import MeshError
 from mesh.events import Events
@@ -19,7 +19,9 @@ from services.accounts.issuer import REPEAT_SECONDS
 from services.accounts.provider_store import ProviderStore
 from services.accounts.secret import Peppers
 from services.accounts.service import AccountsService
-from services.accounts.store import AccountsStore
+from services.accounts.store import KeyStore
+from services.accounts.team_service import TeamsService
+from services.accounts.team_store import TeamStore
 
 TOLD_SECONDS = 0.3
 """Between two signs that revocations are told; edges that miss them for a second ask for every key anew."""
@@ -39,13 +41,16 @@ async def wire(process: Process[AccountsConfig], config: AccountsConfig) -> None
     outbox = Outbox(database, events)
     outbox.start()
     process.on_close(outbox.close)
-    store = AccountsStore(database, outbox)
-    service = AccountsService(store, ProviderStore(database, outbox), peppers=peppers, vault=vault, clock=utc_now)
+    teams, keys = TeamStore(database, outbox), KeyStore(database, outbox)
+    providers = ProviderStore(database, outbox)
+    service = AccountsService(teams, keys, providers, peppers=peppers, vault=vault, clock=utc_now)
     process.server.add(accounts_pb2.DESCRIPTOR.services_by_name["AccountsService"], service)
+    administration = TeamsService(teams, clock=utc_now)
+    process.server.add(teams_pb2.DESCRIPTOR.services_by_name["TeamsService"], administration)
     process.on_close(service.uses.write)
     process.background(service.uses.keep_written(), "write uses of keys")
     process.background(tell(events), "tell that revocations are told")
-    process.background(forget_secrets(store), "forget secrets that were told")
+    process.background(forget_secrets(keys), "forget secrets that were told")
 
 
 async def tell(events: Events) -> None:
@@ -56,11 +61,11 @@ async def tell(events: Events) -> None:
         await asyncio.sleep(TOLD_SECONDS)
 
 
-async def forget_secrets(store: AccountsStore) -> None:
+async def forget_secrets(keys: KeyStore) -> None:
     """Forget sealed secrets that are not told again any more."""
     while True:
         with contextlib.suppress(MeshError):
-            await store.forget_secrets(utc_now() - dt.timedelta(seconds=REPEAT_SECONDS))
+            await keys.forget_secrets(utc_now() - dt.timedelta(seconds=REPEAT_SECONDS))
         await asyncio.sleep(TIDY_SECONDS)
 
 

@@ -11,7 +11,7 @@ from mesh.events import Message
 from services.accounts.key import Environment, Key, KeyId
 from services.accounts.right import NOT_WITH_A_TEST_KEY, REACH, RIGHTS, Right
 from services.accounts.team import TeamId
-from services.accounts.user import Role, UserId
+from services.accounts.user import Role, User, UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,13 @@ class Actor:
         own = self.member is not None and key.user_id == self.member.user_id
         self.require(Right.OWN_KEYS if own else Right.TEAM_KEYS)
         self.require_environment(key.environment)
+
+    def require_change(self, user: User, role: Role | None) -> None:
+        """Raise PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW) unless a user may get a role, or leave without one."""
+        if role is None and self.member is not None and user.user_id == self.member.user_id:
+            self.require(Right.LEAVE)
+        else:
+            self.require(Right.OWNERS if Role.OWNER in {user.role, role} else Right.MEMBERS)
 
     def require_not_above(self, role: Role) -> None:
         """Raise PermissionDenied (ROLE_TOO_LOW) where a role stands above that of who asks."""

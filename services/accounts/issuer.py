@@ -20,8 +20,9 @@ from services.accounts.actor import Actor
 from services.accounts.key import Environment, Issued, Key, KeyId, takes
 from services.accounts.repetition import Repeatable
 from services.accounts.secret import Peppers, hint, make_secret
-from services.accounts.store import AccountsStore
+from services.accounts.store import KeyStore
 from services.accounts.team import TeamId
+from services.accounts.team_store import TeamStore
 from services.accounts.user import UserId
 
 REPEAT_SECONDS = 86_400.0
@@ -32,10 +33,11 @@ class Issuer:
     """Makes keys."""
 
     def __init__(
-        self, store: AccountsStore, peppers: Peppers, vault: Vault, *, clock: Callable[[], dt.datetime]
+        self, keys: KeyStore, teams: TeamStore, *, peppers: Peppers, vault: Vault, clock: Callable[[], dt.datetime]
     ) -> None:
-        """Keep keys in `store`, digested under `peppers`; `clock` tells the time in UTC."""
-        self._store = store
+        """Keep keys in `keys`, digested under `peppers`; `clock` tells the time in UTC."""
+        self._keys = keys
+        self._teams = teams
         self._peppers = peppers
         self._vault = vault
         self._clock = clock
@@ -70,7 +72,7 @@ class Issuer:
         )
         actor.require_key(key)
         await self._require_standing(actor, key)
-        kept, sealed = await self._store.create_key(
+        kept, sealed = await self._keys.create_key(
             request, key, self._peppers.digest(secret), self._sealed(secret, team_id), actor
         )
         return Issued(kept, self._opened(sealed, kept), kept.key_id != key.key_id)
@@ -83,7 +85,7 @@ class Issuer:
         Raises NotFound (KEY_NOT_FOUND), PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW, PLAN_TOO_LOW), and Conflict
         (KEY_ENDED, REQUEST_ID_REUSED, SECRET_GONE, TOO_MANY_KEYS).
         """
-        old = await self._store.find_key(team_id, key_id)
+        old = await self._keys.find_key(team_id, key_id)
         if old is None:
             raise no_key(key_id)
         actor.require_key(old)
@@ -91,7 +93,7 @@ class Issuer:
         now = self._clock()
         secret = make_secret(old.environment, secrets.token_bytes)
         new = old.successor(KeyId(str(uuid7())), hint(secret), now)
-        kept, retired, sealed = await self._store.rotate_key(
+        kept, retired, sealed = await self._keys.rotate_key(
             request,
             replace(old, retire_time=now + grace),
             new,
@@ -103,8 +105,8 @@ class Issuer:
 
     async def _require_standing(self, actor: Actor, key: Key) -> None:
         """Refuse a secret for someone above who asks, or of an environment that the team's plan does not have."""
-        team = await self._store.find_team(key.team_id)
-        role = await self._store.role(key.team_id, key.user_id)
+        team = await self._teams.find_team(key.team_id)
+        role = await self._teams.role(key.team_id, key.user_id)
         if team is None or role is None:
             raise NotFound(f"The team has no user {key.user_id}.", reason="USER_NOT_FOUND", field="user_id")
         actor.require_not_above(role)

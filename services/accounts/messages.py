@@ -7,12 +7,12 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
-from qm.accounts.v1.events_pb2 import KeyRevoked, KeyRotated
+from qm.accounts.v1.events_pb2 import KeyRevoked, KeyRotated, TeamChanged
 from qm.type.v1 import requester_pb2
 from uuid_utils import uuid7
 
 from mesh.events import Message
-from mesh.streams import key_revoked_subject, key_rotated_subject
+from mesh.streams import key_revoked_subject, key_rotated_subject, team_changed_subject
 from services.accounts.key import Credential, Issued, Key, KeyId
 from services.accounts.provider import ProviderSecret, SecretEvent
 from services.accounts.team import Team, TeamId
@@ -132,6 +132,12 @@ def rotation(key_id: KeyId, retire_time: dt.datetime, time: dt.datetime) -> Mess
     """The event that tells every edge that a key ends at a time."""
     event = KeyRotated(key_id=key_id, retire_time=_timestamp(retire_time), create_time=_timestamp(time))
     return Message(str(uuid7()), key_rotated_subject(key_id), event.SerializeToString())
+
+
+def team_change(team_id: TeamId, time: dt.datetime) -> Message:
+    """The event that tells every edge to ask for the keys of a team again."""
+    event = TeamChanged(team_id=team_id, create_time=_timestamp(time))
+    return Message(str(uuid7()), team_changed_subject(team_id), event.SerializeToString())
 
 
 def _timestamp(time: dt.datetime) -> Timestamp:

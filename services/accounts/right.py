@@ -16,15 +16,16 @@ class Right(StrEnum):
     PROVIDERS = "manage the team's credentials at providers"
     MEMBERS = "manage members and admins"
     OWNERS = "manage owners"
+    LEAVE = "leave the team"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
-    Role.ADMIN: frozenset({Right.OWN_KEYS, Right.TEAM_KEYS, Right.PROVIDERS, Right.MEMBERS}),
-    Role.MEMBER: frozenset({Right.OWN_KEYS}),
+    Role.ADMIN: frozenset({Right.OWN_KEYS, Right.TEAM_KEYS, Right.PROVIDERS, Right.MEMBERS, Right.LEAVE}),
+    Role.MEMBER: frozenset({Right.OWN_KEYS, Right.LEAVE}),
 }
 
-NOT_WITH_A_TEST_KEY = frozenset({Right.PROVIDERS, Right.MEMBERS, Right.OWNERS})
+NOT_WITH_A_TEST_KEY = frozenset({Right.PROVIDERS, Right.MEMBERS, Right.OWNERS, Right.LEAVE})
 """What touches real accounts and real people; a test key lies around in more places than a live one."""
 
 REACH: dict[Environment, frozenset[Environment]] = {

@@ -83,6 +83,11 @@ class Peppers:
         """The peppers in these files; raises ConfigError."""
         return cls(Pepper.read(current), *map(Pepper.read, older))
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the peppers, the current one's first."""
+        return [pepper.pepper_id for pepper in (self.current, *self._older)]
+
     def digest(self, secret: str) -> Digest:
         """What a secret is stored as."""
         return Digest(self.current.digest(secret), self.current.pepper_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hmac
-import re
 from collections.abc import Callable
 
 from qm.accounts.v1 import accounts_pb2 as pb
@@ -13,7 +12,8 @@ from uuid_utils import uuid7
 from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from mesh.vault import SealedSecret, Vault
-from services.accounts.actor import OPERATOR, Actor, Member
+from services.accounts.actor import OPERATOR, Actor
+from services.accounts.asking import actor_of, require_plain
 from services.accounts.issuer import Issuer, no_key
 from services.accounts.key import Environment, KeyPage
 from services.accounts.messages import (
@@ -34,24 +34,13 @@ from services.accounts.provider_store import ProviderStore
 from services.accounts.repetition import Repeatable
 from services.accounts.right import RIGHTS, Right
 from services.accounts.secret import Peppers, is_well_formed
-from services.accounts.store import AccountsStore
+from services.accounts.store import KeyStore
 from services.accounts.team import Team, TeamId
+from services.accounts.team_store import TeamStore
 from services.accounts.user import Role, User, UserId
 from services.accounts.uses import Uses
 
-Asked = (
-    pb.CreateUserRequest
-    | pb.CreateKeyRequest
-    | pb.ListKeysRequest
-    | pb.RotateKeyRequest
-    | pb.RevokeKeyRequest
-    | pb.SetProviderSecretRequest
-    | pb.ListProviderSecretsRequest
-    | pb.DeleteProviderSecretRequest
-)
-"""Requests that say who asks."""
 _MOST_LISTED = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class AccountsService:
@@ -59,7 +48,8 @@ class AccountsService:
 
     def __init__(
         self,
-        store: AccountsStore,
+        teams: TeamStore,
+        keys: KeyStore,
         providers: ProviderStore,
         *,
         peppers: Peppers,
@@ -67,10 +57,11 @@ class AccountsService:
         clock: Callable[[], dt.datetime],
     ) -> None:
         """Keep everything in the stores, credentials sealed by `vault`; `clock` tells the time in UTC."""
-        self.uses = Uses(store, peppers)
-        self._store = store
+        self.uses = Uses(keys, peppers)
+        self._teams = teams
+        self._keys = keys
         self._providers = providers
-        self._issuer = Issuer(store, peppers, vault, clock=clock)
+        self._issuer = Issuer(keys, teams, peppers=peppers, vault=vault, clock=clock)
         self._peppers = peppers
         self._vault = vault
         self._clock = clock
@@ -83,7 +74,7 @@ class AccountsService:
         if not is_well_formed(request.secret):
             raise _refused()
         digests = self._peppers.digests(request.secret)
-        credential = await self._store.find_credential(digests)
+        credential = await self._keys.find_credential(digests)
         if credential is None or not any(hmac.compare_digest(credential.digest, digest) for digest in digests):
             raise _refused()
         now = self._clock()
@@ -96,10 +87,10 @@ class AccountsService:
 
     async def CreateTeam(self, request: pb.CreateTeamRequest, _call: Call) -> pb.CreateTeamResponse:
         """Make a team. Raises Conflict (REQUEST_ID_REUSED)."""
-        _require_plain(request_id=request.request_id)
+        require_plain(request_id=request.request_id)
         team = Team(TeamId(str(uuid7())), require_name("name", request.name), request.plan, self._clock())
         repeatable = Repeatable.of("CreateTeam", request.request_id, request)
-        made = await self._store.create_team(repeatable, team, OPERATOR)
+        made = await self._teams.create_team(repeatable, team, OPERATOR)
         return pb.CreateTeamResponse(team=team_message(made))
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: Call) -> pb.CreateUserResponse:
@@ -108,26 +99,26 @@ class AccountsService:
         Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW), NotFound (TEAM_NOT_FOUND), and Conflict (EMAIL_TAKEN,
         REQUEST_ID_REUSED).
         """
-        _require_plain(request_id=request.request_id)
-        actor = await self._actor(request, call)
+        require_plain(request_id=request.request_id)
+        actor = await actor_of(request, call, self._teams)
         role = Role(request.role)
         actor.require(Right.OWNERS if role is Role.OWNER else Right.MEMBERS)
         team_id = team_id_of(request.team_id)
         name = require_name("name", request.name)
         user = User(UserId(str(uuid7())), team_id, request.email, name, role, create_time=self._clock())
         repeatable = Repeatable.of(f"CreateUser/{team_id}", request.request_id, request)
-        return pb.CreateUserResponse(user=user_message(await self._store.create_user(repeatable, user, actor)))
+        return pb.CreateUserResponse(user=user_message(await self._teams.create_user(repeatable, user, actor)))
 
     async def CreateKey(self, request: pb.CreateKeyRequest, call: Call) -> pb.CreateKeyResponse:
         """Make a key and tell its secret; for a day a repeat tells it again.
 
         Raises what `Issuer.create` raises, and InvalidArgument (EXPIRE_TIME_PAST, TIME_OUT_OF_RANGE).
         """
-        _require_plain(request_id=request.request_id)
+        require_plain(request_id=request.request_id)
         team_id, user_id = team_id_of(request.team_id), user_id_of(request.user_id)
         issued = await self._issuer.create(
             Repeatable.of(f"CreateKey/{team_id}/{user_id}", request.request_id, request),
-            await self._actor(request, call),
+            await actor_of(request, call, self._teams),
             team_id=team_id,
             user_id=user_id,
             name=require_name("name", request.name),
@@ -138,7 +129,7 @@ class AccountsService:
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: Call) -> pb.ListKeysResponse:
         """List keys, newest first; none for a team that does not exist. Raises InvalidArgument (TWO_EDGES)."""
-        actor = await self._actor(request, call)
+        actor = await actor_of(request, call, self._teams)
         if request.before_key_id and request.after_key_id:
             message = "before_key_id: cannot be given together with after_key_id"
             raise InvalidArgument(message, reason="TWO_EDGES", field="before_key_id")
@@ -148,14 +139,14 @@ class AccountsService:
             after=key_id_of(request.after_key_id) if request.after_key_id else None,
         )
         user_id = None if actor.member is None or actor.sees_all_keys() else actor.member.user_id
-        keys, has_more = await self._store.list_keys(team_id_of(request.team_id), user_id, page)
+        keys, has_more = await self._keys.list_keys(team_id_of(request.team_id), user_id, page)
         return pb.ListKeysResponse(keys=map(key_message, keys), has_more=has_more)
 
     async def RotateKey(self, request: pb.RotateKeyRequest, call: Call) -> pb.RotateKeyResponse:
         """Make a key in place of another. Raises what `Issuer.rotate` raises."""
-        _require_plain(request_id=request.request_id)
+        require_plain(request_id=request.request_id)
         team_id = team_id_of(request.team_id)
-        actor = await self._actor(request, call)
+        actor = await actor_of(request, call, self._teams)
         asker = actor.member.user_id if actor.member else ""
         issued = await self._issuer.rotate(
             Repeatable.of(f"RotateKey/{team_id}/{asker}", request.request_id, request),
@@ -171,18 +162,34 @@ class AccountsService:
 
         Raises NotFound (KEY_NOT_FOUND) and PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW).
         """
-        actor = await self._actor(request, call)
+        actor = await actor_of(request, call, self._teams)
         team_id, key_id = team_id_of(request.team_id), key_id_of(request.key_id)
-        key = await self._store.find_key(team_id, key_id)
+        key = await self._keys.find_key(team_id, key_id)
         if key is None:
             raise no_key(request.key_id)
         actor.require_key(key)
-        revoked = await self._store.revoke_key(team_id, key_id, self._clock(), actor)
+        revoked = await self._keys.revoke_key(team_id, key_id, self._clock(), actor)
         return pb.RevokeKeyResponse(key=key_message(revoked or key))
+
+    async def ListPeppers(self, _request: pb.ListPeppersRequest, _call: Call) -> pb.ListPeppersResponse:
+        """Count the keys under each pepper."""
+        counts = await self._keys.count_by_pepper(self._clock())
+        known = self._peppers.ids
+        return pb.ListPeppersResponse(
+            peppers=[
+                pb.Pepper(
+                    pepper_id=pepper_id,
+                    key_count=counts.get(pepper_id, 0),
+                    current=pepper_id == known[0],
+                    known=pepper_id in known,
+                )
+                for pepper_id in dict.fromkeys((*known, *counts))
+            ]
+        )
 
     async def SetProviderSecret(self, request: pb.SetProviderSecretRequest, call: Call) -> pb.SetProviderSecretResponse:
         """Keep credentials, encrypted. Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW)."""
-        actor = await self._actor(request, call)
+        actor = await actor_of(request, call, self._teams)
         team_id, user_id = await self._manager(request, actor)
         sealed = self._vault.seal(request.credentials.SerializeToString(), team_id, PLACE)
         provider = ProviderName(request.credentials.WhichOneof("provider") or "")
@@ -196,7 +203,7 @@ class AccountsService:
         """Tell of a team's credentials, and never them. Raises PermissionDenied (ROLE_TOO_LOW)."""
         team_id = team_id_of(request.team_id)
         if call.caller != "execution":
-            (await self._actor(request, call)).require_role(Right.PROVIDERS)
+            (await actor_of(request, call, self._teams)).require_role(Right.PROVIDERS)
         return pb.ListProviderSecretsResponse(
             secrets=map(secret_message, await self._providers.list_secrets(team_id)),
             events=map(secret_event_message, await self._providers.secret_events(team_id)),
@@ -206,7 +213,7 @@ class AccountsService:
         self, request: pb.DeleteProviderSecretRequest, call: Call
     ) -> pb.DeleteProviderSecretResponse:
         """Forget credentials. Raises PermissionDenied (ROLE_TOO_LOW, KEY_TOO_LOW)."""
-        actor = await self._actor(request, call)
+        actor = await actor_of(request, call, self._teams)
         team_id, user_id = await self._manager(request, actor)
         provider = ProviderName(request.provider)
         await self._providers.delete_secret(team_id, user_id, provider, self._clock(), actor)
@@ -224,30 +231,13 @@ class AccountsService:
         opened = self._vault.open(found.sealed, team_id, PLACE, found.kid)
         return pb.GetProviderSecretResponse(credentials=pb.ProviderCredentials.FromString(opened))
 
-    async def _actor(self, request: Asked, call: Call) -> Actor:
-        """Who asks: the operator under its own identity, everybody else by a key of the team.
-
-        Raises InvalidArgument (REQUESTER_MISSING), and PermissionDenied (NOT_A_MEMBER).
-        """
-        if not request.HasField("requester"):
-            if call.caller == "operator":
-                return OPERATOR
-            message = "requester: only the operator asks for nobody"
-            raise InvalidArgument(message, reason="REQUESTER_MISSING", field="requester")
-        requester = request.requester
-        user_id = user_id_of(requester.user_id)
-        role = await self._store.role(team_id_of(request.team_id), user_id)
-        if role is None or requester.team_id != request.team_id:
-            raise PermissionDenied("The key's user is not of this team.", reason="NOT_A_MEMBER")
-        return Actor(Member(user_id, key_id_of(requester.key_id), role, Environment(requester.environment)))
-
     async def _manager(
         self, request: pb.SetProviderSecretRequest | pb.DeleteProviderSecretRequest, actor: Actor
     ) -> tuple[TeamId, UserId]:
         """For which user of which team credentials are changed; that user and who asks must be allowed to."""
         team_id, user_id = team_id_of(request.team_id), user_id_of(request.user_id)
         actor.require(Right.PROVIDERS)
-        role = await self._store.role(team_id, user_id)
+        role = await self._teams.role(team_id, user_id)
         if role is None or Right.PROVIDERS not in RIGHTS[role]:
             message = "Only an owner or an admin of the team manages its credentials."
             raise PermissionDenied(message, reason="ROLE_TOO_LOW", field="user_id")
@@ -256,15 +246,6 @@ class AccountsService:
 
 def _refused() -> Unauthenticated:
     return Unauthenticated("The API key is not valid.", reason="INVALID_KEY")
-
-
-def _require_plain(**texts: str) -> None:
-    """Refuse control characters, which no name needs and PostgreSQL does not keep (INVALID_CHARACTER)."""
-    for field, text in texts.items():
-        if _CONTROL.search(text):
-            raise InvalidArgument(
-                f"{field}: control characters are not allowed.", reason="INVALID_CHARACTER", field=field
-            )
 
 
 def _end(request: pb.CreateKeyRequest, now: dt.datetime) -> dt.datetime | None:

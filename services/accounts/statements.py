@@ -10,11 +10,22 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING true
 CLAIMED = "SELECT fingerprint, made_id, sealed, kid FROM requests WHERE scope = $1 AND request_id = $2"
 FORGET_SECRETS = "UPDATE requests SET sealed = NULL, kid = '' WHERE sealed IS NOT NULL AND create_time < $1"
 
-TEAM = "SELECT team_id, name, plan, suspended, create_time FROM teams WHERE team_id = $1"
+_TEAMS = "SELECT team_id, name, plan, suspended, create_time FROM teams"
+TEAM = f"{_TEAMS} WHERE team_id = $1"
+TEAMS = f"""
+{_TEAMS} WHERE ($1::uuid IS NULL OR team_id < $1) AND ($2 = '' OR position(lower($2) IN lower(name)) > 0 OR EXISTS (
+  SELECT FROM users WHERE users.team_id = teams.team_id AND lower(email) = lower($2) AND remove_time IS NULL
+)) ORDER BY team_id DESC LIMIT $3
+"""
+CHANGE_TEAM = "UPDATE teams SET plan = $2, suspended = $3 WHERE team_id = $1"
 NEW_TEAM = "INSERT INTO teams (team_id, name, plan, suspended, create_time) VALUES ($1, $2, $3, $4, $5)"
 LOCK_TEAM = f"{TEAM} FOR NO KEY UPDATE"
 
-USER = "SELECT user_id, team_id, email, name, role, create_time FROM users WHERE user_id = $1"
+_USERS = "SELECT user_id, team_id, email, name, role, create_time FROM users"
+USER = f"{_USERS} WHERE user_id = $1"
+USERS = f"{_USERS} WHERE team_id = $1 AND remove_time IS NULL ORDER BY role, user_id"
+SET_ROLE = "UPDATE users SET role = $3 WHERE team_id = $1 AND user_id = $2"
+REMOVE_USER = "UPDATE users SET remove_time = $3 WHERE team_id = $1 AND user_id = $2"
 NEW_USER = "INSERT INTO users (user_id, team_id, email, name, role, create_time) VALUES ($1, $2, $3, $4, $5, $6)"
 ROLE = "SELECT role FROM users WHERE team_id = $1 AND user_id = $2 AND remove_time IS NULL"
 
@@ -43,6 +54,13 @@ RETURNING {_KEY_COLUMNS}
 REVOKE = f"""
 UPDATE keys SET revoke_time = $3 WHERE team_id = $1 AND key_id = $2 AND revoke_time IS NULL
 RETURNING {_KEY_COLUMNS}
+"""
+REVOKE_ALL = """
+UPDATE keys SET revoke_time = $3 WHERE team_id = $1 AND user_id = $2 AND revoke_time IS NULL RETURNING key_id
+"""
+COUNT_BY_PEPPER = """
+SELECT pepper_id, count(*) AS key_count FROM keys
+WHERE revoke_time IS NULL AND least(expire_time, retire_time) > $1 IS NOT FALSE GROUP BY pepper_id
 """
 CREDENTIAL = """
 SELECT keys.*, teams.plan, teams.suspended FROM keys JOIN teams USING (team_id) WHERE digest = ANY($1)

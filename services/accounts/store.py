@@ -1,4 +1,4 @@
-"""What accounts keeps of teams, users and keys. Each change, its audit and what others must hear are one commit."""
+"""What accounts keeps of keys. Each change, its audit and what others must hear are one commit."""
 
 from __future__ import annotations
 
@@ -18,62 +18,19 @@ from services.accounts.actor import Actor
 from services.accounts.key import MOST_KEYS, Credential, Key, KeyId, KeyPage
 from services.accounts.messages import revocation, rotation
 from services.accounts.repetition import Made, Repeatable
-from services.accounts.rows import credential_of, key_of, team_of, user_of
+from services.accounts.rows import credential_of, key_of
 from services.accounts.secret import Digest
-from services.accounts.team import Team, TeamId
-from services.accounts.user import Role, User, UserId
+from services.accounts.team import TeamId
+from services.accounts.user import UserId
 
 
-class AccountsStore:
-    """Teams, users and keys."""
+class KeyStore:
+    """API keys."""
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
         """Keep them in `database`, and tell what others must hear through `outbox`."""
         self._database = database
         self._outbox = outbox
-
-    async def create_team(self, request: Repeatable, team: Team, actor: Actor) -> Team:
-        """Keep a team, or answer the one that the same request made before."""
-        async with self._change() as (connection, told):
-            made = await claim(connection, request, team.team_id, team.create_time)
-            if made is not None:
-                return team_of(await one(connection, sql.TEAM, made.made_id))
-            await connection.execute(sql.NEW_TEAM, team.team_id, team.name, team.plan, team.suspended, team.create_time)
-            told.append(
-                actor.note(team.team_id, "team.created", team.team_id, team.create_time, name=team.name, plan=team.plan)
-            )
-        return team
-
-    async def create_user(self, request: Repeatable, user: User, actor: Actor) -> User:
-        """Keep a user, or answer the one that the same request made before.
-
-        Raises NotFound (TEAM_NOT_FOUND) and Conflict (EMAIL_TAKEN).
-        """
-        try:
-            async with self._change() as (connection, told):
-                made = await claim(connection, request, user.user_id, user.create_time)
-                if made is not None:
-                    return user_of(await one(connection, sql.USER, made.made_id))
-                await connection.execute(
-                    sql.NEW_USER, user.user_id, user.team_id, user.email, user.name, user.role, user.create_time
-                )
-                role = user.role.name.lower()
-                told.append(actor.note(user.team_id, "user.added", user.user_id, user.create_time, role_after=role))
-        except asyncpg.ForeignKeyViolationError:
-            raise NotFound(f"There is no team {user.team_id}.", reason="TEAM_NOT_FOUND", field="team_id") from None
-        except asyncpg.UniqueViolationError:
-            raise Conflict("The address belongs to a user already.", reason="EMAIL_TAKEN", field="email") from None
-        return user
-
-    async def role(self, team_id: TeamId, user_id: UserId) -> Role | None:
-        """What a user may do in a team; None where the user is not of it."""
-        role = await self._database.fetchval(sql.ROLE, team_id, user_id)
-        return None if role is None else Role(role)
-
-    async def find_team(self, team_id: TeamId) -> Team | None:
-        """A team."""
-        row = await self._database.fetchrow(sql.TEAM, team_id)
-        return team_of(row) if row else None
 
     async def create_key(
         self, request: Repeatable, key: Key, digest: Digest, secret: SealedSecret, actor: Actor
@@ -157,6 +114,11 @@ class AccountsStore:
     async def move_digests(self, digests: Mapping[KeyId, bytes], pepper_id: str) -> None:
         """Keep digests that were made anew, with the pepper of the moment."""
         await self._database.execute(sql.MOVE_DIGESTS, list(digests), list(digests.values()), pepper_id)
+
+    async def count_by_pepper(self, now: dt.datetime) -> dict[str, int]:
+        """How many keys hold under each pepper."""
+        rows = await self._database.fetch(sql.COUNT_BY_PEPPER, now)
+        return {row["pepper_id"]: row["key_count"] for row in rows}
 
     async def forget_secrets(self, before: dt.datetime) -> None:
         """Forget the sealed secrets of answers that were given before a time."""

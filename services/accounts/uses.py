@@ -13,7 +13,7 @@ import datetime as dt
 from mesh.errors import MeshError
 from services.accounts.key import Credential, KeyId
 from services.accounts.secret import Peppers
-from services.accounts.store import AccountsStore
+from services.accounts.store import KeyStore
 
 WRITE_SECONDS = 5.0
 
@@ -21,7 +21,7 @@ WRITE_SECONDS = 5.0
 class Uses:
     """What is to be written of keys that were used."""
 
-    def __init__(self, store: AccountsStore, peppers: Peppers) -> None:
+    def __init__(self, store: KeyStore, peppers: Peppers) -> None:
         """Write to `store`; move digests to the current one of `peppers`."""
         self._store = store
         self._peppers = peppers

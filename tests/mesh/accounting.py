@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from qm.accounts.v1.teams_pb2_grpc import TeamsServiceStub
 from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Environment, Requester
 
 from deploy.local.postgres import secret
@@ -26,6 +27,7 @@ from tests.mesh.serving import Home
 
 if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
+    from qm.accounts.v1.teams_pb2_grpc import TeamsServiceAsyncStub
 
 
 def stub(channel: MeshChannel) -> AccountsServiceAsyncStub:
@@ -48,8 +50,13 @@ class Accounts:
         operator: AccountsServiceAsyncStub,
         edge: AccountsServiceAsyncStub,
         execution: AccountsServiceAsyncStub,
+        *,
+        teams: TeamsServiceAsyncStub,
+        teams_by_edge: TeamsServiceAsyncStub,
     ) -> None:
         self.home = home
+        self.teams = teams
+        self.teams_by_edge = teams_by_edge
         self.operator = operator
         self.edge = edge
         self.execution = execution
@@ -129,4 +136,11 @@ async def serving_accounts(
         events=EventsConfig(url=nats_server.url),
     )
     async with home.serve(config, wire) as way:
-        yield Accounts(home, stub(way("operator")), stub(way("edge")), stub(way("execution")))
+        yield Accounts(
+            home,
+            stub(way("operator")),
+            stub(way("edge")),
+            stub(way("execution")),
+            teams=TeamsServiceStub(way("operator")),  # type: ignore[arg-type]
+            teams_by_edge=TeamsServiceStub(way("edge")),  # type: ignore[arg-type]
+        )

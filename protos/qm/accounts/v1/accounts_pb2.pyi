@@ -705,6 +705,81 @@ class RevokeKeyResponse(_message.Message):
 Global___RevokeKeyResponse: _TypeAlias = RevokeKeyResponse  # noqa: Y015
 
 @_typing.final
+class ListPeppersRequest(_message.Message):
+    """Asks for the peppers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPeppersRequest: _TypeAlias = ListPeppersRequest  # noqa: Y015
+
+@_typing.final
+class ListPeppersResponse(_message.Message):
+    """Answers ListPeppers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEPPERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def peppers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pepper]:
+        """Are the peppers that are known or still needed, the current one first."""
+
+    def __init__(
+        self,
+        *,
+        peppers: _abc.Iterable[Global___Pepper] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["peppers", b"peppers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPeppersResponse: _TypeAlias = ListPeppersResponse  # noqa: Y015
+
+@_typing.final
+class Pepper(_message.Message):
+    """Pepper tells of a server secret under which keys are digested, without it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEPPER_ID_FIELD_NUMBER: _builtins.int
+    KEY_COUNT_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    pepper_id: _builtins.str
+    """Identifies the pepper; empty for keys of which it was not noted."""
+    key_count: _builtins.int
+    """Counts the keys that hold and are stored under it."""
+    current: _builtins.bool
+    """Says that new keys are stored under it."""
+    known: _builtins.bool
+    """Says that the service has it: without it the keys are dead."""
+    def __init__(
+        self,
+        *,
+        pepper_id: _builtins.str = ...,
+        key_count: _builtins.int = ...,
+        current: _builtins.bool = ...,
+        known: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "key_count", b"key_count", "known", b"known", "pepper_id", b"pepper_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pepper: _TypeAlias = Pepper  # noqa: Y015
+
+@_typing.final
 class ProviderCredentials(_message.Message):
     """ProviderCredentials opens a team's account at one provider of quantum hardware."""
 

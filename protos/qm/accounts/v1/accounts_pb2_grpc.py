@@ -70,6 +70,11 @@ class AccountsServiceStub:
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.FromString,
                 _registered_method=True)
+        self.ListPeppers = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/ListPeppers',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersResponse.FromString,
+                _registered_method=True)
         self.SetProviderSecret = channel.unary_unary(
                 '/qm.accounts.v1.AccountsService/SetProviderSecret',
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.SetProviderSecretRequest.SerializeToString,
@@ -145,6 +150,13 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPeppers(self, request, context):
+        """Counts the keys under each pepper: one that none needs any more can be taken away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetProviderSecret(self, request, context):
         """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks.
         """
@@ -210,6 +222,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.RevokeKey,
                     request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.FromString,
                     response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'ListPeppers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPeppers,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersResponse.SerializeToString,
             ),
             'SetProviderSecret': grpc.unary_unary_rpc_method_handler(
                     servicer.SetProviderSecret,
@@ -422,6 +439,33 @@ class AccountsService:
             '/qm.accounts.v1.AccountsService/RevokeKey',
             qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyRequest.SerializeToString,
             qm_dot_accounts_dot_v1_dot_accounts__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPeppers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/ListPeppers',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.ListPeppersResponse.FromString,
             options,
             channel_credentials,
             insecure,

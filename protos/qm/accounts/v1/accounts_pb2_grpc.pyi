@@ -47,6 +47,8 @@ class AccountsServiceStub:
     """Makes a key in place of another, which goes on for a time of grace and then ends for good."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RevokeKeyRequest, _accounts_pb2.RevokeKeyResponse]
     """Ends a key for good; every edge drops it within a second."""
+    ListPeppers: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListPeppersRequest, _accounts_pb2.ListPeppersResponse]
+    """Counts the keys under each pepper: one that none needs any more can be taken away."""
     SetProviderSecret: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetProviderSecretRequest, _accounts_pb2.SetProviderSecretResponse]
     """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks."""
     ListProviderSecrets: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListProviderSecretsRequest, _accounts_pb2.ListProviderSecretsResponse]
@@ -75,6 +77,8 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
     """Makes a key in place of another, which goes on for a time of grace and then ends for good."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RevokeKeyRequest, _accounts_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Ends a key for good; every edge drops it within a second."""
+    ListPeppers: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListPeppersRequest, _accounts_pb2.ListPeppersResponse]  # type: ignore[assignment]
+    """Counts the keys under each pepper: one that none needs any more can be taken away."""
     SetProviderSecret: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetProviderSecretRequest, _accounts_pb2.SetProviderSecretResponse]  # type: ignore[assignment]
     """Keeps a team's credentials at a provider, encrypted, in place of earlier ones. PERMISSION_DENIED unless an owner or admin of the team asks."""
     ListProviderSecrets: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListProviderSecretsRequest, _accounts_pb2.ListProviderSecretsResponse]  # type: ignore[assignment]
@@ -142,6 +146,14 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.RevokeKeyResponse, _abc.Awaitable[_accounts_pb2.RevokeKeyResponse]]:
         """Ends a key for good; every edge drops it within a second."""
+
+    @_abc_1.abstractmethod
+    def ListPeppers(
+        self,
+        request: _accounts_pb2.ListPeppersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.ListPeppersResponse, _abc.Awaitable[_accounts_pb2.ListPeppersResponse]]:
+        """Counts the keys under each pepper: one that none needs any more can be taken away."""
 
     @_abc_1.abstractmethod
     def SetProviderSecret(
