@@ -61,7 +61,7 @@ _WORKER = Program(
     peers=("accounts", "billing", "routing", "signing"),
 )
 _LIVE_WORKER = replace(_WORKER, name="worker-live", offset=16, told={"pool": "live", "engine_count": 8})
-_WITNESS = Program("witness", "services.witness", "witness", 19, tier=1, peers=("signing",), has_folder=True)
+_WITNESS = Program("witness", "services.witness", "witness", 17, tier=1, peers=("signing",), has_folder=True)
 """Never in the process of the log that it watches."""
 
 HOST = "services"
