@@ -9,6 +9,7 @@ from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceStub
 from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
+from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from edge.app import Bounds, Edge, create_app
@@ -25,7 +26,7 @@ from mesh.errors import Unavailable
 from mesh.process import Part, Process, run
 from mesh.streams import KEYS, KEYS_TOLD
 
-PEERS = ("accounts", "billing", "signing", "execution", "certificates")
+PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing")
 
 
 async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
@@ -65,6 +66,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
     probes["plans"] = _plans_probe(plans)
     services = Services(
         accounts=AccountsServiceStub(channels["accounts"]),
+        benchmarks=BenchmarkServiceStub(channels["routing"]),
         certificates=CertificatesServiceStub(channels["certificates"]),
         execution=ExecutionServiceStub(channels["execution"]),
         signing=SigningServiceStub(channels["signing"]),

@@ -111,7 +111,7 @@ SERVICES = (
         15,
         tier=3,
         events=True,
-        peers=("accounts", "billing", "certificates", "execution", "signing"),
+        peers=("accounts", "billing", "certificates", "execution", "routing", "signing"),
         is_http=True,
     ),
 )

@@ -51,7 +51,7 @@ def outcome_of(
         told = _RECORDS.decode(record)
         outcome.engine = told.execution.engine
         outcome.calibration_id = told.execution.calibration_id or ""
-        outcome.fidelity = float(told.fidelity.rstrip("%")) / 100
+        outcome.fidelity = round(float(told.fidelity.rstrip("%")) / 100, 6)
         outcome.fidelity_method = told.fidelity_method
         outcome.engine_duration.CopyFrom(_span(dt.timedelta(milliseconds=told.execution.duration_ms)))
     return outcome

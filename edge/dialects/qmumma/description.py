@@ -11,8 +11,8 @@ _INTRODUCTION = """\
 Run quantum algorithms on simulators; get results that anyone can verify.
 
 ## Keys
-Jobs and the marketplace need a key: send `Authorization: Bearer <key>`. Proof, health and this document need none. \
-`qm_live_` keys are billed, `qm_test_` keys run the same \
+Jobs and the marketplace need a key: send `Authorization: Bearer <key>`. Benchmarks, proof, health and this \
+document need none. `qm_live_` keys are billed, `qm_test_` keys run the same \
 pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own. A revoked \
 or expired key answers 401 within a second, every key of a suspended team 403.
 
@@ -57,6 +57,10 @@ def document(public_url: str, version: str) -> Document:
             {"name": "Keys", "description": "Make, list, rotate and revoke API keys."},
             {"name": "Providers", "description": "The team's own accounts at providers of quantum hardware."},
             {"name": "Marketplace", "description": "What can be run, on what, for how much."},
+            {
+                "name": "Benchmarks",
+                "description": "What backends achieved, and how right routing was. No key needed.",
+            },
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
             {"name": "Certificates", "description": "Documents that prove a job, and who did what in your team."},
             {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},

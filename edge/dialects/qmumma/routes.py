@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from edge.dialects import Dialect
 from edge.dialects.qmumma.algorithm_routes import algorithm_operations
 from edge.dialects.qmumma.algorithms import Algorithms
+from edge.dialects.qmumma.benchmark_routes import benchmark_operations
+from edge.dialects.qmumma.benchmarks import Benchmarks
 from edge.dialects.qmumma.certificate_routes import certificate_operations
 from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
     from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
+    from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 VERSION = "1.0.0"
@@ -53,6 +56,7 @@ class Services:
     """The services that this dialect calls."""
 
     accounts: AccountsServiceAsyncStub
+    benchmarks: BenchmarkServiceAsyncStub
     certificates: CertificatesServiceAsyncStub
     execution: ExecutionServiceAsyncStub
     signing: SigningServiceAsyncStub
@@ -69,6 +73,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *algorithm_operations(Algorithms(execution)),
         *key_operations(Keys(services.accounts)),
         *credential_operations(Credentials(services.accounts)),
+        *benchmark_operations(Benchmarks(services.benchmarks)),
         *proof_operations(Proofs(signing), Verifier(signing)),
         *certificate_operations(Certificates(services.certificates)),
         *health_operations(health),

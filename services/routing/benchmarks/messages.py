@@ -86,17 +86,20 @@ def options_of(decision: pb.Decision) -> list[Option]:
 
 
 def _points(outcomes: Sequence[Outcome], families: Mapping[str, str]) -> list[pb.Point]:
+    """Benchmarks alone: of a user's program nothing is told but its part in the sums."""
     found = [
         pb.Point(
             backend_id=outcome.backend_id,
-            family=families.get(outcome.job_id, ""),
+            family=families[outcome.job_id],
             predicted=promise.fidelity,
             low=promise.fidelity_low,
             high=promise.fidelity_high,
             measured=measured,
         )
         for outcome in outcomes
-        if (promise := outcome.promise) is not None and (measured := outcome.measured_fidelity) is not None
+        if outcome.job_id in families
+        and (promise := outcome.promise) is not None
+        and (measured := outcome.measured_fidelity) is not None
     ]
     return found[:MOST_POINTS]
 

@@ -50,8 +50,12 @@ class Outcome:
 
     @property
     def measured_fidelity(self) -> float | None:
-        """The fidelity where it was measured on a machine or twin: not one that is exact, or told by a calibration."""
-        return self.fidelity if self.fidelity_method == MEASURED else None
+        """The fidelity where it was measured on a machine or a twin.
+
+        Not that of the shots of an exact simulation, which tells of chance, nor one that a calibration tells.
+        """
+        noisy = self.calibration_id is not None
+        return self.fidelity if noisy and self.fidelity_method == MEASURED else None
 
 
 MEASURED = "ideal_comparison"

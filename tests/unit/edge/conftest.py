@@ -94,6 +94,47 @@ class FakeAccounts:
         return response
 
 
+@dataclass
+class FakeBenchmarks:
+    """One measurement of each of two machines, and what is said of them."""
+
+    asked: list[routing_pb2.ListBenchmarksRequest] = field(default_factory=list)
+
+    async def ListBenchmarks(  # noqa: N802
+        self, request: routing_pb2.ListBenchmarksRequest
+    ) -> routing_pb2.ListBenchmarksResponse:
+        self.asked.append(request)
+        made = [
+            routing_pb2.Benchmark(
+                backend_id=backend,
+                kind=routing_pb2.BACKEND_KIND_TWIN,
+                family="ghz",
+                qubit_count=4,
+                depth=5,
+                two_qubit_gate_count=3,
+                shot_count=4096,
+                fidelity=fidelity,
+                estimate=routing_pb2.Estimate(fidelity=0.9, fidelity_low=0.85, fidelity_high=0.95),
+                calibration_id=f"{backend}@2026-01-01",
+                end_time=Timestamp(seconds=1_790_000_000),
+            )
+            for backend, fidelity in (("ibm_fez", 0.91), ("ibm_<&>", 0.42))
+        ]
+        return routing_pb2.ListBenchmarksResponse(
+            benchmarks=[each for each in made if request.backend_id in ("", each.backend_id)]
+        )
+
+    async def GetScoreboard(  # noqa: N802
+        self, request: routing_pb2.GetScoreboardRequest
+    ) -> routing_pb2.GetScoreboardResponse:
+        board = routing_pb2.Scoreboard(job_count=request.job_count, beliefs_version="1:1-7@now")
+        board.fidelity.count, board.fidelity.coverage = 2, 0.5
+        board.drifts.add(backend_id="ibm_fez").create_time.seconds = 1_790_000_000
+        for measured in (0.91, 0.42):
+            board.points.add(family="ghz<", predicted=0.9, low=0.85, high=0.95, measured=measured)
+        return routing_pb2.GetScoreboardResponse(scoreboard=board)
+
+
 class FakeBilling:
     async def ListPlans(self, _request: billing_pb2.ListPlansRequest) -> billing_pb2.ListPlansResponse:  # noqa: N802
         return billing_pb2.ListPlansResponse(
@@ -414,7 +455,14 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
             await asyncio.Event().wait()
 
     certificates = FakeCertificates()
-    services = Services(accounts=accounts, certificates=certificates, execution=execution, signing=signing)  # type: ignore[arg-type]
+    benchmarks = FakeBenchmarks()
+    services = Services(
+        accounts=accounts,  # type: ignore[arg-type]
+        benchmarks=benchmarks,  # type: ignore[arg-type]
+        certificates=certificates,  # type: ignore[arg-type]
+        execution=execution,  # type: ignore[arg-type]
+        signing=signing,  # type: ignore[arg-type]
+    )
     dialect = qmumma(services, settings or Settings(public_url=URL), Health({"execution": probe}))
     authentication = Authentication(accounts)  # type: ignore[arg-type]
     edge = Edge(

@@ -1605,7 +1605,7 @@ Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class Point(_message.Message):
-    """Point is one job's prediction and measurement, for a picture."""
+    """Point is one benchmark's prediction and measurement, for a picture."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1618,7 +1618,7 @@ class Point(_message.Message):
     backend_id: _builtins.str
     """Names the backend."""
     family: _builtins.str
-    """Names the family of a benchmark; empty for a user's program, of which nothing more is told."""
+    """Names its family."""
     predicted: _builtins.float
     """Is the fidelity that was predicted."""
     low: _builtins.float
@@ -1693,7 +1693,7 @@ class Scoreboard(_message.Message):
 
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___Point]:
-        """Are predictions beside measurements, newest first."""
+        """Are predictions beside measurements of benchmarks, newest first; users' programs count in the sums alone."""
 
     def __init__(
         self,
