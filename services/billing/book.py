@@ -84,13 +84,18 @@ class Book:
                 message = f"The job id {request.job_id} is taken."
                 raise Conflict(message, reason="JOB_ID_TAKEN", field="job_id")
             return known
-        team = self._teams[request.team_id]
-        due = charge(request, self._plans, Quota(self._month, team.used_count, team.agreed_count))
-        _require_budget(team, due)
+        due = self.due(request)
         hold = Hold(request.job_id, request.team_id, due.amount, due.kind, HoldState.OPEN, create_time=self._now)
         self._take(hold, 1)
         self._record(hold, Movement.HOLD)
         return hold
+
+    def due(self, request: HoldRequest) -> Charge:
+        """What a hold would be of; changes nothing. Raises what `charge` raises, and PaymentRequired."""
+        team = self._teams[request.team_id]
+        due = charge(request, self._plans, Quota(self._month, team.used_count, team.agreed_count))
+        _require_budget(team, due)
+        return due
 
     def settle(self, job_id: JobId) -> Hold:
         """Charge the hold; a repeat changes nothing.

@@ -58,6 +58,16 @@ def hold_request(request: pb.HoldFundsRequest) -> HoldRequest:
     )
 
 
+def price_request(request: pb.PriceJobRequest) -> HoldRequest:
+    """The wish that a PriceJob request is about; of no job. Raises what `micros_of` raises."""
+    asked = pb.HoldFundsRequest(
+        job_id=str(UUID(int=0)), requester=request.requester, price=request.price, priority=request.priority
+    )
+    if request.HasField("max_amount"):
+        asked.max_amount.CopyFrom(request.max_amount)
+    return hold_request(asked)
+
+
 def money(micros: int) -> Money:
     """An amount of micro-dollars."""
     return Money(currency_code=CURRENCY, micros=micros)

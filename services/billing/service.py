@@ -18,6 +18,7 @@ from services.billing.messages import (
     job_id_of,
     money,
     plan_message,
+    price_request,
     team_id_of,
 )
 from services.billing.plan import Plans
@@ -43,6 +44,12 @@ class BillingService:
         """Reserve the price of a job; a repeat returns the same hold. Raises what `Book.hold` raises."""
         hold = await self._write(hold_request(request))
         return pb.HoldFundsResponse(hold=hold_message(hold))
+
+    async def PriceJob(self, request: pb.PriceJobRequest, _call: Call) -> pb.PriceJobResponse:
+        """Say what a job would cost now. Raises what `Book.due` raises."""
+        wish = price_request(request)
+        due = await self._store.keep_book(self._plans, [wish], self._clock(), lambda book: book.due(wish))
+        return pb.PriceJobResponse(amount=money(due.amount), charge_kind=pb.ChargeKind.ValueType(due.kind))
 
     async def SettleHold(self, request: pb.SettleHoldRequest, _call: Call) -> pb.SettleHoldResponse:
         """Charge what was held. Raises what `Book.settle` raises."""

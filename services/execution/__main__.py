@@ -12,6 +12,7 @@ from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
 from mesh.streams import JOBS_EVENTS
 from services.execution.algorithms.listing import load_catalogue
+from services.execution.assessing import Assessor
 from services.execution.benchmarking import Benchmarking
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
@@ -22,8 +23,12 @@ from services.execution.faults import release_held
 from services.execution.intake import Intake
 from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import Market
+from services.execution.measuring import Measurer
 from services.execution.offers import Offers
 from services.execution.peers import Peers
+from services.execution.quote_store import QuoteStore
+from services.execution.quoting import Quotes
+from services.execution.reporting import report_queues
 from services.execution.results.opening import open_results
 from services.execution.service import ExecutionService
 from services.execution.store import Store
@@ -46,17 +51,12 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     catalogue = load_catalogue()
     limits = Limits(config.run_memory_bytes, config.run_seconds)
     accounts = ProviderAccounts.of(peers.accounts, config.provider_credentials_file, now)
-    intake = Intake(
-        store,
-        catalogue,
-        children,
-        peers,
-        Offers(CostModel.load(), limits),
-        accounts=accounts,
-        clock=now,
-        webhooks=config.webhook_destinations,
-    )
+    assessor = Assessor(catalogue, Measurer(children), peers, Offers(CostModel.load(), limits), accounts)
+    lifetime = dt.timedelta(seconds=config.quote_seconds)
+    quotes = Quotes(QuoteStore(database), assessor, peers, lifetime=lifetime, clock=now)
+    intake = Intake(store, assessor, quotes, peers, clock=now, webhooks=config.webhook_destinations)
     process.on_close(intake.close)
+    process.background(report_queues(store, peers.routing), "queue reports")
     process.background(release_held(store, now), "release held jobs")
     watchers = Watchers()
     process.background(watchers.look(store), "watchers")
@@ -82,6 +82,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
             watchers,
             Cancellations(store, peers.billing, events, now),
             Downloads(store, open_results(config.results, events)),
+            quotes=quotes,
             accounts=accounts,
         ),
     )

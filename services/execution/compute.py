@@ -18,13 +18,21 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from services.execution import task
-from services.execution.algorithms.algorithm import AlgorithmError, AlgorithmResult, Describer, ParameterError, Runner
+from services.execution.algorithms.algorithm import (
+    AlgorithmError,
+    AlgorithmResult,
+    CircuitDescriber,
+    Describer,
+    ParameterError,
+    Runner,
+)
 from services.execution.algorithms.facts import AlgorithmId, Facts, algorithm_folders, read_facts
 from services.execution.engines import registry
 from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
 from services.execution.engines.journal import Journal
 from services.execution.engines.memory import available_memory, limited_memory
+from services.execution.programs.encoding import encode
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -105,7 +113,7 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
     try:
         match request:
             case task.Describe():
-                done: task.Answer = task.Description(_describer(algorithm_id).features(parameters))
+                done: task.Answer = _description(_describer(algorithm_id), parameters, told=request.with_circuit)
             case task.Replay():
                 done = _replay(_runner(algorithm_id), request, parameters, progress)
             case task.Run():
@@ -127,6 +135,13 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
         pass
     limit = request.memory_bytes if isinstance(request, task.Run) else 0
     return task.Starved(limit or available_memory())
+
+
+def _description(describer: Describer, parameters: dict[str, Any], *, told: bool) -> task.Description:
+    features = describer.features(parameters)
+    if not told or not isinstance(describer, CircuitDescriber):
+        return task.Description(features)
+    return task.Description(features, encode(describer.tape(parameters)))
 
 
 def _device(request: task.Run, *, named: bool) -> Device:

@@ -57,6 +57,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """Age from which an open hold is compared with its job."""
     benchmark_seconds: Annotated[float, Meta(ge=0)] = 300.0
     """Time between two benchmarks of backends, each taken on only while no job waits or runs; 0 for none."""
+    quote_seconds: Annotated[float, Meta(gt=0)] = 600.0
+    """How long a quote holds."""
     results: ResultsConfig = NatsConfig()
     """Where large results lie."""
     webhook_destinations: Destinations = Destinations()

@@ -220,8 +220,9 @@ class Job:
 
 
 def predicted_seconds(decision: routing_pb2.Decision) -> float:
-    """How long the run is expected to take, in the median; 0 where nothing was predicted."""
-    return decision.estimate.duration_p50.ToTimedelta().total_seconds()
+    """How long the run is expected to take after its queue, in the median; 0 where nothing was predicted."""
+    estimate = decision.estimate
+    return (estimate.duration_p50.ToTimedelta() - estimate.queue_p50.ToTimedelta()).total_seconds()
 
 
 def public_id(job_id: JobId) -> str:

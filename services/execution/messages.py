@@ -12,6 +12,7 @@ from qm.type.v1 import money_pb2
 
 from services.execution.job import Job, State
 from services.execution.programs.features import Features
+from services.execution.quote import Quote
 
 CURRENCY = "USD"
 
@@ -61,6 +62,19 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
         message.error.type = job.error_type
         message.error.message = job.error_message or ""
     return message
+
+
+def quote_message(quote: Quote) -> pb.Quote:
+    """A quote as it is told."""
+    return pb.Quote(
+        quote_id=str(quote.quote_id),
+        decision=quote.decision,
+        cost=money(quote.cost),
+        create_time=timestamp(quote.create_time),
+        expire_time=timestamp(quote.expire_time),
+        record=quote.record,
+        seal=quote.seal,
+    )
 
 
 def features_message(features: Features) -> routing_pb2.Features:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from typing import TypeVar
@@ -26,10 +25,10 @@ from services.execution.children import Children, EngineFault
 from services.execution.job import Job, JobId, State
 from services.execution.lease import JobCancelled, Lease, LeaseLost, Parked
 from services.execution.live.story import LiveStory
-from services.execution.messages import features_message
 from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.record import RECORD_TYPE, RecordError, build_record
+from services.execution.rerouting import Rerouter
 from services.execution.results.result_store import ResultKey, ResultStore
 from services.execution.store import Store
 
@@ -68,6 +67,7 @@ class Runner:
         Results that are too large for their records go to `results`. `live` takes jobs on machines.
         """
         self._live = live
+        self._rerouter = Rerouter(children, peers, offers, live)
         self._store = store
         self._children = children
         self._peers = peers
@@ -208,50 +208,15 @@ class Runner:
         """After a fault of its engine: once to another that can run it, where the caller named none; else failed."""
         where = {"backend": job.backend.backend_id, "engine": job.backend.engine}
         log.warning("engine_fault", job_id=str(job.job_id), reason=str(fault), **where)
-        if job.may_reroute and (backend := await self._another(job)) is not None:
+        backend = None
+        if job.may_reroute:
+            backend = await patiently(lambda: self._rerouter.another(job, seconds=self._run_seconds))
+        if backend is not None:
             if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
                 raise LeaseLost
             return
         message = f"{job.backend.backend_id} failed: {fault}. You are not charged; send the job again."
         await self._end(job, State.FAILED, ("server_error", message))
-
-    async def _another(self, job: Job) -> routing_pb2.Backend | None:
-        describe = task.Describe(job.algorithm_id, job.parameters)
-        try:
-            description = await self._children.call(describe, timeout=self._run_seconds)
-            offers = self._offers.of(
-                description.features,
-                job.shot_count,
-                engine=json.loads(job.parameters).get("engine"),
-                without={job.backend.engine},
-            )
-        except (EngineFault, InvalidArgument, ResourceExhausted):
-            return None
-        simulated = job.backend.kind == routing_pb2.BACKEND_KIND_SIMULATOR
-        live = job.backend.kind == routing_pb2.BACKEND_KIND_LIVE
-        request = routing_pb2.ChooseBackendRequest(
-            job_id=str(job.job_id),
-            requester=job.requester,
-            hardware=job.requested_hardware if live else "auto",  # without an account a machine is its twin
-            features=features_message(description.features),
-            shot_count=job.shot_count,
-            excluded_backend_ids=[] if simulated or live else [job.backend.backend_id],
-            offers=offers,
-        )
-
-        async def choose() -> routing_pb2.Backend | None:
-            try:
-                backend = (await self._peers.routing.ChooseBackend(request)).decision.backend
-            except InvalidArgument:
-                return None
-            except Unavailable as error:
-                if error.reason == "HARDWARE_UNAVAILABLE":
-                    return None
-                raise
-            # The money that is held stays what it is.
-            return backend if backend.price.micros == job.backend.price.micros else None
-
-        return await patiently(choose)
 
     async def _end(self, job: Job, state: State, error: tuple[str, str] | None) -> None:
         """End a job that costs nothing: its money goes back before its end is visible."""

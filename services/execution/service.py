@@ -15,7 +15,8 @@ from services.execution.intake import Intake
 from services.execution.job import JobId, State, job_not_found
 from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import Market
-from services.execution.messages import job_message
+from services.execution.messages import job_message, quote_message
+from services.execution.quoting import Quotes
 from services.execution.store import Store
 from services.execution.watch import Watchers
 
@@ -32,11 +33,13 @@ class ExecutionService:
         cancellations: Cancellations,
         downloads: Downloads,
         *,
+        quotes: Quotes,
         accounts: ProviderAccounts,
     ) -> None:
         """Serve what is in `store`."""
         self._store = store
         self._intake = intake
+        self._quotes = quotes
         self._market = market
         self._watchers = watchers
         self._cancellations = cancellations
@@ -47,6 +50,11 @@ class ExecutionService:
         """Accept a job, once."""
         job, replayed = await self._intake.submit(request)
         return pb.SubmitJobResponse(job=job_message(job), replayed=replayed)
+
+    async def QuoteJob(self, request: pb.QuoteJobRequest, _call: Call) -> pb.QuoteJobResponse:
+        """Say what a job would be like, once."""
+        quote, replayed = await self._quotes.quote(request.job)
+        return pb.QuoteJobResponse(quote=quote_message(quote), replayed=replayed)
 
     async def GetJob(self, request: pb.GetJobRequest, _call: Call) -> pb.GetJobResponse:
         """Return a job of the team."""

@@ -130,6 +130,13 @@ UPDATE jobs SET update_time = $1 WHERE job_id IN (
 RETURNING *
 """
 
+# A provider's machine has a queue of its own, in which its jobs lie while they run.
+WAITING = """
+SELECT 'pool:' || pool AS name, count(*) AS depth FROM jobs WHERE state = 1 AND pool <> 'live' GROUP BY pool
+UNION ALL
+SELECT backend_id, count(*) FROM jobs WHERE state IN (1, 2) AND pool = 'live' GROUP BY backend_id
+"""
+
 RECENT = """
 SELECT extract(epoch FROM end_time - start_time)::float8 FROM jobs
 WHERE state = 3 AND backend_id = $1 ORDER BY job_id DESC LIMIT 50

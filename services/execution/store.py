@@ -256,6 +256,10 @@ class Store:
         )
         return {row["backend_id"]: row["depth"] for row in rows}
 
+    async def waiting(self) -> dict[str, int]:
+        """How many jobs lie before a new one: by "pool:<name>" where they wait for a worker, else by backend."""
+        return {row["name"]: row["depth"] for row in await self._database.fetch(statements.WAITING)}
+
     async def recent_seconds(self, backend_id: str) -> list[float]:
         """How long the last 50 completed jobs of a backend took, in seconds."""
         return [row[0] for row in await self._database.fetch(statements.RECENT, backend_id)]

@@ -24,6 +24,8 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     algorithm_id: str
     parameters: bytes
     """JSON."""
+    with_circuit: bool = False
+    """Whether the circuit itself is wanted, for a machine to be chosen by it."""
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):
@@ -78,6 +80,8 @@ class Description(msgspec.Struct, frozen=True, tag="description"):
     """Answers Describe."""
 
     features: Features
+    circuit: bytes = b""
+    """As of programs/encoding.py; empty where it was not asked for, and where there is no such circuit."""
 
 
 class Stages(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 from services.routing.catalogue import Backend, Kind
 from services.routing.decision import DecisionId
 from services.routing.learning.outcome import Outcome
-from services.routing.waiting import NONE, Wait, Waits
+from services.routing.waiting import NONE, Wait, Waits, rung
 
 FAULTS = 3
 FIRST_PAUSE = dt.timedelta(minutes=1)
@@ -93,7 +93,7 @@ class Standings:
         """Take in a report of a backend, or of a pool ("pool:sim")."""
         earlier = self._reports.get(name)
         fresh = report if earlier is None else report.over(earlier)
-        if earlier is None or replace(fresh, time=earlier.time) != earlier:
+        if earlier is None or _matter(replace(fresh, time=earlier.time)) != _matter(earlier):
             self.version += 1
         self._reports[name] = fresh
 
@@ -150,6 +150,12 @@ class Standings:
     def _report(self, name: str) -> Report | None:
         report = self._reports.get(name)
         return report if report is not None and self._clock() - report.time < FRESH else None
+
+
+def _matter(report: Report) -> Report:
+    """What of a report may change a choice."""
+    depth = report.queue_depth
+    return replace(report, queue_depth=None if depth is None else rung(depth))
 
 
 def queue_of(backend: Backend) -> str:

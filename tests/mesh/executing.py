@@ -33,6 +33,7 @@ from mesh.outbox import Outbox
 from mesh.streams import cancel_subject
 from services.execution import task
 from services.execution.algorithms.listing import load_catalogue
+from services.execution.assessing import Assessor
 from services.execution.cancel import Cancellations
 from services.execution.children import Children
 from services.execution.config import WorkerConfig
@@ -41,10 +42,13 @@ from services.execution.engines.cost import Cost, CostModel, Costs, Limits
 from services.execution.intake import Intake
 from services.execution.job import Job, JobId
 from services.execution.live.accounts import ProviderAccounts
+from services.execution.measuring import Measurer
 from services.execution.messages import money
 from services.execution.offers import Offers
 from services.execution.peers import Peers
 from services.execution.programs.features import Features
+from services.execution.quote_store import QuoteStore
+from services.execution.quoting import Quotes
 from services.execution.results.result_store import ResultKey, result_gone
 from services.execution.run import Runner
 from services.execution.store import Store
@@ -317,8 +321,16 @@ class Parts:
     def intake(self, children: object | None = None) -> Intake:
         offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))
         children = self._children(children)
-        parts = (self.store, self.catalogue, children, self.peers, offers)
-        return Intake(*parts, accounts=self.provider_accounts, clock=self.clock, webhooks=Destinations())
+        assessor = Assessor(self.catalogue, Measurer(children), self.peers, offers, self.provider_accounts)
+        quotes = self.quotes(assessor)
+        return Intake(self.store, assessor, quotes, self.peers, clock=self.clock, webhooks=Destinations())
+
+    def quotes(self, assessor: Assessor | None = None) -> Quotes:
+        offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))
+        measurer = Measurer(self._children(None))
+        assessor = assessor or Assessor(self.catalogue, measurer, self.peers, offers, self.provider_accounts)
+        store, lifetime = QuoteStore(self.database), dt.timedelta(minutes=10)
+        return Quotes(store, assessor, self.peers, lifetime=lifetime, clock=self.clock)
 
     def runner(self, name: str = "worker", children: object | None = None, run_seconds: float = 30) -> Runner:
         children = self._children(children)

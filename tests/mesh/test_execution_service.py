@@ -32,6 +32,7 @@ def service(parts: Parts) -> ExecutionService:
         Watchers(),
         parts.cancellations(),
         parts.downloads(),
+        quotes=parts.quotes(),
         accounts=parts.provider_accounts,
     )
 

@@ -141,6 +141,7 @@ async def test_the_rpc_ends_with_the_job_and_knows_no_others(parts: Parts, watch
         watchers,
         parts.cancellations(),
         parts.downloads(),
+        quotes=parts.quotes(),
         accounts=parts.provider_accounts,
     )
     job = await parts.accepted()

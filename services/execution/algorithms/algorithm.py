@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.execution.engines.device import Device
     from services.execution.engines.engine import FidelityMethod
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
     Progress = Callable[[float, str], None]
     """Called with the part done, 0 to 1, and a word on what comes next."""
@@ -69,6 +70,18 @@ class Describer(Protocol):
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return what routing needs for validated parameters.
+
+        Raises ParameterError.
+        """
+        ...
+
+
+@runtime_checkable
+class CircuitDescriber(Protocol):
+    """A describer of an algorithm that runs one circuit, and can show it."""
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit of validated parameters.
 
         Raises ParameterError.
         """

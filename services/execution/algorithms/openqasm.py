@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
+    from services.execution.programs.tape import Tape
 
 LIMITS = Limits()
 _SHORT_SOURCE = 16_384
@@ -34,6 +35,10 @@ class OpenQasmDescriber:
         """
         program = program_in(parameters)
         return Wishes.of(parameters).routed(program.features)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit. Raises ParameterError."""
+        return program_in(parameters).tape
 
 
 def program_in(parameters: Mapping[str, Any]) -> Program:

@@ -13,6 +13,9 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 
+from qm.routing.v1 import routing_pb2
+from qm.type.v1 import requester_pb2
+
 from mesh.errors import InvalidArgument
 from mesh.telemetry import log
 from services.execution import task
@@ -60,6 +63,10 @@ class LiveStory:
         self._clock = clock
         self._starting = asyncio.Lock()
         self._started = False
+
+    async def reach(self, requester: requester_pb2.Requester) -> list[routing_pb2.ProviderAccount]:
+        """The accounts that a requester may use. Raises Unavailable."""
+        return await self._accounts.reach(requester)
 
     async def step(self, job: Job, lease: Lease) -> task.Outcome:
         """The outcome, where everything is there for it.

@@ -40,6 +40,11 @@ class BillingServiceStub:
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsRequest.SerializeToString,
                 response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsResponse.FromString,
                 _registered_method=True)
+        self.PriceJob = channel.unary_unary(
+                '/qm.billing.v1.BillingService/PriceJob',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobResponse.FromString,
+                _registered_method=True)
         self.SettleHold = channel.unary_unary(
                 '/qm.billing.v1.BillingService/SettleHold',
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.SettleHoldRequest.SerializeToString,
@@ -78,6 +83,13 @@ class BillingServiceServicer:
 
     def HoldFunds(self, request, context):
         """Reserves the price of a job. PERMISSION_DENIED where the plan does not allow it, INVALID_ARGUMENT where it costs more than the caller's maximum, FAILED_PRECONDITION where the budget is short.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PriceJob(self, request, context):
+        """Says what a job would cost now, and reserves nothing. Refuses what HoldFunds would refuse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +144,11 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.HoldFunds,
                     request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsRequest.FromString,
                     response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsResponse.SerializeToString,
+            ),
+            'PriceJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PriceJob,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobResponse.SerializeToString,
             ),
             'SettleHold': grpc.unary_unary_rpc_method_handler(
                     servicer.SettleHold,
@@ -192,6 +209,33 @@ class BillingService:
             '/qm.billing.v1.BillingService/HoldFunds',
             qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsRequest.SerializeToString,
             qm_dot_billing_dot_v1_dot_billing__pb2.HoldFundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PriceJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/PriceJob',
+            qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.PriceJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

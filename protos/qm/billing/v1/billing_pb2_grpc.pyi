@@ -35,6 +35,8 @@ class BillingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BillingServiceAsyncStub: ...
     HoldFunds: _grpc.UnaryUnaryMultiCallable[_billing_pb2.HoldFundsRequest, _billing_pb2.HoldFundsResponse]
     """Reserves the price of a job. PERMISSION_DENIED where the plan does not allow it, INVALID_ARGUMENT where it costs more than the caller's maximum, FAILED_PRECONDITION where the budget is short."""
+    PriceJob: _grpc.UnaryUnaryMultiCallable[_billing_pb2.PriceJobRequest, _billing_pb2.PriceJobResponse]
+    """Says what a job would cost now, and reserves nothing. Refuses what HoldFunds would refuse."""
     SettleHold: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SettleHoldRequest, _billing_pb2.SettleHoldResponse]
     """Charges what was held: the job delivered."""
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReleaseHoldRequest, _billing_pb2.ReleaseHoldResponse]
@@ -55,6 +57,8 @@ class BillingServiceAsyncStub(BillingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     HoldFunds: _aio.UnaryUnaryMultiCallable[_billing_pb2.HoldFundsRequest, _billing_pb2.HoldFundsResponse]  # type: ignore[assignment]
     """Reserves the price of a job. PERMISSION_DENIED where the plan does not allow it, INVALID_ARGUMENT where it costs more than the caller's maximum, FAILED_PRECONDITION where the budget is short."""
+    PriceJob: _aio.UnaryUnaryMultiCallable[_billing_pb2.PriceJobRequest, _billing_pb2.PriceJobResponse]  # type: ignore[assignment]
+    """Says what a job would cost now, and reserves nothing. Refuses what HoldFunds would refuse."""
     SettleHold: _aio.UnaryUnaryMultiCallable[_billing_pb2.SettleHoldRequest, _billing_pb2.SettleHoldResponse]  # type: ignore[assignment]
     """Charges what was held: the job delivered."""
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReleaseHoldRequest, _billing_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
@@ -78,6 +82,14 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.HoldFundsResponse, _abc.Awaitable[_billing_pb2.HoldFundsResponse]]:
         """Reserves the price of a job. PERMISSION_DENIED where the plan does not allow it, INVALID_ARGUMENT where it costs more than the caller's maximum, FAILED_PRECONDITION where the budget is short."""
+
+    @_abc_1.abstractmethod
+    def PriceJob(
+        self,
+        request: _billing_pb2.PriceJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.PriceJobResponse, _abc.Awaitable[_billing_pb2.PriceJobResponse]]:
+        """Says what a job would cost now, and reserves nothing. Refuses what HoldFunds would refuse."""
 
     @_abc_1.abstractmethod
     def SettleHold(

@@ -513,7 +513,7 @@ class QuoteJobRequest(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> Global___SubmitJobRequest:
-        """Is the job, without request_id and quote_id."""
+        """Is the job, without a quote_id. A repeat of its request_id with the same fingerprint returns the first quote."""
 
     def __init__(
         self,
@@ -535,6 +535,9 @@ class QuoteJobResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUOTE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Says that this is the answer of an earlier request with the same request_id."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Is the quote."""
@@ -543,10 +546,11 @@ class QuoteJobResponse(_message.Message):
         self,
         *,
         quote: Global___Quote | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

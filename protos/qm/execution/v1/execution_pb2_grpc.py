@@ -40,6 +40,11 @@ class ExecutionServiceStub:
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobResponse.FromString,
                 _registered_method=True)
+        self.QuoteJob = channel.unary_unary(
+                '/qm.execution.v1.ExecutionService/QuoteJob',
+                request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobRequest.SerializeToString,
+                response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/qm.execution.v1.ExecutionService/GetJob',
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.SerializeToString,
@@ -88,6 +93,13 @@ class ExecutionServiceServicer:
 
     def SubmitJob(self, request, context):
         """Accepts a job: parsed, routed, its money held, stored and queued. A repeat of a request_id with the same fingerprint returns the first job; with another it is ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuoteJob(self, request, context):
+        """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +168,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.SubmitJob,
                     request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobRequest.FromString,
                     response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobResponse.SerializeToString,
+            ),
+            'QuoteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuoteJob,
+                    request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobRequest.FromString,
+                    response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobResponse.SerializeToString,
             ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
@@ -226,6 +243,33 @@ class ExecutionService:
             '/qm.execution.v1.ExecutionService/SubmitJob',
             qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobRequest.SerializeToString,
             qm_dot_execution_dot_v1_dot_execution__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuoteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.execution.v1.ExecutionService/QuoteJob',
+            qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobRequest.SerializeToString,
+            qm_dot_execution_dot_v1_dot_execution__pb2.QuoteJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

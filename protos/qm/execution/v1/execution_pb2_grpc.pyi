@@ -35,6 +35,8 @@ class ExecutionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExecutionServiceAsyncStub: ...
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SubmitJobRequest, _execution_pb2.SubmitJobResponse]
     """Accepts a job: parsed, routed, its money held, stored and queued. A repeat of a request_id with the same fingerprint returns the first job; with another it is ALREADY_EXISTS."""
+    QuoteJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.QuoteJobRequest, _execution_pb2.QuoteJobResponse]
+    """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]
     """Returns a job of the requester's team."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]
@@ -59,6 +61,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.SubmitJobRequest, _execution_pb2.SubmitJobResponse]  # type: ignore[assignment]
     """Accepts a job: parsed, routed, its money held, stored and queued. A repeat of a request_id with the same fingerprint returns the first job; with another it is ALREADY_EXISTS."""
+    QuoteJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.QuoteJobRequest, _execution_pb2.QuoteJobResponse]  # type: ignore[assignment]
+    """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job of the requester's team."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -86,6 +90,14 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.SubmitJobResponse, _abc.Awaitable[_execution_pb2.SubmitJobResponse]]:
         """Accepts a job: parsed, routed, its money held, stored and queued. A repeat of a request_id with the same fingerprint returns the first job; with another it is ALREADY_EXISTS."""
+
+    @_abc_1.abstractmethod
+    def QuoteJob(
+        self,
+        request: _execution_pb2.QuoteJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_pb2.QuoteJobResponse, _abc.Awaitable[_execution_pb2.QuoteJobResponse]]:
+        """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
 
     @_abc_1.abstractmethod
     def GetJob(

@@ -1,0 +1,35 @@
+"""A flat circuit as routing takes it, which reads it without qiskit (services/routing/prediction/circuit.py).
+
+msgpack [structure, angles]
+structure: msgpack [qubits, classical bits, [[gate, [qubit, ...], [classical bit, ...], angles], ...]]
+angles:    the radians of all gates in their order, as little-endian doubles
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from services.execution.programs.tape import Tape
+
+MOST_STEPS = 20_000
+"""A longer circuit is not told: nothing would be fitted to a machine by it."""
+
+
+def encode(tape: Tape) -> bytes:
+    """The bytes of a tape, its active qubits numbered as there; empty for one that branches or is very long."""
+    if tape.branches or not 0 < len(tape.steps) <= MOST_STEPS:
+        return b""
+    steps = []
+    angles = array("d")
+    for name, qubits, turned, clbits in tape.operations():
+        steps.append((name, qubits, clbits, len(turned)))
+        angles.extend(turned)
+    if sys.byteorder == "big":
+        angles.byteswap()
+    structure = msgspec.msgpack.encode((tape.width, tape.num_clbits, steps))
+    return msgspec.msgpack.encode((structure, angles.tobytes()))
