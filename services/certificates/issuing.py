@@ -112,7 +112,7 @@ class Issuer:
             edition=number,
             moment=now,
             template_version=self._house.frameworks.version,
-            verify_url=f"{self._house.public_url}/verify/{public_id}",
+            verify_url=f"{self._house.public_url}/verify/{public_id}?t={job.view_token}",
             seals=tuple(
                 SealFacts(
                     algorithm=key.algorithm,

@@ -55,6 +55,8 @@ class ProvenJob:
     facts: Completed
     proven: bytes
     """As `GET /v1/jobs/{id}?include=proof` answers it."""
+    view_token: str
+    """Opens the job's page, /verify/{job}?t=<token>."""
 
 
 class Jobs:
@@ -102,7 +104,7 @@ class Jobs:
             tree_size=anchor.tree_size,
             checkpoint=anchor.checkpoint,
         )
-        return ProvenJob(facts, proven_record(job.record, job.seal, anchor))
+        return ProvenJob(facts, proven_record(job.record, job.seal, anchor), job.view_token)
 
     async def anchor(self, leaf_hash: bytes) -> signing_pb2.GetAnchorResponse:
         """The log's proof of a leaf."""

@@ -13,6 +13,7 @@ from qm.type.v1 import money_pb2
 from services.execution.job import Job, State
 from services.execution.programs.features import Features
 from services.execution.quote import Quote
+from services.execution.view import view_token
 
 CURRENCY = "USD"
 
@@ -58,6 +59,7 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
         message.seal.CopyFrom(job.seal)
         if with_record:
             message.record = job.record or b""
+            message.view_token = view_token(job.job_id, job.seal)
     if job.error_type is not None:
         message.error.type = job.error_type
         message.error.message = job.error_message or ""

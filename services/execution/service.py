@@ -18,6 +18,7 @@ from services.execution.market import Market
 from services.execution.messages import job_message, quote_message
 from services.execution.quoting import Quotes
 from services.execution.store import Store
+from services.execution.view import may_view
 from services.execution.watch import Watchers
 
 
@@ -64,6 +65,13 @@ class ExecutionService:
         if request.with_parameters:
             return pb.GetJobResponse(job=job_message(job), parameters=job.parameters, submitter=job.requester)
         return pb.GetJobResponse(job=job_message(job))
+
+    async def ViewJob(self, request: pb.ViewJobRequest, _call: Call) -> pb.ViewJobResponse:
+        """Return a completed job to whoever holds its view token."""
+        job = await self._store.get(_job_id(request.job_id))
+        if job is None or not may_view(job, request.token):
+            raise job_not_found()
+        return pb.ViewJobResponse(job=job_message(job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, _call: Call) -> pb.ListJobsResponse:
         """Return a page of the team's jobs, newest first."""

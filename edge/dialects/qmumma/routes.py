@@ -25,6 +25,7 @@ from edge.dialects.qmumma.proof import Proofs
 from edge.dialects.qmumma.proof_routes import proof_operations
 from edge.dialects.qmumma.results import Results
 from edge.dialects.qmumma.verification import Verifier
+from edge.dialects.qmumma.verify_page import VerifyPage, page_operations
 from edge.documentation.pages import document_operations
 from edge.health import Health, health_operations
 from edge.limits import OpenStreams
@@ -76,6 +77,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *benchmark_operations(Benchmarks(services.benchmarks)),
         *proof_operations(Proofs(signing), Verifier(signing)),
         *certificate_operations(Certificates(services.certificates)),
+        *page_operations(VerifyPage(execution, signing)),
         *health_operations(health),
     ]
     text = openapi(document(settings.public_url, VERSION), operations)

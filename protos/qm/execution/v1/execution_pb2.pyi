@@ -153,6 +153,7 @@ class Job(_message.Message):
     PROGRESS_MESSAGE_FIELD_NUMBER: _builtins.int
     QUOTED_COST_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    VIEW_TOKEN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job (UUIDv7)."""
     team_id: _builtins.str
@@ -177,6 +178,8 @@ class Job(_message.Message):
     """Says how far it is, 0 to 1, while it runs."""
     progress_message: _builtins.str
     """Says for people what it is doing while it runs."""
+    view_token: _builtins.str
+    """Opens its page for people, /verify/{job}?t=<token>, to whoever holds it; only of a completed job, and not in lists."""
     @_builtins.property
     def decision(self) -> _routing_pb2.Decision:
         """Is the choice that was made when it was submitted."""
@@ -237,10 +240,11 @@ class Job(_message.Message):
         progress_message: _builtins.str = ...,
         quoted_cost: _money_pb2.Money | None = ...,
         history: _abc.Iterable[Global___JobStage.ValueType] | None = ...,
+        view_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "quoted_cost", b"quoted_cost", "seal", b"seal", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "history", b"history", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "history", b"history", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version", "view_token", b"view_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -705,6 +709,56 @@ class GetJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
+
+@_typing.final
+class ViewJobRequest(_message.Message):
+    """Asks for a job as one who was shown it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Identifies the job."""
+    token: _builtins.str
+    """Is its view token."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ViewJobRequest: _TypeAlias = ViewJobRequest  # noqa: Y015
+
+@_typing.final
+class ViewJobResponse(_message.Message):
+    """Answers ViewJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___Job:
+        """Is the job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ViewJobResponse: _TypeAlias = ViewJobResponse  # noqa: Y015
 
 @_typing.final
 class ListJobsRequest(_message.Message):

@@ -50,6 +50,11 @@ class ExecutionServiceStub:
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.SerializeToString,
                 response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.FromString,
                 _registered_method=True)
+        self.ViewJob = channel.unary_unary(
+                '/qm.execution.v1.ExecutionService/ViewJob',
+                request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobRequest.SerializeToString,
+                response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobResponse.FromString,
+                _registered_method=True)
         self.ListJobs = channel.unary_unary(
                 '/qm.execution.v1.ExecutionService/ListJobs',
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.ListJobsRequest.SerializeToString,
@@ -107,6 +112,13 @@ class ExecutionServiceServicer:
 
     def GetJob(self, request, context):
         """Returns a job of the requester's team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ViewJob(self, request, context):
+        """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,6 +190,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.GetJob,
                     request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.FromString,
                     response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.SerializeToString,
+            ),
+            'ViewJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ViewJob,
+                    request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobRequest.FromString,
+                    response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobResponse.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJobs,
@@ -297,6 +314,33 @@ class ExecutionService:
             '/qm.execution.v1.ExecutionService/GetJob',
             qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.SerializeToString,
             qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ViewJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.execution.v1.ExecutionService/ViewJob',
+            qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobRequest.SerializeToString,
+            qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

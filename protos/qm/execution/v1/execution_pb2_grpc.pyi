@@ -39,6 +39,8 @@ class ExecutionServiceStub:
     """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]
     """Returns a job of the requester's team."""
+    ViewJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ViewJobRequest, _execution_pb2.ViewJobResponse]
+    """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]
     """Lists jobs of the requester's team, newest first."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.CancelJobRequest, _execution_pb2.CancelJobResponse]
@@ -65,6 +67,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job of the requester's team."""
+    ViewJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.ViewJobRequest, _execution_pb2.ViewJobResponse]  # type: ignore[assignment]
+    """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs of the requester's team, newest first."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.CancelJobRequest, _execution_pb2.CancelJobResponse]  # type: ignore[assignment]
@@ -106,6 +110,14 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.GetJobResponse, _abc.Awaitable[_execution_pb2.GetJobResponse]]:
         """Returns a job of the requester's team."""
+
+    @_abc_1.abstractmethod
+    def ViewJob(
+        self,
+        request: _execution_pb2.ViewJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_pb2.ViewJobResponse, _abc.Awaitable[_execution_pb2.ViewJobResponse]]:
+        """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state."""
 
     @_abc_1.abstractmethod
     def ListJobs(
