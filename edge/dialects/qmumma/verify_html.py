@@ -159,10 +159,10 @@ def _row(name: str, value: str) -> str:
 
 def _line(finding: Finding) -> str:
     title, meaning = _MEANINGS[finding.subject]
-    marks = {True: ("good", "✓", "holds"), False: ("bad", "✗", "does not hold"), None: ("open", "○", "not yet")}
+    marks = {True: ("good", "✓", ""), False: ("bad", "✗", "Fails: "), None: ("open", "○", "Not yet: ")}
     kind, mark, word = marks[finding.holds]
     return (
-        f'<li><p class="mark"><span class="{kind}"><span aria-hidden="true">{mark}</span> {title}: {word}</span></p>'
+        f'<li><p class="mark"><span class="{kind}"><span aria-hidden="true">{mark}</span> {word}{title}</span></p>'
         f'<p>{meaning}</p><p class="soft">Found: {escape(finding.detail)}</p></li>'
     )
 

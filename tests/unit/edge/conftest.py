@@ -230,6 +230,12 @@ class FakeExecution:
         self._fail()
         return pb.GetJobResponse(job=self._find(request.job_id, request.requester.team_id))
 
+    async def ViewJob(self, request: pb.ViewJobRequest) -> pb.ViewJobResponse:  # noqa: N802
+        job = self.jobs.get(request.job_id)
+        if job is None or request.token != "the-token":
+            raise NotFound("there is no such job in your team", reason="JOB_NOT_FOUND", field="job_id")
+        return pb.ViewJobResponse(job=job)
+
     async def ListJobs(self, request: pb.ListJobsRequest) -> pb.ListJobsResponse:  # noqa: N802
         self._fail()
         self.lists.append(request)
@@ -384,6 +390,10 @@ class FakeSigning:
     ) -> signing_pb2.GetCheckpointResponse:
         return signing_pb2.GetCheckpointResponse(checkpoint="qmumma/vajra\n6\nroot\n\n— sig\n")
 
+    checks: list[signing_pb2.Check] = field(
+        default_factory=lambda: [signing_pb2.Check(name="signature", ok=True, detail="holds")]
+    )
+
     async def GetTile(self, request: signing_pb2.GetTileRequest) -> signing_pb2.GetTileResponse:  # noqa: N802
         if request.path != "tile/0/x001/067.p/2":
             raise NotFound("The log has no such tile.", reason="TILE_NOT_FOUND", field="path")
@@ -396,8 +406,7 @@ class FakeSigning:
         self, request: signing_pb2.VerifyRecordRequest
     ) -> signing_pb2.VerifyRecordResponse:
         self.verified.append(request)
-        check = signing_pb2.Check(name="signature", ok=True, detail="holds")
-        return signing_pb2.VerifyRecordResponse(checks=[check])
+        return signing_pb2.VerifyRecordResponse(checks=self.checks)
 
 
 class FakeCertificates:

@@ -47,6 +47,7 @@ PATHS = {
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/keys"),
     ("get", "/v1/log/witnesses"),
+    ("get", "/verify/{job_id}"),
     ("get", "/v1/log/tile/{tile}"),
     ("get", "/v1/jobs/{job_id}/certificate"),
     ("get", "/v1/jobs/{job_id}/evidence"),
