@@ -1,9 +1,10 @@
 """Who may see a completed job without a key: whoever holds its view token, as a certificate's QR code carries it.
 
-    token = base64url(HMAC-SHA-256(key = the record's ML-DSA-65 signature, "qmumma.view/v1 " + job id)[:16])
+    token = base64url(SHA3-256("qmumma.view/v1 " + job id + " " + the record's ML-DSA-65 signature)[:16])
 
-The signature is hedged with 256 random bits, and only its hash is in the public log. So nobody guesses a token, and no
-secret has to be kept for it: those who have the signed result could show it to others anyway.
+The signature is hedged with 256 random bits, and only its SHA-256 is in the public log. So nobody guesses a token, and
+no secret has to be kept for it: those who have the signed result could show it to others anyway. HMAC-SHA-256 with the
+signature as key would not do: it hashes a key of that length with SHA-256 first, which is what the log tells.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TOKEN_BYTES = 16
 
 def view_token(job_id: JobId, seal: Seal) -> str:
     """The token of a sealed job, 22 characters."""
-    digest = hmac.digest(seal.signature, f"qmumma.view/v1 {job_id}".encode(), hashlib.sha256)
+    digest = hashlib.sha3_256(f"qmumma.view/v1 {job_id} ".encode() + seal.signature).digest()
     return base64.urlsafe_b64encode(digest[:_TOKEN_BYTES]).rstrip(b"=").decode("ascii")
 
 
