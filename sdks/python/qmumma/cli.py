@@ -13,6 +13,7 @@ from typing import TextIO
 
 from qmumma.documents import verify
 from qmumma.exact import UnreadableError
+from qmumma.log_command import add_log_commands
 from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, fetch
 from qmumma.report import Report, printable, render_json, render_text
 
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status. Wrong usage ends in SystemExit(2), as argparse does."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def verify_command(options: argparse.Namespace) -> int:
+    """`qmumma verify`: returns the exit status."""
     if (options.url is None) == (options.jwks is None and options.log_key is None):
         options.usage.error("give either --url, or both --jwks and --log-key")
     if options.url is None and (options.jwks is None or options.log_key is None):
@@ -70,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(usage=command)
+    command.set_defaults(run=verify_command, usage=command)
     command.add_argument("result", metavar="RESULT", help="the result with its proof, a JSON file")
     command.add_argument("--download", metavar="FILE", help="the result by itself, as it was downloaded")
     command.add_argument("--jwks", metavar="FILE", help="the signing keys, a JSON Web Key Set")
@@ -80,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--url", metavar="URL", help="fetch both kinds of keys from this server, and trust it")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_log_commands(commands)
     return parser
 
 
