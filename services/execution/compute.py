@@ -149,7 +149,7 @@ def _device(request: task.Run, *, named: bool) -> Device:
         from services.execution.twins.twin import twin_of  # noqa: PLC0415 - describing programs needs no engine
 
         return twin_of(request.twin, threads=THREADS)
-    engine, method = registry.engine(request.engine, threads=THREADS), cast("Method", request.method)
+    engine, method = registry.engine(request.engine, threads=request.threads), cast("Method", request.method)
     if request.attempts and not named:
         from services.execution.engines.attempt import AttemptingSimulator  # noqa: PLC0415 - describing needs no engine
 

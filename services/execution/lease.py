@@ -42,8 +42,11 @@ class Parked(Exception):
 class Lease:
     """One worker's hold on one job."""
 
-    def __init__(self, store: Store, job_id: JobId, worker: str, clock: Callable[[], dt.datetime]) -> None:
-        """Hold nothing yet; `worker` names the holder."""
+    def __init__(
+        self, store: Store, job_id: JobId, worker: str, clock: Callable[[], dt.datetime], *, threads: int = 1
+    ) -> None:
+        """Hold nothing yet; `worker` names the holder, and `threads` are what the job may use of it."""
+        self.threads = threads
         self._store = store
         self._job_id = job_id
         self._worker = worker

@@ -92,9 +92,12 @@ class Runner:
         finally:
             del self._leases[job_id]
 
-    async def run_claimed(self, job: Job) -> Verdict:
-        """Bring a job to its end that the store has claimed for this worker. LATER where this attempt failed."""
-        lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock)
+    async def run_claimed(self, job: Job, *, threads: int = 1) -> Verdict:
+        """Bring a job to its end that the store has claimed for this worker. LATER where this attempt failed.
+
+        `threads` are the cores that its run may use.
+        """
+        lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock, threads=threads)
         lease.hold(job)
         try:
             return await self._attempt(job, lease)
@@ -193,6 +196,7 @@ class Runner:
             twin=job.backend.backend_id if twin else "",
             attempts=job.requested_hardware == "auto" and not job.rerouted,
             memory_bytes=self._children.allowance(0 if job.rerouted else job.decision.estimate.memory_bytes),
+            threads=lease.threads,
             crash=job.engine_crash,
         )
 

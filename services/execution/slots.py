@@ -34,6 +34,18 @@ class Slots:
         self._taken[queue] += 1
         return True
 
+    def widen(self, queue: Queue, count: int) -> int:
+        """Take up to `count` more places for a job that has one and would use several cores; returns how many.
+
+        One engine at least stays free, for whoever comes next, and nobody who waits is passed.
+        """
+        if self._waiting:
+            return 0
+        taken = 0
+        while taken < count and self._taken.total() < self._engine_count - 1 and self.take(queue):
+            taken += 1
+        return taken
+
     async def acquire(self, queue: Queue) -> None:
         """Take a place as soon as there is one, in the order of asking."""
         if self.take(queue):

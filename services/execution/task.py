@@ -44,6 +44,8 @@ class Run(msgspec.Struct, frozen=True, tag="run"):
     """The device whose twin runs the circuits; empty for an ideal simulation."""
     attempts: bool = False
     """Whether short cuts may be tried first: nobody asked for this engine."""
+    threads: Annotated[int, Meta(ge=1)] = 1
+    """For an engine that uses several; the worker keeps cores free for them."""
     crash: bool = False
     """Whether the child dies of it, as a test key wished."""
 

@@ -39,6 +39,7 @@ from services.execution.results.opening import open_results
 from services.execution.run import Runner
 from services.execution.slots import Slots
 from services.execution.store import Store
+from services.execution.threads import wanted_threads
 from services.execution.turns import Turns
 
 LOOK_SECONDS = 1.0
@@ -206,11 +207,22 @@ class Worker:
             log.warning("claim_postponed", reason=error.reason)
 
     async def _run(self, jobs: Sequence[Job]) -> None:
-        """Run claimed jobs beside each other; the children take them one by one."""
+        """Run claimed jobs beside each other; a lone one that is large takes engines that nobody needs."""
         started = time.monotonic()
-        await asyncio.gather(*map(self._runner.run_claimed, jobs))
+        if len(jobs) == 1:
+            await self._run_wide(jobs[0])
+        else:
+            await asyncio.gather(*map(self._runner.run_claimed, jobs))
         for job in jobs:
             self._turns.ended(job, (time.monotonic() - started) / len(jobs))
+
+    async def _run_wide(self, job: Job) -> None:
+        more = self._slots.widen(job.queue, wanted_threads(job) - 1)
+        try:
+            await self._runner.run_claimed(job, threads=1 + more)
+        finally:
+            for _ in range(more):
+                self._slots.release(job.queue)
 
     async def _again(self, job_id: JobId) -> None:
         """Go on with a job that another worker left."""

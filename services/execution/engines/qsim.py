@@ -16,8 +16,7 @@ import numpy as np
 
 from services.execution.engines.engine import COMPARABLE_QUBITS, Capabilities, Method
 from services.execution.engines.matrices import Matrix, matrix
-from services.execution.engines.sampling import distinct, marginal
-from services.execution.engines.seeds import spread_seed
+from services.execution.engines.sampling import distinct, generator, marginal, sample_amplitudes
 from services.execution.engines.simulating import Draw, Simulating, draw_from
 from services.execution.programs.tape import tape_of
 
@@ -33,7 +32,6 @@ ENGINE = "qsimcirq"
 _WIDEST = 30
 _BYTES = 8
 """For each amplitude; sampling past COMPARABLE_QUBITS adds none."""
-_SEEDS = 2**32
 _WIDE = 13
 """Qubits from which fusing gates on three of them pays (measured: 10 to 30 % of brickwork and Fourier transforms)."""
 _INSTRUCTIONS = ("avx512", "avx2", "sse", "basic")
@@ -66,16 +64,15 @@ class QsimEngine(Simulating):
         self.capabilities = Capabilities(ENGINE, version(ENGINE), {"statevector": widest}, precision="single")
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
-        """Sample the distribution where it is small enough to hold, else let the library draw from its state."""
+        """Sample the distribution where it is small enough to hold, else the state, block by block."""
         tape = program.tape
         if tape.width <= COMPARABLE_QUBITS:
             parts = self._state(tape).astype(np.float64)
             weights = marginal(parts[0::2] ** 2 + parts[1::2] ** 2, readout.qubits)
             return draw_from(weights / weights.sum(), readout, shots, seed)
-        options = self._options(tape, spread_seed(seed, "counts") % _SEEDS)
-        states = np.array(_qsim.qsim_sample_final(options, shots), dtype=np.int64)
+        states, counts = sample_amplitudes(self._state(tape), shots, generator(seed, "counts"))
         indices = (states[:, None] >> np.array(readout.qubits) & 1) @ (1 << np.arange(len(readout.qubits)))
-        return Draw(*distinct(readout.rows(indices), np.ones(shots, dtype=np.int64)))
+        return Draw(*distinct(readout.rows(indices), counts))
 
     def amplitudes(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:  # noqa: ARG002 - it has one
         """Return the state at the end of a circuit, to single precision."""
@@ -84,14 +81,14 @@ class QsimEngine(Simulating):
 
     def _state(self, tape: Tape) -> NDArray[np.float32]:
         """Return real and imaginary parts by turns, qubit 0 lowest."""
-        state = np.asarray(_qsim.qsim_simulate_fullstate(self._options(tape, 0), 0), dtype=np.float32)
+        state = np.asarray(_qsim.qsim_simulate_fullstate(self._options(tape), 0), dtype=np.float32)
         return state[: 2 << tape.width]
 
-    def _options(self, tape: Tape, seed: int) -> dict[str, Any]:
+    def _options(self, tape: Tape) -> dict[str, Any]:
         """Return what the library wants to know of a run, by its own letters."""
         return {
             "c": transcode(tape),
-            "s": seed,
+            "s": 0,
             "t": self._threads,
             "f": 2 if tape.width < _WIDE else 3,
             "r": 1,
