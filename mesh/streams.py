@@ -126,7 +126,7 @@ RIGHTS: dict[str, Rights] = {
         consumes=(JOBS_WORK,),
     ),
     "certificates": Rights(publishes=AUDIT.subjects, keeps=(AUDIT, DEAD_LETTERS), consumes=(AUDIT,)),
-    "webhooks": Rights(keeps=(JOBS_WEBHOOKS, DEAD_LETTERS), consumes=(JOBS_WEBHOOKS,)),
+    "webhooks": Rights(publishes=AUDIT.subjects, keeps=(JOBS_WEBHOOKS, AUDIT, DEAD_LETTERS), consumes=(JOBS_WEBHOOKS,)),
     "edge": Rights(listens=(*KEYS.subjects, KEYS_TOLD)),
     "operator": Rights(publishes=(">",), listens=(">",)),
 }

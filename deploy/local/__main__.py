@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
             "--base-port", type=_port, default=7100, help="first port of everything else (7100; 0: free ones)"
         )
         command.add_argument("--workers", type=int, default=1, help="parts that run jobs (1)")
+        command.add_argument(
+            "--local-webhooks", action="store_true", help="let jobs name webhooks on this machine, over http too"
+        )
         command.add_argument("--apart", action="store_true", help="a process for each service, as in a cluster")
     down = commands.add_parser("down", help="stop a supervisor that runs elsewhere")
     status = commands.add_parser("status", help="say whether a supervisor runs; exit status 3 if not")
@@ -81,7 +84,9 @@ async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -
         state,
         port=arguments.port,
         base_port=arguments.base_port,
-        programs=every_program(workers=arguments.workers, apart=arguments.apart),
+        programs=every_program(
+            workers=arguments.workers, apart=arguments.apart, local_webhooks=arguments.local_webhooks
+        ),
         console=console,
     )
     stopping = asyncio.Event()

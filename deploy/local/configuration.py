@@ -8,10 +8,10 @@ from pathlib import Path
 
 from deploy.local.layout import Layout
 from deploy.local.postgres import Postgres, secret
-from deploy.local.programs import Program
+from deploy.local.programs import Program, Setting
 from services.execution.engines.memory import available_memory
 
-Value = str | int | float | bool | Mapping[str, str | int]
+Value = Setting | float
 
 
 def settings(program: Program, layout: Layout, postgres: Postgres, events_url: str) -> dict[str, Value]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
-SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution", "certificates")
+Setting: TypeAlias = str | int | Mapping[str, object]
+SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution", "certificates", "webhooks")
 """Services with a role and a schema of their own."""
 
 
@@ -28,7 +30,7 @@ class Program:
     """Configuration key → name of a file with a random secret, made at the first start."""
     host: str = ""
     """The process that it shares with others of the same host; empty for one of its own."""
-    told: Mapping[str, str | int] = field(default_factory=dict)
+    told: Mapping[str, Setting] = field(default_factory=dict)
     """What its configuration says besides, by key."""
     memory_share: float = 0.0
     """The part of the machine's memory that its jobs may take all together; 0 where it runs none."""
@@ -63,6 +65,9 @@ _WORKER = Program(
 _LIVE_WORKER = replace(_WORKER, name="worker-live", offset=16, told={"pool": "live", "engine_count": 8})
 _WITNESS = Program("witness", "services.witness", "witness", 17, tier=1, peers=("signing",), has_folder=True)
 """Never in the process of the log that it watches."""
+
+_LOOPBACK = {"allow_http": True, "allowed_networks": ("127.0.0.0/8",)}
+_LOCAL_WEBHOOKS = {"execution": {"webhook_destinations": _LOOPBACK}, "webhooks": {"destinations": _LOOPBACK}}
 
 HOST = "services"
 """The process of those that share one."""
@@ -105,23 +110,32 @@ SERVICES = (
         links=True,
     ),
     Program(
+        "webhooks",
+        "services.webhooks",
+        "webhooks",
+        18,
+        events=True,
+        secret_files={"key_encryption_key_file": "webhooks-key-encryption-key"},
+    ),
+    Program(
         "edge",
         "edge",
         "edge",
         15,
         tier=3,
         events=True,
-        peers=("accounts", "billing", "certificates", "execution", "routing", "signing"),
+        peers=("accounts", "billing", "certificates", "execution", "routing", "signing", "webhooks"),
         is_http=True,
     ),
 )
 
 
-def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
+def every_program(*, workers: int, apart: bool = False, local_webhooks: bool = False) -> tuple[Program, ...]:
     """Every part, with as many workers as asked for; a part comes after those it calls.
 
     The services and the first worker share a process, which saves most of what a call between them costs; the edge,
     which speaks to strangers, and the witness have their own. `apart` gives each part its own, as in a cluster.
+    `local_webhooks` lets jobs name webhooks on this machine, over plain http too.
     """
     made = tuple(
         replace(
@@ -133,6 +147,8 @@ def every_program(*, workers: int, apart: bool = False) -> tuple[Program, ...]:
         for number in range(workers)
     )
     *services, edge = (*SERVICES[:-1], _LIVE_WORKER, SERVICES[-1])
+    if local_webhooks:
+        services = [replace(each, told={**each.told, **_LOCAL_WEBHOOKS.get(each.name, {})}) for each in services]
     if not apart:
         services = [replace(program, host=HOST) for program in services]
         made = (*(replace(worker, host=HOST) for worker in made[:1]), *made[1:])

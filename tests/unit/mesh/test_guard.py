@@ -16,7 +16,7 @@ from mesh.guard import Guard, caller_of, load_guard
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
     "certificates": {"billing", "execution", "signing"},
-    "edge": {"accounts", "billing", "certificates", "execution", "routing", "signing"},
+    "edge": {"accounts", "billing", "certificates", "execution", "routing", "signing", "webhooks"},
     "execution": {"accounts", "billing", "routing", "signing"},
     "witness": {"signing"},
 }
