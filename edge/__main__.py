@@ -11,6 +11,7 @@ from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceStub
 from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
+from qm.webhooks.v1.webhooks_pb2_grpc import WebhooksServiceStub
 
 from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
@@ -26,7 +27,7 @@ from mesh.errors import Unavailable
 from mesh.process import Part, Process, run
 from mesh.streams import KEYS, KEYS_TOLD
 
-PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing")
+PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing", "webhooks")
 
 
 async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
@@ -70,6 +71,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
         certificates=CertificatesServiceStub(channels["certificates"]),
         execution=ExecutionServiceStub(channels["execution"]),
         signing=SigningServiceStub(channels["signing"]),
+        webhooks=WebhooksServiceStub(channels["webhooks"]),
     )
     return qmumma(services, settings, Health(probes))
 

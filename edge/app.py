@@ -24,16 +24,18 @@ from qm.type.v1.requester_pb2 import Requester
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from edge import bodies, request_ids
+from edge import bodies, faults, request_ids
 from edge.authentication import Authentication
 from edge.bodies import Disconnected
 from edge.dialects import Dialect
 from edge.errors import Refusal, mute, refusal_of
-from edge.exchange import Answer, Header, Request
-from edge.limits import Rate, RateLimiter, too_many
+from edge.exchange import REPLAYED, Answer, Header, Request
+from edge.faults import NO_FAULTS, faults_of
+from edge.limits import Rate, RateLimiter, Verdict, too_many
 from edge.operations import Nothing, Operation
 from edge.paths import PathTable
 from edge.plans import Plans
+from edge.protocol import DROP
 from edge.values import body_of, query_of
 from mesh.call import Call, serving
 from mesh.errors import MeshError
@@ -68,6 +70,9 @@ class _Visit:
     operation: str = "unknown"
     team: str = ""
     limit_headers: list[Header] = field(default_factory=list)
+    verdict: Verdict | None = None
+    lost: bool = False
+    """Whether the answer is to be lost, as a test key wished."""
 
 
 class Edge:
@@ -108,6 +113,10 @@ class Edge:
                 answer = await self._answer(scope, receive, visit, call)
             except Disconnected:
                 return
+            if visit.lost:
+                self._note(answer, visit, scope["method"])
+                scope[DROP]()
+                return
             await self._send(answer, visit, scope["method"], send)
 
     def unread(self, refusal: Refusal) -> bytes:
@@ -145,6 +154,11 @@ class Edge:
         operation, path = self._paths.find(method, raw_path)
         visit.operation = operation.id
         requester = await self._admit(operation, scope, visit)
+        scripted = NO_FAULTS
+        if operation.authenticated:
+            scripted = faults_of(visit.headers.get(faults.HEADER), requester, operation.faults)
+        if scripted.rate_limited and visit.verdict is not None:
+            raise too_many(visit.verdict.refused())
         query = query_of(scope["query_string"], operation.query)
         body, parsed = await self._body(operation, receive, visit)
         request = Request(
@@ -156,10 +170,13 @@ class Edge:
             headers=visit.headers,
             requester=requester,
             disconnected=lambda: _disconnected(receive),
+            faults=scripted,
             draining=self.draining,
         )
         with self._telemetry.serve(operation.id, call) as traced, serving(traced):
-            return await operation.handler(request)
+            answer = await operation.handler(request)
+            visit.lost = scripted.lost_response and REPLAYED not in answer.headers
+            return answer
 
     async def _admit(self, operation: Operation, scope: Scope, visit: _Visit) -> Requester:
         """Who asks, once a token of the plan, or of the address, is taken; raises Refusal 401 or 429."""
@@ -174,7 +191,7 @@ class Edge:
             return _NOBODY
         if not verdict.allowed:
             raise too_many(verdict)
-        visit.limit_headers = verdict.headers()
+        visit.limit_headers, visit.verdict = verdict.headers(), verdict
         return requester
 
     async def _authenticate(self, scope: Scope, visit: _Visit) -> Requester:

@@ -17,7 +17,7 @@ class AnonymousLimit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
 
 class EdgeConfig(MeshConfig, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The edge. `listen` is the HTTP address; `peers` names accounts, billing, signing and execution."""
+    """The edge. `listen` is the HTTP address; `peers` names accounts, billing, signing, execution and webhooks."""
 
     public_url: str = "http://127.0.0.1:8080"
     """Where clients reach this edge: scheme and host, without a path. It stands in the document and in errors."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from qm.type.v1.requester_pb2 import Requester
 
+from edge.faults import NO_FAULTS, Faults
 from edge.values import encode
 
 B = TypeVar("B")
@@ -35,6 +36,8 @@ class Request(Generic[B, Q]):
     """Who asks; empty for an operation that is open to all."""
     disconnected: Callable[[], Coroutine[Any, Any, None]]
     """Returns when the client has gone away."""
+    faults: Faults = NO_FAULTS
+    """What a test key wants to go wrong."""
     draining: asyncio.Event
     """Is set when this process stops: whoever waits should answer now."""
 
@@ -54,6 +57,7 @@ def json_answer(value: object, *, status: int = 200, headers: list[Header] | Non
     return Answer(status, encode(value), JSON, [NO_STORE, *(headers or ())])
 
 
+REPLAYED: Header = (b"idempotency-replayed", b"true")
 NO_STORE: Header = (b"cache-control", b"no-store")
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 

@@ -45,6 +45,10 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     retry_after: int
     """Seconds until a token is there; 0 where one was."""
 
+    def refused(self) -> Verdict:
+        """What the same request would have got had it found no token."""
+        return Verdict(False, self.limit, 0, self.reset, 1)  # noqa: FBT003 - the struct's first member
+
     def headers(self) -> list[Header]:
         """The three headers that every answer to a key carries."""
         return [

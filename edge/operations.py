@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from edge.exchange import Answer, Request
+from edge.faults import ANYWHERE
 
 Handler = Callable[[Request[Any, Any]], Awaitable[Answer]]
 
@@ -86,6 +87,8 @@ class Operation:
     errors: Mapping[int, str] = field(default_factory=dict)
     """What each status of 400 and more means here, beyond those that every operation has."""
     authenticated: bool = True
+    faults: frozenset[str] = ANYWHERE
+    """The faults that a test key can script for it, where it takes a key."""
     limited: bool = True
     """Whether an open operation counts against its client's address; documents and health do not."""
     documented: bool = True

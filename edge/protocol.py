@@ -22,6 +22,9 @@ chunks may have as much framing as they carry."""
 _BROKEN = Refusal(400, "This is not a valid HTTP/1.1 request.", reason="MALFORMED_REQUEST")
 _LARGE = Refusal(431, f"The headers are larger than {MAX_HEAD_BYTES} bytes.", reason="HEAD_TOO_LARGE")
 
+DROP = "qmumma.drop"
+"""In a scope: ends the connection without an answer."""
+
 Render = Callable[[Refusal], bytes]
 """A whole HTTP answer that refuses a request which could not be read."""
 
@@ -64,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._body_bytes = self._other_bytes = 0
         super().on_message_begin()
+        self.scope[DROP] = self._drop  # type: ignore[literal-required] # a key of ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; what follows a chunked body is dropped."""
@@ -96,6 +100,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if unheard or not self._answering():
             self.transport.write(self._render(refusal))
         self.transport.close()
+
+    def _drop(self) -> None:
+        """End the connection; uvicorn then takes the client for gone, and adds no answer of its own."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.abort()
 
     def _set_alarm(self) -> None:
         self._alarm = self.loop.call_later(HEAD_SECONDS, self._rang)

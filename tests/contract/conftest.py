@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from deploy.local.mesh import LocalMesh
+from deploy.local.programs import every_program
 from tests.live import Api, Team
+
+PROGRAMS = every_program(workers=1, local_webhooks=True)
 
 
 @pytest.fixture(scope="session")
 async def mesh() -> AsyncIterator[LocalMesh]:
     with tempfile.TemporaryDirectory(prefix="qmumma-contract-") as folder:
         Path(folder).chmod(0o711)
-        async with LocalMesh(Path(folder) / "state", port=0, base_port=0) as mesh:
+        async with LocalMesh(Path(folder) / "state", port=0, base_port=0, programs=PROGRAMS) as mesh:
             yield mesh
 
 

@@ -147,7 +147,6 @@ async def test_a_job_can_be_polled_waited_for_and_followed(api: Api) -> None:
         ({"parameters": {"qasm": "OPENQASM 2.0; h q[0];"}}, (400, "bad_request", "parameters.qasm")),
         ({"parameters": {"qasm": 1}}, (400, "bad_request", "parameters.qasm")),
         ({"parameters": {"qasm": 'OPENQASM 3.0; include "/etc/passwd";'}}, (400, "bad_request", "parameters.qasm")),
-        ({"webhook_url": "https://your.app/hook"}, (400, "bad_request", "webhook_url")),
         ({"unknown": 1}, (400, "bad_request", "unknown")),
     ],
 )

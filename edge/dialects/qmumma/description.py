@@ -61,6 +61,10 @@ def document(public_url: str, version: str) -> Document:
                 "name": "Benchmarks",
                 "description": "What backends achieved, and how right routing was. No key needed.",
             },
+            {
+                "name": "Webhooks",
+                "description": "Be called when a job has ended or was moved: what was sent, and how it is signed.",
+            },
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
             {"name": "Certificates", "description": "Documents that prove a job, and who did what in your team."},
             {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},

@@ -95,6 +95,7 @@ _PARAM_BY_PROTO_FIELD = {
     "max_cost": "max_cost_usd",
     "request_id": "Idempotency-Key",
     "leaf_hash": "txid",
+    "test_faults": "X-Test-Fault",
 }
 
 

@@ -10,10 +10,8 @@ from typing import Any
 import uuid_utils
 
 from edge.errors import Refusal
-from edge.exchange import Header
 from edge.values import canonical
 
-REPLAYED: Header = (b"idempotency-replayed", b"true")
 _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 
 

@@ -10,6 +10,7 @@ from edge.dialects.qmumma.job_events import JobEvents
 from edge.dialects.qmumma.jobs import Jobs
 from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
 from edge.dialects.qmumma.results import Results
+from edge.faults import ANYWHERE, OF_JOBS
 from edge.operations import Example, HeaderField, Nothing, Operation, Outcome, PathField
 
 _JOB_ID = PathField(
@@ -26,6 +27,17 @@ _IDEMPOTENCY = HeaderField(
     "true`, and makes no second job; with another body it is 409. Refused requests are not kept.",
     schema={"type": "string", "minLength": 1, "maxLength": 255},
     example="order-2026-11-21-17",
+)
+_TEST_FAULT = HeaderField(
+    name="X-Test-Fault",
+    description="With a test key, scripts faults for this request, separated by commas; 400 with any other key. "
+    "`queue_delay=<seconds>`: the job waits so long before a worker can take it (at most 600). `hardware_offline`: the "
+    "named hardware is offline (503), and for `auto` the first choice is. `engine_crash`: every engine that runs it is "
+    "killed; the job is tried again, rerouted once where no hardware was named, and fails at no cost. `lost_response`: "
+    "the job is accepted and the connection ends without an answer; send it again with the same `Idempotency-Key`. "
+    "`rate_limited`: 429. The last two can be scripted for any request with a key.",
+    schema={"type": "string", "maxLength": 200},
+    example="queue_delay=2.5, engine_crash",
 )
 _IF_NONE_MATCH = HeaderField(
     name="If-None-Match",
@@ -64,7 +76,8 @@ def _submit(jobs: Jobs) -> Operation:
             "sample": Example(summary="A circuit with two sets of inputs", value=examples.SUBMIT_SAMPLE),
             "estimate": Example(summary="An observable with its error bar", value=examples.SUBMIT_ESTIMATE),
         },
-        header_fields=(_IDEMPOTENCY,),
+        header_fields=(_IDEMPOTENCY, _TEST_FAULT),
+        faults=ANYWHERE | OF_JOBS,
         outcomes=(
             Outcome(
                 status=202,
@@ -215,9 +228,12 @@ def _events(events: JobEvents) -> Operation:
         handler=events.stream,
         tag="Jobs",
         summary="Follow a job",
-        description="Server-sent events: the job as it is, then again at every change, until it has ended. `event` is "
-        "`job.<status>`, `data` is what `GET /v1/jobs/{job_id}` answers, `id` is for "
-        "`Last-Event-ID`. Comments keep the connection open.",
+        description="Server-sent events: the job's whole history from its acceptance on, then each change as it comes, "
+        "until it has ended. `event` is `job.<status>`, or `job.rerouted` where it is queued for another backend; "
+        "`data` is the job as it was then, without progress, and at the end what `GET /v1/jobs/{job_id}` answers. `id` "
+        "is for `Last-Event-ID`: whoever comes back with it gets what follows, nothing twice and nothing left out. In "
+        "between, `job.progress` without an `id` tells how far a running job is. A comment every 15 seconds keeps the "
+        "connection open; where it breaks, come back after `retry` milliseconds.",
         path_fields=(_JOB_ID,),
         header_fields=(_LAST_EVENT_ID,),
         outcomes=(

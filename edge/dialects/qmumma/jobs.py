@@ -12,7 +12,7 @@ from qm.type.v1.money_pb2 import Money
 from qm.type.v1.requester_pb2 import Environment, Requester
 
 from edge.dialects.qmumma.answers import JobPage
-from edge.dialects.qmumma.idempotency import REPLAYED, fingerprint, idempotency_key, own_key
+from edge.dialects.qmumma.idempotency import fingerprint, idempotency_key, own_key
 from edge.dialects.qmumma.ids import job_id_of, shown_job_id
 from edge.dialects.qmumma.parameters import parameters_of
 from edge.dialects.qmumma.rendering import (
@@ -28,7 +28,8 @@ from edge.dialects.qmumma.rendering import (
 from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
 from edge.dialects.qmumma.watching import WatchEnded, watching
 from edge.errors import Refusal
-from edge.exchange import JSON, REVALIDATE, Answer, Request, etag_matches, json_answer
+from edge.exchange import JSON, REPLAYED, REVALIDATE, Answer, Request, etag_matches, json_answer
+from edge.faults import Faults
 from edge.limits import OpenStreams
 from edge.operations import Nothing
 from mesh.callables import DEFAULT_TIMEOUT
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 SUBMIT_SECONDS = 20.0
 """How long a submission may take: longer than its program may be analysed, and wait for its turn."""
-_NO_WEBHOOKS = "webhook_url: webhooks are not delivered yet; poll with ?wait= or follow GET /v1/jobs/{id}/events"
 
 
 class Jobs:
@@ -64,6 +64,7 @@ class Jobs:
         """Answer `POST /v1/jobs/submit`."""
         key = idempotency_key(request.headers)
         message = self._submission(request.body)
+        _script(request.faults, message)
         message.requester.CopyFrom(request.requester)
         message.request_id = key or own_key()
         message.fingerprint = fingerprint(_asked(request.requester), request.parsed_body)
@@ -145,8 +146,6 @@ class Jobs:
         return seen or await self.find(request)
 
     def _submission(self, body: SubmitJob) -> pb.SubmitJobRequest:
-        if body.webhook_url is not UNSET:
-            raise Refusal(400, _NO_WEBHOOKS, param="webhook_url", reason="INVALID_FIELD")
         max_cost = None
         if body.max_cost_usd is not UNSET:
             max_cost = Money(currency_code="USD", micros=body.max_cost_usd.micros)
@@ -159,7 +158,18 @@ class Jobs:
             seed=None if body.seed is UNSET else body.seed,
             max_cost=max_cost,
             allow_twin=body.allow_twin,
+            webhook_url="" if body.webhook_url is UNSET else body.webhook_url,
         )
+
+
+def _script(faults: Faults, message: pb.SubmitJobRequest) -> None:
+    """Send the faults along that befall a job."""
+    if faults.queue_delay:
+        message.test_faults.queue_delay.FromMilliseconds(round(faults.queue_delay * 1000))
+    if faults.hardware_offline:
+        message.test_faults.hardware_offline = True
+    if faults.engine_crash:
+        message.test_faults.engine_crash = True
 
 
 def _asked(requester: Requester) -> str:

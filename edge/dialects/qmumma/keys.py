@@ -11,11 +11,11 @@ from qm.accounts.v1 import accounts_pb2 as pb
 from qm.type.v1 import requester_pb2
 
 from edge.dialects.qmumma.answers import Moment
-from edge.dialects.qmumma.idempotency import REPLAYED, idempotency_key, own_key
+from edge.dialects.qmumma.idempotency import idempotency_key, own_key
 from edge.dialects.qmumma.ids import KEY_ID_PATTERN, key_id_of, shown_key_id, shown_user_id
 from edge.dialects.qmumma.rendering import moment
 from edge.errors import Refusal
-from edge.exchange import Answer, Request, json_answer
+from edge.exchange import REPLAYED, Answer, Request, json_answer
 from edge.operations import Nothing
 
 if TYPE_CHECKING:

@@ -61,6 +61,17 @@ _KINDS: dict[int, Literal["simulator", "twin", "live"]] = {
 }
 
 
+WORD_BY_STAGE = {
+    execution_pb2.JOB_STAGE_QUEUED: "queued",
+    execution_pb2.JOB_STAGE_RUNNING: "running",
+    execution_pb2.JOB_STAGE_REROUTED: "rerouted",
+    execution_pb2.JOB_STAGE_COMPLETED: "completed",
+    execution_pb2.JOB_STAGE_FAILED: "failed",
+    execution_pb2.JOB_STAGE_CANCELLED: "cancelled",
+}
+"""The entries of a job's history, as events are named."""
+
+
 def has_ended(job: Job) -> bool:
     """Whether nothing about the job can change any more."""
     return job.state in _ENDED
@@ -122,6 +133,27 @@ def job_body(job: Job, proof: Proof | None = None) -> bytes:
     elif job.HasField("end_time"):  # nothing proves it, and what comes with a proof is proven to the last byte
         members["completed_at"] = moment(job.end_time)
     return b"".join((job.record[:-1], b",", encode(members)[1:]))
+
+
+def stage_body(job: Job, number: int) -> bytes:
+    """A job as it was at an entry of its history, counted from 1: the same whenever that is asked; without progress."""
+    if has_ended(job) and number == len(job.history):
+        return job_body(job)
+    so_far = job.history[:number]
+    moved = execution_pb2.JOB_STAGE_REROUTED in so_far
+    running = so_far[-1] == execution_pb2.JOB_STAGE_RUNNING
+    past = execution_pb2.Job(
+        job_id=job.job_id,
+        algorithm_id=job.algorithm_id,
+        requested_hardware=job.requested_hardware,
+        backend_id=job.backend_id if moved else job.decision.backend.backend_id,
+        shot_count=job.shot_count,
+        priority=job.priority,
+        state=execution_pb2.JOB_STATE_RUNNING if running else execution_pb2.JOB_STATE_QUEUED,
+        create_time=job.create_time,
+        cost=job.quoted_cost,
+    )
+    return encode(msgspec.structs.replace(summary(past), progress=msgspec.UNSET))
 
 
 def proof_of(record: bytes, anchor: GetAnchorResponse) -> Proof:

@@ -57,8 +57,13 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description="Refused (400): webhooks are not delivered yet. Poll with `?wait=`, or follow "
-                "`GET /v1/jobs/{job_id}/events`.",
+                description="Is called when the job completes, fails, is cancelled or is rerouted, signed with the "
+                "team's secret (`GET /v1/webhooks/secret`). https, port 443 or 1024 and above, to a public address; no "
+                "user, password or fragment; http only where the operator allows it.",
+                min_length=1,
+                max_length=2048,
+                examples=["https://your.app/hook"],
+                extra_json_schema={"format": "uri"},
             ),
         ]
         | UnsetType

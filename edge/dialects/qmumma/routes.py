@@ -26,6 +26,8 @@ from edge.dialects.qmumma.proof_routes import proof_operations
 from edge.dialects.qmumma.results import Results
 from edge.dialects.qmumma.verification import Verifier
 from edge.dialects.qmumma.verify_page import VerifyPage, page_operations
+from edge.dialects.qmumma.webhook_routes import webhook_operations
+from edge.dialects.qmumma.webhooks import Webhooks
 from edge.documentation.pages import document_operations
 from edge.health import Health, health_operations
 from edge.limits import OpenStreams
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
+    from qm.webhooks.v1.webhooks_pb2_grpc import WebhooksServiceAsyncStub
 
 VERSION = "1.0.0"
 
@@ -61,6 +64,7 @@ class Services:
     certificates: CertificatesServiceAsyncStub
     execution: ExecutionServiceAsyncStub
     signing: SigningServiceAsyncStub
+    webhooks: WebhooksServiceAsyncStub
 
 
 def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
@@ -78,6 +82,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *proof_operations(Proofs(signing), Verifier(signing)),
         *certificate_operations(Certificates(services.certificates)),
         *page_operations(VerifyPage(execution, signing)),
+        *webhook_operations(Webhooks(services.webhooks)),
         *health_operations(health),
     ]
     text = openapi(document(settings.public_url, VERSION), operations)

@@ -198,6 +198,7 @@ class FakeExecution:
             decision=DECISION,
             cost=Money(currency_code="USD", micros=50_000_000),
             quoted_cost=Money(currency_code="USD", micros=50_000_000),
+            history=[pb.JOB_STAGE_QUEUED, *([pb.JobStage.ValueType(state)] if state > pb.JOB_STATE_QUEUED else [])],
         )
         job.create_time.FromJsonString("2026-11-21T04:00:00.125Z")
         self.jobs[job.job_id] = job
@@ -205,6 +206,7 @@ class FakeExecution:
 
     async def complete(self, job: pb.Job) -> None:
         job.state, job.version = pb.JOB_STATE_COMPLETED, job.version + 1
+        job.history.append(pb.JOB_STAGE_COMPLETED)
         job.record = record_of(job)
         job.seal.CopyFrom(SEAL)
         async with self.changed:
@@ -471,6 +473,7 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         certificates=certificates,  # type: ignore[arg-type]
         execution=execution,  # type: ignore[arg-type]
         signing=signing,  # type: ignore[arg-type]
+        webhooks=None,  # type: ignore[arg-type]
     )
     dialect = qmumma(services, settings or Settings(public_url=URL), Health({"execution": probe}))
     authentication = Authentication(accounts)  # type: ignore[arg-type]

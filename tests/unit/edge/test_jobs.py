@@ -104,7 +104,8 @@ async def test_submit_carries_every_field_exactly(world: Any, client: httpx.Asyn
         ({"algorithm_id": ""}, "algorithm_id"),
         ({"algorithm_id": "x" * 129}, "algorithm_id"),
         ({"hardware": ""}, "hardware"),
-        ({"webhook_url": "https://your.app/hook"}, "webhook_url"),
+        ({"webhook_url": ""}, "webhook_url"),
+        ({"webhook_url": "https://your.app/" + "x" * 2048}, "webhook_url"),
         ({"quote_id": "q"}, "quote_id"),
         ({"Shots": 4096}, "Shots"),
     ],
@@ -121,11 +122,10 @@ async def test_submit_refuses_what_is_wrong_and_names_the_field(
     assert world.execution.submissions == []
 
 
-async def test_a_webhook_is_refused_with_what_to_do_instead(world: Any, client: httpx.AsyncClient) -> None:
-    error = (await client.post(SUBMIT, json={**BODY, "webhook_url": "https://your.app/hook"})).json()["error"]
-    expected = "webhook_url: webhooks are not delivered yet; poll with ?wait= or follow GET /v1/jobs/{id}/events"
-    assert error["message"] == expected
-    assert world.execution.submissions == []
+async def test_a_webhook_goes_with_the_job(world: Any, client: httpx.AsyncClient) -> None:
+    url = "https://your.app/hook"
+    assert (await client.post(SUBMIT, json={**BODY, "webhook_url": url})).status_code == 202
+    assert world.execution.submissions[-1].webhook_url == url
 
 
 async def test_a_missing_algorithm_is_named(client: httpx.AsyncClient) -> None:

@@ -23,6 +23,10 @@ PATHS = {
     ("get", "/v1/jobs"),
     ("post", "/v1/jobs/{job_id}/cancel"),
     ("get", "/v1/jobs/{job_id}/events"),
+    ("get", "/v1/webhooks/secret"),
+    ("post", "/v1/webhooks/secret/rotate"),
+    ("get", "/v1/webhooks/deliveries"),
+    ("post", "/v1/webhooks/deliveries/{delivery_id}/retry"),
     ("get", "/v1/jobs/{job_id}/result"),
     ("post", "/v1/keys"),
     ("get", "/v1/keys"),
@@ -136,7 +140,7 @@ def test_bounds_and_defaults_of_a_submission_are_those_of_the_contract(document:
     assert (fields["seed"]["minimum"], fields["seed"]["maximum"]) == (0, 2**63 - 1)
     assert set(fields["priority"]["enum"]) == {"standard", "priority"}
     assert (fields["max_cost_usd"]["type"], fields["max_cost_usd"]["minimum"]) == ("number", 0)
-    assert "not delivered yet" in fields["webhook_url"]["description"]
+    assert (fields["webhook_url"]["format"], fields["webhook_url"]["maxLength"]) == ("uri", 2048)
 
 
 def test_every_answer_tells_its_errors(document: dict[str, Any]) -> None:
