@@ -139,8 +139,8 @@ def ensure_authority(folder: Path, *, clock: Clock = now) -> Authority:
     certificate_file, key_file = folder / "authority.crt", folder / "authority.key"
     if not (certificate_file.exists() and key_file.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(key_file, _key_pem(key), 0o600)
-        _write(certificate_file, _self_signed(key, clock()).public_bytes(serialization.Encoding.PEM), 0o644)
+        replace_file(key_file, _key_pem(key), 0o600)
+        replace_file(certificate_file, _self_signed(key, clock()).public_bytes(serialization.Encoding.PEM), 0o644)
     loaded = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         message = f"{key_file} does not hold an elliptic-curve key"
@@ -168,14 +168,14 @@ def ensure_identity(
     """
     identity = Identity.at(folder or authority.folder, name)
     if identity.authority_file != authority.certificate_file:
-        _write(identity.authority_file, authority.certificate_file.read_bytes(), 0o644)
+        replace_file(identity.authority_file, authority.certificate_file.read_bytes(), 0o644)
     names = ("localhost", name, *hosts)
     if _is_fresh(identity, authority, names, clock()):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _leaf(authority, key, name, names, clock())
-    _write(identity.key_file, _key_pem(key), 0o600)
-    _write(identity.certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    replace_file(identity.key_file, _key_pem(key), 0o600)
+    replace_file(identity.certificate_file, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return identity
 
 
@@ -267,7 +267,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _write(file: Path, content: bytes, mode: int) -> None:
+def replace_file(file: Path, content: bytes, mode: int) -> None:
     """Put the file in place in one step, so that a reader never sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{os.getpid()}")

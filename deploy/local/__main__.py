@@ -106,6 +106,7 @@ async def _serve(arguments: argparse.Namespace, state: Path, console: Console) -
     except asyncio.CancelledError:
         console.line("Stopped before everything was up.")
         return _INTERRUPTED
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, mesh.follow_authority)
     console.title(f"Ready in {time.monotonic() - start:.1f} s")
     console.line(f"  REST API  {mesh.base_url}  (documentation at {mesh.base_url}/docs)")
     console.line(f"  Keys      {mesh.layout.credentials}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.layout import Layout
@@ -38,6 +38,20 @@ def settings(program: Program, layout: Layout, postgres: Postgres, events_url: s
     if program.peers:
         told["peers"] = {peer: layout.address(peer) for peer in program.peers}
     return {**program.told, **told}
+
+
+def operator_settings(programs: Sequence[Program], layout: Layout, events_url: str) -> dict[str, Value]:
+    """What `qmumma-admin` is told: where the services are, and who it is."""
+    return {
+        "identity_folder": str(layout.identities / "operator"),
+        "local_state": str(layout.state),
+        "events": {"url": events_url},
+        "peers": {
+            program.name: layout.address(program.name)
+            for program in programs
+            if program.name == program.service and not program.is_http
+        },
+    }
 
 
 def write_configuration(file: Path, told: Mapping[str, Value]) -> None:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.local.bootstrap import Credentials, create_credentials, read_credentials, to_json
-from deploy.local.configuration import settings, write_configuration
+from deploy.local.configuration import operator_settings, settings, write_configuration
 from deploy.local.console import Console
 from deploy.local.layout import Layout, assign_ports
 from deploy.local.lock import FolderLock
@@ -173,6 +173,7 @@ class LocalMesh:
         for program in self.programs:
             told = settings(program, layout, postgres, nats.url)
             write_configuration(layout.configuration(program.name), told)
+        write_configuration(layout.configuration("operator"), operator_settings(self.programs, layout, nats.url))
         processes = self._processes()
         for name, programs in processes.items():
             probes = [probe(program, layout, operator) for program in programs]
@@ -189,13 +190,17 @@ class LocalMesh:
         names = {"nats", "operator", *(program.service for program in self.programs)}
         return {name: ensure_identity(authority, name, folder=self.layout.identities / name) for name in names}
 
+    def follow_authority(self) -> None:
+        """Issue what is missing and hand out who is trusted; NATS rereads its files when it is told to."""
+        self.renew_identities()
+        if self.pid("nats") is not None:
+            self.kill("nats", signal.SIGHUP)
+
     async def _keep_identities(self) -> None:
-        """Renew for as long as the mesh runs; NATS rereads its files when it is told to."""
+        """Renew for as long as the mesh runs."""
         while True:
             await asyncio.sleep(_RENEWAL_PAUSE)
-            self.renew_identities()
-            if self.pid("nats") is not None:
-                self.kill("nats", signal.SIGHUP)
+            self.follow_authority()
 
     def _add(self, child: Child) -> None:
         self.children[child.command.name] = child

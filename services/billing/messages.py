@@ -14,6 +14,7 @@ from mesh.errors import InvalidArgument
 from services.billing.hold import Hold, HoldRequest, JobId, TeamId
 from services.billing.ledger import Entry
 from services.billing.plan import Plan
+from services.billing.statement import Statement
 
 CURRENCY = "USD"
 _MOST_MICROS = 10**15  # a billion dollars: sums of many stay within 64 bits
@@ -114,3 +115,20 @@ def _timestamp(time: dt.datetime) -> Timestamp:
     message = Timestamp()
     message.FromDatetime(time)
     return message
+
+
+def statement_message(statement: Statement) -> pb.GetStatementResponse:
+    """A statement on the wire."""
+    return pb.GetStatementResponse(
+        owed_before=money(statement.owed_before),
+        lines=[
+            pb.StatementLine(
+                charge_kind=pb.ChargeKind.ValueType(line.charge_kind),
+                job_count=line.job_count,
+                amount=money(line.amount),
+            )
+            for line in statement.lines
+        ],
+        released_count=statement.released_count,
+        owed_after=money(statement.owed_after),
+    )

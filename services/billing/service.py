@@ -11,6 +11,7 @@ from mesh.call import Call
 from mesh.errors import InvalidArgument, NotFound
 from services.billing.audit import violations
 from services.billing.hold import Hold, HoldRequest, ReleaseRequest, SettleRequest
+from services.billing.ledger import available, held
 from services.billing.messages import (
     entry_message,
     hold_message,
@@ -19,9 +20,11 @@ from services.billing.messages import (
     money,
     plan_message,
     price_request,
+    statement_message,
     team_id_of,
 )
 from services.billing.plan import Plans
+from services.billing.statement import month_bounds
 from services.billing.store import BillingStore
 from services.billing.writer import LedgerWriter
 
@@ -89,6 +92,25 @@ class BillingService:
             entry_count=sums.entry_count,
             violations=violations(sums),
         )
+
+    async def GetFunds(self, request: pb.GetFundsRequest, _call: Call) -> pb.GetFundsResponse:
+        """Tell a team's money; nothing for a team that was never charged."""
+        team_id = team_id_of(request.team_id)
+        balances, entries = await self._store.funds(team_id, request.page_size)
+        return pb.GetFundsResponse(
+            available=money(balances.get(available(team_id), 0)),
+            held=money(balances.get(held(team_id), 0)),
+            entries=map(entry_message, entries),
+        )
+
+    async def GetStatement(self, request: pb.GetStatementRequest, _call: Call) -> pb.GetStatementResponse:
+        """Add up a team's month. Raises InvalidArgument (MONTH_OUT_OF_RANGE)."""
+        try:
+            start, end = month_bounds(request.month)
+        except (ValueError, OverflowError):
+            message = "month: the years 1 to 9999 can be told."
+            raise InvalidArgument(message, reason="MONTH_OUT_OF_RANGE", field="month") from None
+        return statement_message(await self._store.statement(team_id_of(request.team_id), start, end))
 
     async def ListPlans(self, _request: pb.ListPlansRequest, _call: Call) -> pb.ListPlansResponse:
         """List the plans in the order of the table."""

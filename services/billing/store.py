@@ -21,8 +21,9 @@ from services.billing.hold import (
     TeamId,
     month_of,
 )
-from services.billing.ledger import Entry, Movement, gains, transfer_id
+from services.billing.ledger import Entry, Movement, available, gains, held, transfer_id
 from services.billing.plan import Plans
+from services.billing.statement import Statement, StatementLine
 
 R = TypeVar("R")
 
@@ -72,6 +73,17 @@ SELECT count(*) FROM turn
 _ENTRIES = """
 SELECT transfer_id, account, amount, create_time FROM entries
 WHERE transfer_id = ANY($1::text[]) ORDER BY create_time, transfer_id, amount
+"""
+
+_FUNDS = "SELECT account, amount FROM balances WHERE account = ANY($1::text[])"
+_LAST_ENTRIES = """
+SELECT transfer_id, account, amount, create_time FROM entries
+WHERE account = ANY($1::text[]) ORDER BY create_time DESC, transfer_id, amount LIMIT $2
+"""
+_OWED = "SELECT coalesce(-sum(amount), 0)::bigint FROM entries WHERE account = ANY($1::text[]) AND create_time < $2"
+_CLOSED = """
+SELECT state, charge_kind, count(*) AS job_count, sum(amount)::bigint AS amount FROM holds
+WHERE team_id = $1 AND state <> 1 AND close_time >= $2 AND close_time < $3 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 _SUMS = """
@@ -149,6 +161,28 @@ class BillingStore:
                 return None
             entries = await connection.fetch(_ENTRIES, names)
         return _hold(row), [Entry(**entry) for entry in entries]
+
+    async def funds(self, team_id: TeamId, limit: int) -> tuple[dict[str, int], list[Entry]]:
+        """What the accounts of a team have, by name, and its last ledger lines, newest first."""
+        accounts = [available(team_id), held(team_id)]
+        balances = await self._database.fetch(_FUNDS, accounts)
+        entries = await self._database.fetch(_LAST_ENTRIES, accounts, limit)
+        return {row["account"]: row["amount"] for row in balances}, [Entry(**entry) for entry in entries]
+
+    async def statement(self, team_id: TeamId, start: dt.datetime, end: dt.datetime) -> Statement:
+        """What a team was charged from `start` to before `end`, as of one moment."""
+        accounts = [available(team_id), held(team_id)]
+        async with self._database.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            before, after = [await connection.fetchval(_OWED, accounts, moment) for moment in (start, end)]
+            closed = await connection.fetch(_CLOSED, team_id, start, end)
+        settled = [row for row in closed if row["state"] == HoldState.SETTLED]
+        return Statement(
+            owed_before=before,
+            owed_after=after,
+            lines=[StatementLine(ChargeKind(row["charge_kind"]), row["job_count"], row["amount"]) for row in settled],
+            released_count=sum(row["job_count"] for row in closed if row["state"] == HoldState.RELEASED),
+        )
 
     async def open_holds(self, made_until: dt.datetime, limit: int) -> list[Hold]:
         """Open holds made at or before a time, oldest first."""

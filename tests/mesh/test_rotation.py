@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local.authority import Rotation, Step
 from mesh.call import Call
 from mesh.identity import ensure_authority, ensure_identity
 from tests.mesh.proving import EchoRequest, Mesh, Number, Proving, Stub, until
@@ -50,6 +51,7 @@ async def test_certificates_and_then_the_authority_change_under_load_without_a_f
 ) -> None:
     monkeypatch.setattr("mesh.channel.RENEW_SECONDS", 0.05)
     identity, server = mesh.identity("edge"), await mesh.serve()
+    old_authority = identity.authority()
     channel = mesh.channel(server.port)
     with load(Stub(channel)) as stop:
         await channel.channel_ready()
@@ -60,10 +62,12 @@ async def test_certificates_and_then_the_authority_change_under_load_without_a_f
             await Stub(channel).Echo(EchoRequest())  # type: ignore[attr-defined]
         assert min(await stop()) > 0
     assert identity.authority().count(b"BEGIN") == 1
+    assert identity.authority() != old_authority
+    assert not (mesh.folder / "next").exists()
 
 
 def rotation(mesh: Mesh) -> Iterator[Callable[[], None]]:
-    """The steps of a rotation: new leaves; trust two authorities; leaves of the new one; trust the new one alone."""
+    """New leaves; then the steps of a rotation of the authority."""
     names = ("billing", "edge")
 
     def leaves() -> None:
@@ -71,27 +75,16 @@ def rotation(mesh: Mesh) -> Iterator[Callable[[], None]]:
             ensure_identity(mesh.authority, name, hosts=["another-host"])
 
     yield leaves
-    new = ensure_authority(mesh.folder.parent / "new")
-    old = mesh.authority.certificate_file.read_bytes()
-    trusted = mesh.folder / "authority.crt"
+    rotation = Rotation(mesh.folder)
+    for _ in Step:
 
-    def trust(*certificates: bytes) -> None:
-        fresh = trusted.with_suffix(".fresh")
-        fresh.write_bytes(b"".join(certificates))
-        fresh.replace(trusted)
+        def step() -> None:
+            rotation.take()
+            authority = ensure_authority(mesh.folder)
+            for name in names:
+                ensure_identity(authority, name)
 
-    yield lambda: trust(old, new.certificate_file.read_bytes())
-    bundle = trusted.read_bytes()
-
-    def issue() -> None:
-        for name in names:
-            ensure_identity(new, name)
-            for suffix in ("key", "crt"):
-                (new.folder / f"{name}.{suffix}").replace(mesh.folder / f"{name}.{suffix}")
-        assert trusted.read_bytes() == bundle
-
-    yield issue
-    yield lambda: trust(new.certificate_file.read_bytes())
+        yield step
 
 
 async def test_an_open_stream_survives_the_renewal_of_its_certificate(

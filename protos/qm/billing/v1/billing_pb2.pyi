@@ -621,6 +621,166 @@ class CheckLedgerResponse(_message.Message):
 Global___CheckLedgerResponse: _TypeAlias = CheckLedgerResponse  # noqa: Y015
 
 @_typing.final
+class GetFundsRequest(_message.Message):
+    """Asks for a team's money."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    page_size: _builtins.int
+    """Bounds the ledger lines."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFundsRequest: _TypeAlias = GetFundsRequest  # noqa: Y015
+
+@_typing.final
+class GetFundsResponse(_message.Message):
+    """Answers GetFunds; a team that was never charged has nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def available(self) -> _money_pb2.Money:
+        """Is what it may spend; negative where it pays afterwards."""
+
+    @_builtins.property
+    def held(self) -> _money_pb2.Money:
+        """Is what is set aside for its open jobs."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
+        """Are its last ledger lines, newest first."""
+
+    def __init__(
+        self,
+        *,
+        available: _money_pb2.Money | None = ...,
+        held: _money_pb2.Money | None = ...,
+        entries: _abc.Iterable[Global___Entry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "held", b"held"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "entries", b"entries", "held", b"held"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFundsResponse: _TypeAlias = GetFundsResponse  # noqa: Y015
+
+@_typing.final
+class GetStatementRequest(_message.Message):
+    """Asks what a team was charged in a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    month: _builtins.str
+    """Names the month in UTC ("2026-11")."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["month", b"month", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementRequest: _TypeAlias = GetStatementRequest  # noqa: Y015
+
+@_typing.final
+class StatementLine(_message.Message):
+    """StatementLine adds up jobs that were charged for the same reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_KIND_FIELD_NUMBER: _builtins.int
+    JOB_COUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    charge_kind: Global___ChargeKind.ValueType
+    """Says why they cost what they cost."""
+    job_count: _builtins.int
+    """Counts the jobs."""
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Is what they cost together."""
+
+    def __init__(
+        self,
+        *,
+        charge_kind: Global___ChargeKind.ValueType = ...,
+        job_count: _builtins.int = ...,
+        amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind", "job_count", b"job_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementLine: _TypeAlias = StatementLine  # noqa: Y015
+
+@_typing.final
+class GetStatementResponse(_message.Message):
+    """Answers GetStatement: owed_after is owed_before and the sum of the lines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWED_BEFORE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    RELEASED_COUNT_FIELD_NUMBER: _builtins.int
+    OWED_AFTER_FIELD_NUMBER: _builtins.int
+    released_count: _builtins.int
+    """Counts jobs of the month that failed or were cancelled, and cost nothing."""
+    @_builtins.property
+    def owed_before(self) -> _money_pb2.Money:
+        """Is what the team had been charged before the month began."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
+        """Are the jobs that were charged in the month."""
+
+    @_builtins.property
+    def owed_after(self) -> _money_pb2.Money:
+        """Is what the team had been charged when the month ended, or until now."""
+
+    def __init__(
+        self,
+        *,
+        owed_before: _money_pb2.Money | None = ...,
+        lines: _abc.Iterable[Global___StatementLine] | None = ...,
+        released_count: _builtins.int = ...,
+        owed_after: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["owed_after", b"owed_after", "owed_before", b"owed_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "owed_after", b"owed_after", "owed_before", b"owed_before", "released_count", b"released_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementResponse: _TypeAlias = GetStatementResponse  # noqa: Y015
+
+@_typing.final
 class ListPlansRequest(_message.Message):
     """Asks for the plans."""
 

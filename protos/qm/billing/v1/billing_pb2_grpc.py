@@ -70,6 +70,16 @@ class BillingServiceStub:
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerRequest.SerializeToString,
                 response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerResponse.FromString,
                 _registered_method=True)
+        self.GetFunds = channel.unary_unary(
+                '/qm.billing.v1.BillingService/GetFunds',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/qm.billing.v1.BillingService/GetStatement',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
         self.ListPlans = channel.unary_unary(
                 '/qm.billing.v1.BillingService/ListPlans',
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListPlansRequest.SerializeToString,
@@ -130,6 +140,20 @@ class BillingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFunds(self, request, context):
+        """Tells what a team may spend and what is held for it, with its last ledger lines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """Adds up what a team was charged in a month, and what it owed before and after.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPlans(self, request, context):
         """Lists the plans as data.
         """
@@ -174,6 +198,16 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.CheckLedger,
                     request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerRequest.FromString,
                     response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerResponse.SerializeToString,
+            ),
+            'GetFunds': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFunds,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.SerializeToString,
             ),
             'ListPlans': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPlans,
@@ -371,6 +405,60 @@ class BillingService:
             '/qm.billing.v1.BillingService/CheckLedger',
             qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerRequest.SerializeToString,
             qm_dot_billing_dot_v1_dot_billing__pb2.CheckLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFunds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/GetFunds',
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetFundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/GetStatement',
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class BillingServiceStub:
     """Lists holds that stayed open for longer than an age, oldest first: the sweeper's work."""
     CheckLedger: _grpc.UnaryUnaryMultiCallable[_billing_pb2.CheckLedgerRequest, _billing_pb2.CheckLedgerResponse]
     """Adds up the whole ledger and tells whether its laws hold."""
+    GetFunds: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetFundsRequest, _billing_pb2.GetFundsResponse]
+    """Tells what a team may spend and what is held for it, with its last ledger lines."""
+    GetStatement: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetStatementRequest, _billing_pb2.GetStatementResponse]
+    """Adds up what a team was charged in a month, and what it owed before and after."""
     ListPlans: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]
     """Lists the plans as data."""
 
@@ -69,6 +73,10 @@ class BillingServiceAsyncStub(BillingServiceStub):
     """Lists holds that stayed open for longer than an age, oldest first: the sweeper's work."""
     CheckLedger: _aio.UnaryUnaryMultiCallable[_billing_pb2.CheckLedgerRequest, _billing_pb2.CheckLedgerResponse]  # type: ignore[assignment]
     """Adds up the whole ledger and tells whether its laws hold."""
+    GetFunds: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetFundsRequest, _billing_pb2.GetFundsResponse]  # type: ignore[assignment]
+    """Tells what a team may spend and what is held for it, with its last ledger lines."""
+    GetStatement: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetStatementRequest, _billing_pb2.GetStatementResponse]  # type: ignore[assignment]
+    """Adds up what a team was charged in a month, and what it owed before and after."""
     ListPlans: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]  # type: ignore[assignment]
     """Lists the plans as data."""
 
@@ -130,6 +138,22 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.CheckLedgerResponse, _abc.Awaitable[_billing_pb2.CheckLedgerResponse]]:
         """Adds up the whole ledger and tells whether its laws hold."""
+
+    @_abc_1.abstractmethod
+    def GetFunds(
+        self,
+        request: _billing_pb2.GetFundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetFundsResponse, _abc.Awaitable[_billing_pb2.GetFundsResponse]]:
+        """Tells what a team may spend and what is held for it, with its last ledger lines."""
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _billing_pb2.GetStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetStatementResponse, _abc.Awaitable[_billing_pb2.GetStatementResponse]]:
+        """Adds up what a team was charged in a month, and what it owed before and after."""
 
     @_abc_1.abstractmethod
     def ListPlans(

@@ -1,0 +1,1 @@
+"""The command `qmumma-admin`: what an operator does with a running mesh."""

@@ -1,0 +1,21 @@
+"""Every command, by group."""
+
+from __future__ import annotations
+
+from deploy.admin import authority, jobs, keys, ledger, letters, plans, signing, teams
+from deploy.admin.command import Command
+
+GROUPS = {
+    "teams": "teams, their plans and whether they are served",
+    "users": "the users of a team and their roles",
+    "keys": "API keys",
+    "plans": "plans",
+    "ledger": "the ledger, and the money of a team",
+    "jobs": "jobs of a team",
+    "dead-letters": "messages that nobody could handle",
+    "signing-keys": "the keys that sign records",
+    "authority": "the authority of the mesh's own certificates",
+}
+COMMANDS: tuple[Command, ...] = tuple(
+    command for module in (teams, keys, plans, ledger, jobs, letters, signing, authority) for command in module.COMMANDS
+)
