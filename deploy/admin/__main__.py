@@ -81,6 +81,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def command_parsers(parser: argparse.ArgumentParser) -> dict[tuple[str, str], argparse.ArgumentParser]:
+    """The parser of each command, by group and name."""
+    groups = _children(parser)
+    return {(group, name): made for group in groups for name, made in _children(groups[group]).items()}
+
+
+def _children(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    [action] = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001
+    return dict(action.choices)
+
+
 def _add(names: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
     examples = "\n".join(f"  qmumma-admin {example}" for example in command.examples)
     parser = names.add_parser(

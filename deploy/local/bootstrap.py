@@ -37,9 +37,9 @@ def read_credentials(file: Path) -> Credentials | None:
 
 
 async def create_credentials(target: str, operator: Identity, base_url: str) -> Credentials:
-    """Make the demo team where it is missing, and a new pair of keys: a secret is told only once.
+    """Make the demo team and its owner where they are missing, and a new pair of keys: a secret is told only once.
 
-    `target` is the accounts service. Raises MeshError.
+    Keys of an earlier pair, whose file is lost, are ended. `target` is the accounts service. Raises MeshError.
     """
     # Imported here: only the very first start needs them.
     from qm.accounts.v1 import accounts_pb2 as pb  # noqa: PLC0415
@@ -67,19 +67,21 @@ async def create_credentials(target: str, operator: Identity, base_url: str) -> 
                 )
             )
         ).user
+        environments = {"live": requester_pb2.ENVIRONMENT_LIVE, "test": requester_pb2.ENVIRONMENT_TEST}
+        names = {word: f"Demo {word} key" for word in environments}
+        for key in (await accounts.ListKeys(pb.ListKeysRequest(team_id=team.team_id))).keys:
+            if key.name in names.values() and key.user_id == user.user_id:
+                await accounts.RevokeKey(pb.RevokeKeyRequest(team_id=team.team_id, key_id=key.key_id))
         secrets = {}
-        for name, environment in (
-            ("live", requester_pb2.ENVIRONMENT_LIVE),
-            ("test", requester_pb2.ENVIRONMENT_TEST),
-        ):
+        for word, environment in environments.items():
             request = pb.CreateKeyRequest(
                 request_id=str(uuid.uuid4()),
                 team_id=team.team_id,
                 user_id=user.user_id,
-                name=f"Demo {name} key",
+                name=names[word],
                 environment=environment,
             )
-            secrets[name] = (await accounts.CreateKey(request)).secret
+            secrets[word] = (await accounts.CreateKey(request)).secret
     finally:
         await channel.close()
     return Credentials(base_url, QmummaKeys(**secrets))

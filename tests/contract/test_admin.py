@@ -1,0 +1,162 @@
+"""`qmumma-admin` on a running mesh: what an operator types, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.admin import __main__ as admin
+from deploy.local.mesh import LocalMesh
+from mesh.callables import UnaryCall
+from mesh.events import Events, Message
+from mesh.identity import Identity
+from mesh.streams import dead_subject
+from tests.live import Api
+
+
+class Admin:
+    """The command line, with the file that the mesh wrote."""
+
+    def __init__(self, mesh: LocalMesh, capsys: pytest.CaptureFixture[str]) -> None:
+        self._config = str(mesh.layout.configuration("operator"))
+        self._capsys = capsys
+
+    async def status(self, *words: str) -> tuple[int, str]:
+        """The exit status and what was said about it."""
+        arguments = [*words, "--config", self._config]
+        status = await asyncio.to_thread(admin.main, arguments)
+        return status, self._capsys.readouterr().err
+
+    async def __call__(self, *words: str) -> Any:
+        """The answer of a command that must succeed."""
+        status = await asyncio.to_thread(admin.main, [*words, "--json", "--config", self._config])
+        said = self._capsys.readouterr()
+        assert status == 0, said.err
+        return json.loads(said.out)
+
+
+@pytest.fixture
+def qmumma_admin(mesh: LocalMesh, capsys: pytest.CaptureFixture[str]) -> Admin:
+    return Admin(mesh, capsys)
+
+
+async def statuses(mesh: LocalMesh, secret: str, wanted: int) -> None:
+    """The key comes to be answered so within a second."""
+    api = Api(mesh, secret)
+    async with asyncio.timeout(1):
+        while (await api.get("/v1/keys")).status_code != wanted:
+            await asyncio.sleep(0.02)
+    await api.close()
+
+
+async def test_a_team_lives_from_its_making_to_its_suspension(mesh: LocalMesh, qmumma_admin: Admin) -> None:
+    name, owner = f"Lab {uuid.uuid4().hex}", f"{uuid.uuid4().hex}@example.org"
+    made = await qmumma_admin("teams", "create", name, "--plan", "academic", "--owner", owner)
+    team = made["team_id"]
+    assert [each["team_id"] for each in await qmumma_admin("teams", "list", "--query", owner)] == [team]
+    key = await qmumma_admin("keys", "create", team, "--user", owner, "--name", "ci", "--environment", "live")
+    await statuses(mesh, key["secret"], 200)
+    assert "secret" not in (await qmumma_admin("keys", "list", team))[0]
+    assert (await qmumma_admin("teams", "suspend", team, "--reason", "unpaid", "--yes"))["suspended"]
+    await statuses(mesh, key["secret"], 403)
+    await qmumma_admin("teams", "resume", team)
+    await statuses(mesh, key["secret"], 200)
+    await qmumma_admin("keys", "revoke", team, key["key_id"], "--yes")
+    await statuses(mesh, key["secret"], 401)
+    assert (await qmumma_admin("teams", "set-plan", team, "student", "--yes"))["plan"] == "student"
+    status, said = await qmumma_admin.status("teams", "set-plan", team, "gold", "--yes")
+    assert (status, "There is no plan 'gold'; there are student, academic" in said) == (1, True)
+
+
+async def test_users_come_change_roles_and_go_but_never_the_last_owner(qmumma_admin: Admin) -> None:
+    owner, other = [f"{uuid.uuid4().hex}@example.org" for _ in range(2)]
+    team = (await qmumma_admin("teams", "create", "Lab", "--plan", "student", "--owner", owner))["team_id"]
+    await qmumma_admin("users", "add", team, other)
+    status, said = await qmumma_admin.status("users", "remove", team, owner, "--yes")
+    assert (status, "LAST_OWNER" in said) == (1, True)
+    await qmumma_admin("users", "set-role", team, other, "owner")
+    await qmumma_admin("users", "remove", team, owner, "--yes")
+    shown = await qmumma_admin("teams", "show", team)
+    assert [(user["email"], user["role"]) for user in shown["users"]] == [(other, "owner")]
+
+
+async def test_the_ledger_is_checked_and_a_teams_money_adds_up(mesh: LocalMesh, qmumma_admin: Admin) -> None:
+    api = Api(mesh, mesh.credentials.qmumma.live)
+    job = await api.run()
+    [team] = await qmumma_admin("teams", "list", "--query", "demo@qmumma.example")
+    shown = await qmumma_admin("jobs", "show", team["team_id"], job["job_id"])
+    cost = shown["cost_usd"]
+    assert (shown["state"], float(cost)) == ("completed", job["cost_usd"])
+    assert sorted(line["amount_usd"] for line in shown["money"]) == sorted([f"-{cost}", cost] * 2)
+    month = shown["created_at"][:7]
+    statement = await qmumma_admin("ledger", "statement", team["team_id"], month)
+    charged = sum(float(line["amount_usd"]) for line in statement["lines"])
+    assert float(statement["owed_after_usd"]) - float(statement["owed_before_usd"]) == pytest.approx(charged)
+    assert charged >= float(cost)
+    assert (await qmumma_admin("ledger", "show", team["team_id"]))["entries"][0]["account"] == "held"
+    checked = await qmumma_admin("ledger", "check")
+    assert (checked["sum_usd"], checked["violations"]) == ("0.00", [])
+    status, said = await qmumma_admin.status("jobs", "cancel", team["team_id"], job["job_id"], "--yes")
+    assert (status, "has ended" in said or "already" in said) == (1, True), said
+    await api.close()
+
+
+async def test_a_dead_letter_is_shown_queued_again_and_dropped(mesh: LocalMesh, qmumma_admin: Admin) -> None:
+    subject = f"accounts.key.nothing.{uuid.uuid4()}"
+    identity = Identity.at(mesh.layout.identities / "operator", "operator")
+    events = await Events.connect(f"tls://{mesh.layout.address('nats')}", identity)
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def hear(_subject: str, payload: bytes) -> None:
+        heard.put_nowait(payload)
+
+    await events.subscribe(subject, hear)
+    headers = {"Dead-Reason": "delivered 5 times", "Dead-Attempts": "6", "traceparent": "x"}
+    for number in range(2):
+        await events.publish(Message(f"{subject}-{number}", dead_subject("KEYS", subject), b"payload", headers))
+    letters = [each for each in await qmumma_admin("dead-letters", "list") if each["subject"] == subject]
+    assert [(each["stream"], each["reason"], each["attempts"]) for each in letters] == [
+        ("KEYS", "delivered 5 times", "6")
+    ] * 2
+    first, second = [str(each["number"]) for each in letters]
+    assert (await qmumma_admin("dead-letters", "show", first))["payload_base64"] == "cGF5bG9hZA=="
+    await qmumma_admin("dead-letters", "requeue", first)
+    assert await asyncio.wait_for(heard.get(), 5) == b"payload"
+    await qmumma_admin("dead-letters", "drop", second, "--yes")
+    assert not [each for each in await qmumma_admin("dead-letters", "list") if each["subject"] == subject]
+    assert (await qmumma_admin.status("dead-letters", "drop", second, "--yes"))[0] == 1
+    await events.close()
+
+
+async def test_keys_of_records_and_the_authority_are_shown(qmumma_admin: Admin) -> None:
+    assert "active" in {key["state"] for key in await qmumma_admin("signing-keys", "list")}
+    assert [authority["issued_ours"] for authority in (await qmumma_admin("authority", "show"))["authorities"]] == [
+        True
+    ]
+    assert [pepper["current"] for pepper in await qmumma_admin("keys", "peppers")] == [True]
+
+
+async def test_a_mesh_that_does_not_answer_is_told_apart(
+    mesh: LocalMesh, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(UnaryCall.__call__.__kwdefaults__, "timeout", 0.5)
+    config = tmp_path / "operator.toml"
+    identity = mesh.layout.identities / "operator"
+    config.write_text(f'identity_folder = "{identity}"\n[peers]\nbilling = "127.0.0.1:1"\n')
+    assert await asyncio.to_thread(admin.main, ["plans", "list", "--config", str(config)]) == 3
+    assert "Is the mesh up" in capsys.readouterr().err
+    assert await asyncio.to_thread(admin.main, ["teams", "list", "--config", str(config)]) == 2
+    assert "the address of accounts is missing" in capsys.readouterr().err
+
+
+def test_only_who_started_the_mesh_can_read_its_first_keys(mesh: LocalMesh) -> None:
+    assert stat.S_IMODE(mesh.layout.credentials.stat().st_mode) == 0o600
+    secrets = mesh.credentials.qmumma
+    assert secrets.live.startswith("qm_live_sk_")
+    assert secrets.test.startswith("qm_test_sk_")
