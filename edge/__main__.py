@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceStub
+from qm.entropy.v1.entropy_pb2_grpc import EntropyServiceStub
 from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 from qm.signing.v1.signing_pb2_grpc import SigningServiceStub
@@ -27,7 +28,7 @@ from mesh.errors import Unavailable
 from mesh.process import Part, Process, run
 from mesh.streams import KEYS, KEYS_TOLD
 
-PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing", "webhooks")
+PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing", "webhooks", "entropy")
 
 
 async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
@@ -69,6 +70,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
         accounts=AccountsServiceStub(channels["accounts"]),
         benchmarks=BenchmarkServiceStub(channels["routing"]),
         certificates=CertificatesServiceStub(channels["certificates"]),
+        entropy=EntropyServiceStub(channels["entropy"]),
         execution=ExecutionServiceStub(channels["execution"]),
         signing=SigningServiceStub(channels["signing"]),
         webhooks=WebhooksServiceStub(channels["webhooks"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 Setting: TypeAlias = str | int | Mapping[str, object]
-SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution", "certificates", "webhooks")
+SCHEMA_OWNERS = ("accounts", "billing", "signing", "routing", "execution", "certificates", "webhooks", "entropy")
 """Services with a role and a schema of their own."""
 
 
@@ -118,13 +118,22 @@ SERVICES = (
         secret_files={"key_encryption_key_file": "webhooks-key-encryption-key"},
     ),
     Program(
+        "entropy",
+        "services.entropy",
+        "entropy",
+        9,
+        tier=2,
+        peers=("billing", "execution", "signing"),
+        secret_files={"key_encryption_key_file": "entropy-key-encryption-key"},
+    ),
+    Program(
         "edge",
         "edge",
         "edge",
         15,
         tier=3,
         events=True,
-        peers=("accounts", "billing", "certificates", "execution", "routing", "signing", "webhooks"),
+        peers=("accounts", "billing", "certificates", "entropy", "execution", "routing", "signing", "webhooks"),
         is_http=True,
     ),
 )

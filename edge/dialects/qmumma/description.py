@@ -65,6 +65,7 @@ def document(public_url: str, version: str) -> Document:
                 "name": "Webhooks",
                 "description": "Be called when a job has ended or was moved: what was sent, and how it is signed.",
             },
+            {"name": "Entropy", "description": "Random bits with their provenance, and the public beacon."},
             {"name": "Proof", "description": "Check that a result is genuine. No key needed."},
             {"name": "Certificates", "description": "Documents that prove a job, and who did what in your team."},
             {"name": "Health", "description": "Whether this server runs, and what it needs answers. No key needed."},

@@ -96,6 +96,7 @@ _PARAM_BY_PROTO_FIELD = {
     "request_id": "Idempotency-Key",
     "leaf_hash": "txid",
     "test_faults": "X-Test-Fault",
+    "bit_count": "bits",
 }
 
 

@@ -127,7 +127,7 @@ def job_body(job: Job, proof: Proof | None = None) -> bytes:
         return encode(summary(job))
     if len(job.record) < len(b'{"a":0}') or job.record[:1] != b"{":
         raise Internal(MUTE, reason="COMPLETED_WITHOUT_RECORD")
-    members = _seal_members(job.seal)
+    members = seal_members(job.seal)
     if proof:
         members["proof"] = proof
     elif job.HasField("end_time"):  # nothing proves it, and what comes with a proof is proven to the last byte
@@ -190,7 +190,8 @@ def _estimated_ms(estimate: Estimate) -> int:
     return milliseconds(estimate.duration_p50)
 
 
-def _seal_members(seal: Seal) -> dict[str, object]:
+def seal_members(seal: Seal) -> dict[str, object]:
+    """What stands beside a record in an answer."""
     return {
         "pqc_signature": _base64(seal.signature),
         "key_id": seal.key_id,

@@ -15,6 +15,8 @@ from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
 from edge.dialects.qmumma.credentials import Credentials
 from edge.dialects.qmumma.description import document
+from edge.dialects.qmumma.entropy import Entropies
+from edge.dialects.qmumma.entropy_routes import entropy_operations
 from edge.dialects.qmumma.errors import error_bodies
 from edge.dialects.qmumma.job_events import HEARTBEAT_SECONDS, JobEvents
 from edge.dialects.qmumma.job_routes import job_operations
@@ -36,6 +38,7 @@ from edge.openapi import openapi
 if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
     from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceAsyncStub
+    from qm.entropy.v1.entropy_pb2_grpc import EntropyServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
@@ -62,6 +65,7 @@ class Services:
     accounts: AccountsServiceAsyncStub
     benchmarks: BenchmarkServiceAsyncStub
     certificates: CertificatesServiceAsyncStub
+    entropy: EntropyServiceAsyncStub
     execution: ExecutionServiceAsyncStub
     signing: SigningServiceAsyncStub
     webhooks: WebhooksServiceAsyncStub
@@ -83,6 +87,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *certificate_operations(Certificates(services.certificates)),
         *page_operations(VerifyPage(execution, signing)),
         *webhook_operations(Webhooks(services.webhooks)),
+        *entropy_operations(Entropies(services.entropy, signing)),
         *health_operations(health),
     ]
     text = openapi(document(settings.public_url, VERSION), operations)

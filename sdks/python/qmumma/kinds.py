@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from qmumma.entropy import ENTROPY_TYPE, examine_bits
 from qmumma.exact import Json
 from qmumma.report import Check
 
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
     kind.type: kind
     for kind in (
         Kind(RESULT_TYPE, beside=frozenset({UNSIGNED})),  # one a line
+        Kind(ENTROPY_TYPE, beside=frozenset({"data"}), examine=examine_bits),
     )
 }
 

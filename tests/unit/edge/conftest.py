@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
 from qm.certificates.v1 import certificates_pb2
+from qm.entropy.v1 import entropy_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
@@ -411,6 +412,60 @@ class FakeSigning:
         return signing_pb2.VerifyRecordResponse(checks=self.checks)
 
 
+class FakeEntropy:
+    """A simulator that gives the bytes 0, 1, 2, … to whoever asks."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.record = b'{"bits":12,"report":{},"type":"qmumma.entropy/v1"}'
+        self.seal = signing_pb2.Seal(
+            audit_hash=b"a" * 32, signature=b"s" * 8, key_id="vajra-2026-01", leaf_hash=b"l" * 32
+        )
+
+    async def GenerateEntropy(  # noqa: N802
+        self, request: entropy_pb2.GenerateEntropyRequest, **_: float
+    ) -> entropy_pb2.GenerateEntropyResponse:
+        self.asked.append(request)
+        return entropy_pb2.GenerateEntropyResponse(
+            entropy_id="0199d1c2-7d3e-7c55-9f5a-3c0f5d2b7a10",
+            data=bytes(value % 256 for value in range(-(-request.bit_count // 8))),
+            bit_count=request.bit_count,
+            source="sim.stabilizer",
+            simulated=True,
+            grade=request.grade,
+            tests_passed=True,
+            cost=Money(currency_code="USD", micros=10_000),
+            record=self.record if request.certification else b"",
+            seal=self.seal if request.certification else None,
+            replayed=len(self.asked) > 1 and request.keep_answer,
+        )
+
+    async def GetCertification(  # noqa: N802
+        self, request: entropy_pb2.GetCertificationRequest
+    ) -> entropy_pb2.GetCertificationResponse:
+        self.asked.append(request)
+        return entropy_pb2.GetCertificationResponse(record=self.record, seal=self.seal, plot_svg="<svg/>")
+
+    async def ListSources(  # noqa: N802
+        self, _request: entropy_pb2.ListSourcesRequest
+    ) -> entropy_pb2.ListSourcesResponse:
+        source = entropy_pb2.Source(
+            source_id="sim.stabilizer",
+            display_name="Stabilizer simulator",
+            simulated=True,
+            state=entropy_pb2.SOURCE_STATE_QUARANTINED,
+            reason="stuck",
+            grades=[entropy_pb2.GRADE_DRBG],
+        )
+        return entropy_pb2.ListSourcesResponse(sources=[source])
+
+    async def GetBeacon(  # noqa: N802
+        self, request: entropy_pb2.GetBeaconRequest
+    ) -> entropy_pb2.GetBeaconResponse:
+        self.asked.append(request)
+        return entropy_pb2.GetBeaconResponse(record=self.record, seal=self.seal)
+
+
 class FakeCertificates:
     """A document for every job, and a trail of one entry that begins like a formula."""
 
@@ -442,6 +497,7 @@ class World:
     execution: FakeExecution
     signing: FakeSigning
     certificates: FakeCertificates
+    entropy: FakeEntropy
     authentication: Authentication
     edge: Edge
     app: Any
@@ -465,12 +521,13 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         if "slow" in failing:
             await asyncio.Event().wait()
 
-    certificates = FakeCertificates()
+    certificates, entropy = FakeCertificates(), FakeEntropy()
     benchmarks = FakeBenchmarks()
     services = Services(
         accounts=accounts,  # type: ignore[arg-type]
         benchmarks=benchmarks,  # type: ignore[arg-type]
         certificates=certificates,  # type: ignore[arg-type]
+        entropy=entropy,  # type: ignore[arg-type]
         execution=execution,  # type: ignore[arg-type]
         signing=signing,  # type: ignore[arg-type]
         webhooks=None,  # type: ignore[arg-type]
@@ -484,7 +541,7 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         telemetry=Telemetry(),
         bounds=bounds or Bounds(body_seconds=0.2, anonymous=Rate(per_minute=0, burst=0)),
     )
-    return World(accounts, execution, signing, certificates, authentication, edge, create_app(edge), failing)
+    return World(accounts, execution, signing, certificates, entropy, authentication, edge, create_app(edge), failing)
 
 
 @pytest.fixture
