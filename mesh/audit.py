@@ -42,6 +42,8 @@ class Deed:
     """Empty where nobody asked, or the operator did."""
     key_id: str = ""
     outcome: Outcome.ValueType = OUTCOME_SUCCEEDED
+    request_id: str = ""
+    """The public request behind it, where that is not the call being served."""
     details: Mapping[str, str] = field(default_factory=dict)
     """What else a reader should know; never a secret."""
 
@@ -65,7 +67,7 @@ class Deed:
 
 
 def audit_message(deed: Deed, moment: dt.datetime) -> Message:
-    """The message for the outbox; the request behind it is that of the call being served."""
+    """The message for the outbox."""
     call = current()
     event = AuditEvent(
         event_id=str(uuid_utils.compat.uuid7()),
@@ -76,7 +78,7 @@ def audit_message(deed: Deed, moment: dt.datetime) -> Message:
         action=deed.action,
         object_id=deed.object_id,
         outcome=deed.outcome,
-        request_id=call.request_id if call else "",
+        request_id=deed.request_id or (call.request_id if call else ""),
         details=deed.details,
     )
     event.create_time.FromDatetime(moment)

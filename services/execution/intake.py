@@ -15,6 +15,7 @@ from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
 
 from mesh.batch import Batcher
+from mesh.call import current
 from mesh.destination import Destinations, require_callable
 from mesh.errors import Conflict, InvalidArgument, MeshError
 from services.execution import faults
@@ -97,7 +98,7 @@ class Intake:
             decision, bound = await self._assessor.choose(request, order, str(job_id)), None
             price = order.price(decision)
         hold = await self._hold(request, job_id, price, bound)
-        now = self._clock()
+        now, call = self._clock(), current()
         return NewJob(
             job_id=job_id,
             requester=request.requester,
@@ -113,6 +114,7 @@ class Intake:
             decision=decision,
             cost=hold.amount.micros,
             create_time=now,
+            public_request=call.request_id if call else "",
             release_time=faults.release_time(request, now),
             engine_crash=request.test_faults.engine_crash,
         )

@@ -122,6 +122,8 @@ class NewJob:
     cost: int
     """Micro-dollars held for it."""
     create_time: dt.datetime
+    public_request: str = ""
+    """The id of the public request that submitted it, for the audit trail alone."""
     release_time: dt.datetime | None = None
     """No worker sees it before then; a test key's wish."""
     engine_crash: bool = False

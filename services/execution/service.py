@@ -87,7 +87,7 @@ class ExecutionService:
 
     async def CancelJob(self, request: pb.CancelJobRequest, _call: Call) -> pb.CancelJobResponse:
         """End a job that waits; ask the worker of one that runs to let go."""
-        job = await self._cancellations.cancel(_job_id(request.job_id), request.requester.team_id)
+        job = await self._cancellations.cancel(_job_id(request.job_id), request.requester)
         return pb.CancelJobResponse(job=job_message(job))
 
     async def WatchJob(self, request: pb.WatchJobRequest, _call: Call) -> AsyncIterator[pb.WatchJobResponse]:

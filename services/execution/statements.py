@@ -17,7 +17,7 @@ ON CONFLICT (team_id, request_id) DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($1::uuid[], $26::uuid[], $27::text[], $28::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($26::uuid[], $27::uuid[], $28::text[], $29::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new

@@ -14,12 +14,13 @@ from operator import itemgetter
 
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
+from qm.type.v1.requester_pb2 import Requester
 
 from mesh import outbox
 from mesh.batch import Batcher
 from mesh.database import Connection, Database
 from mesh.events import Message
-from services.execution import statements
+from services.execution import deeds, statements
 from services.execution.ended import outcome_of
 from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State
 from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
@@ -58,16 +59,15 @@ class Store:
         The others met an earlier job of their team with the same request_id. No event tells of a job's first state:
         whoever could wait for it has the answer of its submission.
         """
-        work = {job.job_id: work_of(job.job_id, job.decision.backend.pool, job.queue) for job in jobs}
+        told = [(job.job_id, work_of(job.job_id, job.decision.backend.pool, job.queue)) for job in jobs]
+        told += [(job.job_id, deeds.submitted(job)) for job in jobs]
         rows = await self._database.fetch(
             statements.INSERT,
             *columns_of(jobs),
-            [message.id for message in work.values()],
-            [message.subject for message in work.values()],
-            [message.payload for message in work.values()],
+            *_columns([(job_id, message.id, message.subject, message.payload) for job_id, message in told]),
         )
         inserted = {JobId(row["job_id"]) for row in rows}
-        self._outbox.publish([message for job_id, message in work.items() if job_id in inserted])
+        self._outbox.publish([message for job_id, message in told if job_id in inserted])
         return inserted
 
     async def get(self, job_id: JobId, team_id: str | None = None) -> Job | None:
@@ -199,27 +199,36 @@ class Store:
         record: bytes | None = None,
         seal: signing_pb2.Seal | None = None,
         error: tuple[str, str] | None = None,
+        by: Requester | None = None,
     ) -> bool:
         """Bring a job to its last state, and tell; False where the worker has lost it or it has ended.
 
         `worker` None ends a job that no worker has. `record` is told of and was kept before. `error` is a type and a
-        message.
+        message. `by` is who asked for it, where somebody did.
         """
         outcome = outcome_of(job, state, now, record=record, error_type=error[0] if error else None)
         messages = [event_of(job.job_id, job.requester.team_id, state, now, outcome=outcome)]
         messages += webhook_of(job, Stage(state), state, now)
+        messages.append(deeds.ended(job, state, now, by=by, error_type=error[0] if error else None))
         sealed = seal.SerializeToString() if seal is not None else None
         return await self._ends.add((messages, (job.job_id, worker, state, now, sealed, *(error or (None, None)))))
 
-    async def request_cancel(self, job_id: JobId, team_id: str) -> Job | None:
+    async def request_cancel(self, job_id: JobId, by: Requester, now: dt.datetime) -> Job | None:
         """Ask the worker of a running job to let go, or any worker to see to a parked one; None where it runs not."""
-        row = await self._database.fetchrow(
-            "UPDATE jobs SET cancel_requested = true,"
-            " lease_end_time = CASE WHEN worker IS NULL THEN update_time ELSE lease_end_time END"
-            " WHERE job_id = $1 AND team_id = $2 AND state = 2 RETURNING *",
-            job_id, team_id,
-        )  # fmt: skip
-        return job_of(row) if row else None
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                "UPDATE jobs SET cancel_requested = true,"
+                " lease_end_time = CASE WHEN worker IS NULL THEN update_time ELSE lease_end_time END"
+                " WHERE job_id = $1 AND team_id = $2 AND state = 2 RETURNING *",
+                job_id, by.team_id,
+            )  # fmt: skip
+            if row is None:
+                return None
+            job = job_of(row)
+            messages = [deeds.cancel_requested(job, by, now)]
+            await outbox.insert(connection, messages)
+        self._outbox.publish(messages)
+        return job
 
     async def requeue_stalled(self, *, older_than: dt.datetime, now: dt.datetime) -> int:
         """Queue again what waits or ran since before `older_than` without a living lease; returns how many."""

@@ -137,7 +137,7 @@ async def test_a_worker_that_stops_hands_its_job_over_at_once(parts: Parts):
 
 async def test_a_queued_job_is_cancelled_and_its_money_given_back(parts: Parts):
     job = await parts.accepted()
-    cancelled = await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    cancelled = await parts.cancellations().cancel(job.job_id, job.requester)
     assert (cancelled.state, parts.hold(job)) == (State.CANCELLED, "released")
     assert (await parts.told(job))[-1] == "jobs.event.cancelled"
     assert await parts.runner().run_job(job.job_id) is Verdict.DONE
@@ -147,7 +147,7 @@ async def test_a_queued_job_is_cancelled_and_its_money_given_back(parts: Parts):
 async def test_a_cancelled_job_stays_so_while_billing_is_down(parts: Parts):
     job = await parts.accepted()
     parts.billing.before["ReleaseHold"].append(DOWN)
-    assert (await parts.cancellations().cancel(job.job_id, job.requester.team_id)).state is State.CANCELLED
+    assert (await parts.cancellations().cancel(job.job_id, job.requester)).state is State.CANCELLED
     assert parts.hold(job) == "open"  # until the sweeper comes by
 
 
@@ -160,7 +160,7 @@ async def test_a_running_job_is_cancelled_within_a_second(parts: Parts):
 
     heard = await parts.events.subscribe(cancel_subject(str(job.job_id)), hear)
     started = time.monotonic()
-    assert (await parts.cancellations().cancel(job.job_id, job.requester.team_id)).state is State.RUNNING
+    assert (await parts.cancellations().cancel(job.job_id, job.requester)).state is State.RUNNING
     assert await first is Verdict.DONE
     assert time.monotonic() - started < 1
     assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.CANCELLED, "released")
@@ -174,7 +174,7 @@ async def test_a_cancellation_that_nats_lost_is_seen_at_the_next_renewal(parts: 
     monkeypatch.setattr(parts.events, "tell", lose)
     job = await parts.accepted()
     _, first, _ = await computing(parts, "first", job)
-    assert (await parts.cancellations().cancel(job.job_id, job.requester.team_id)).cancel_requested
+    assert (await parts.cancellations().cancel(job.job_id, job.requester)).cancel_requested
     parts.clock.ahead = LEASE / 2
     assert await first is Verdict.DONE
     assert (await parts.read(job.job_id)).state is State.CANCELLED
@@ -198,7 +198,7 @@ async def test_a_cancellation_before_the_run_begins_is_not_missed(parts: Parts, 
 async def test_a_cancelled_job_is_not_begun_again_after_a_crash(parts: Parts):
     job = await parts.accepted()
     await parts.store.claim(job.job_id, "killed", lease=LEASE, now=parts.clock())
-    await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    await parts.cancellations().cancel(job.job_id, job.requester)
     parts.clock.ahead = OVER
     children = FakeChildren()
     assert await parts.runner(children=children).run_job(job.job_id) is Verdict.DONE
@@ -215,7 +215,7 @@ async def test_a_job_that_moves_while_it_is_cancelled_is_cancelled(parts: Parts,
         return await ask(*arguments)
 
     monkeypatch.setattr(parts.store, "request_cancel", move_first)
-    assert (await parts.cancellations().cancel(job.job_id, job.requester.team_id)).state is State.CANCELLED
+    assert (await parts.cancellations().cancel(job.job_id, job.requester)).state is State.CANCELLED
 
 
 async def test_a_job_with_its_result_completes_though_it_is_cancelled(parts: Parts):
@@ -223,7 +223,7 @@ async def test_a_job_with_its_result_completes_though_it_is_cancelled(parts: Par
     parts.signing.before["SignRecord"].append(RuntimeError("killed before the seal"))
     runner = parts.runner()
     await runner.run_job(job.job_id)
-    await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    await parts.cancellations().cancel(job.job_id, job.requester)
     assert await runner.run_job(job.job_id) is Verdict.DONE
     assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.COMPLETED, "settled")
 
@@ -232,13 +232,13 @@ async def test_what_has_ended_cannot_be_cancelled(parts: Parts):
     job = await parts.accepted()
     await parts.runner().run_job(job.job_id)
     with pytest.raises(Conflict) as refusal:
-        await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+        await parts.cancellations().cancel(job.job_id, job.requester)
     assert refusal.value.reason == "JOB_ENDED"
 
 
 async def test_another_teams_job_cannot_be_cancelled(parts: Parts):
     job = await parts.accepted()
     with pytest.raises(NotFound):
-        await parts.cancellations().cancel(job.job_id, new_team().team_id)
+        await parts.cancellations().cancel(job.job_id, new_team())
     assert await parts.read(job.job_id) == await parts.store.get(job.job_id, job.requester.team_id)
     assert (await parts.read(job.job_id)).state is State.QUEUED

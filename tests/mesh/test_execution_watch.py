@@ -104,7 +104,7 @@ async def test_a_cancellation_is_seen_within_a_second(parts: Parts, watchers: Wa
     watching = asyncio.create_task(follow(parts, watchers, job, seen))
     await seen.get()
     started = time.monotonic()
-    await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    await parts.cancellations().cancel(job.job_id, job.requester)
     assert (await asyncio.wait_for(seen.get(), 5)).state is State.CANCELLED
     assert time.monotonic() - started < 1
     await asyncio.wait_for(watching, 5)

@@ -131,7 +131,7 @@ async def test_a_running_job_is_cancelled_over_the_queue_within_a_second(parts: 
         job = await parts.accepted()
         await children.running.wait()
         started = time.monotonic()
-        await parts.cancellations().cancel(job.job_id, job.requester.team_id)
+        await parts.cancellations().cancel(job.job_id, job.requester)
         assert (await ended(parts, job)).state is State.CANCELLED
         assert time.monotonic() - started < 1
 
