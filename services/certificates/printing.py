@@ -75,7 +75,7 @@ class Press:
         )
         if not isinstance(pdf, bytes):
             raise TypeError("Typst gave no document")
-        return pdf
+        return pdf + b"\n"  # Typst ends at %%EOF, and the next revision belongs on a line of its own
 
     def print(self, order: Order) -> bytes:
         """The sealed document."""

@@ -29,8 +29,8 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 DIGESTS_KEY = "/QMUMDigests"
 """Where the catalogue has the digests: a name of ours, as ISO 32000-1 annex E lets a developer add."""
 _OBJECT = re.compile(rb"(?:^|\n)([0-9]+) 0 obj\b(.*?)\nendobj", re.DOTALL)
-_ECDSA_BYTES, _ML_DSA_BYTES = 4_096, 12_288
-"""Room for each seal: certificate, signature and attributes are 1.2 and 9.4 KiB."""
+_ECDSA_DIGITS, _ML_DSA_DIGITS = 4_096, 20_480
+"""Room for each seal, in hexadecimal digits: certificate, signature and attributes take 2,100 and 18,900."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def seal_twice(pdf: bytes, classical: SealKey, quantum_safe: SealKey) -> bytes:
     digests["/Type"] = NameObject(DIGESTS_KEY)
     writer.root[DIGESTS_KEY] = writer.add_object(digests)
     writer.update_root()  # type: ignore[no-untyped-call]
-    once = _seal(writer, classical, "Seal-ECDSA", _ECDSA_BYTES)
-    return _seal(IncrementalPdfFileWriter(io.BytesIO(once)), quantum_safe, "Seal-ML-DSA-65", _ML_DSA_BYTES)
+    once = _seal(writer, classical, "Seal-ECDSA", _ECDSA_DIGITS)
+    return _seal(IncrementalPdfFileWriter(io.BytesIO(once)), quantum_safe, "Seal-ML-DSA-65", _ML_DSA_DIGITS)
 
 
 def _seal(writer: IncrementalPdfFileWriter, key: SealKey, field: str, reserved: int) -> bytes:

@@ -15,6 +15,7 @@ from services.certificates.number import certificate_number
 from services.certificates.wording import clock, label, shown, spaced, told
 
 Row = tuple[str, str]
+SHEET_TYPE = "qmumma.certificate/v1"
 MOST_LINES = 10
 """Of the result's values on the page above a histogram, in two columns; the attached record has all."""
 MOST_LINES_ALONE = 40
@@ -85,6 +86,7 @@ class Bar(msgspec.Struct):
 class Sheet(msgspec.Struct, kw_only=True):
     """What the template is given. Rows are a label and a value."""
 
+    type: str = SHEET_TYPE
     issuer: str
     number: str
     edition: int

@@ -14,7 +14,7 @@ from typing import TextIO
 from qmumma.documents import verify
 from qmumma.exact import UnreadableError
 from qmumma.log_command import add_log_commands
-from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, fetch
+from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, ROOTS_PATH, fetch
 from qmumma.report import Report, printable, render_json, render_text
 
 _DESCRIPTION = """\
@@ -23,8 +23,9 @@ ML-DSA-65 signature, the entry in the transparency log, the path from that entry
 signatures on it. Each check is printed on a line and named after the place in the file that it is about.
 
 RESULT is the answer of GET /v1/jobs/{id}?include=proof, or another that was signed, or - for standard input. What it
-is, its `type` tells. A result that is too large to be in it comes from GET /v1/jobs/{id}/result: give that file with
---download.
+is, its `type` tells. It may also be a certificate (PDF), an evidence bundle (ZIP) or an export of the audit trail; the
+first two need --roots, too. A result that is too large to be in the answer comes from GET /v1/jobs/{id}/result: give
+that file with --download.
 """
 _EPILOG = """\
 exit status:
@@ -37,6 +38,8 @@ examples:
   qmumma verify result.json --url http://127.0.0.1:8080             with the keys that this server gives
 """
 
+SEALED = (b"%PDF-", b"PK")
+"""How documents with digital seals begin."""
 EXIT_HOLDS, EXIT_FAILS, EXIT_UNREADABLE = 0, 1, 2
 
 
@@ -84,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--witness-key", metavar="FILE", help="keys of witnesses, a vkey on each line, that must sign too"
     )
-    command.add_argument("--url", metavar="URL", help="fetch both kinds of keys from this server, and trust it")
+    command.add_argument("--roots", metavar="FILE", help="roots of the digital seals of a certificate or bundle, PEM")
+    command.add_argument("--url", metavar="URL", help="fetch every kind of keys from this server, and trust it")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     add_log_commands(commands)
     return parser
@@ -95,15 +99,19 @@ def _verify(options: argparse.Namespace) -> Report:
     download = None if options.download is None else _read(options.download)
     witness = options.witness_key
     witness_keys = None if witness is None else _text(_read(witness), witness)
+    roots = None if options.roots is None else _read(options.roots)
     if options.url is None:
         log_keys = _text(_read(options.log_key), options.log_key)
-        return verify(result, _read(options.jwks), log_keys, download, witness_keys=witness_keys)
+        return verify(result, _read(options.jwks), log_keys, download, witness_keys=witness_keys, roots=roots)
+    if roots is None and result.startswith(SEALED):
+        roots = fetch(options.url, ROOTS_PATH)
     report = verify(
         result,
         fetch(options.url, JWKS_PATH),
         _text(fetch(options.url, LOG_KEYS_PATH), options.url + LOG_KEYS_PATH),
         download,
         witness_keys=witness_keys,
+        roots=roots,
     )
     trusted = f"the keys came from {options.url}: this proves as much as you trust that server"
     return Report(report.checks, (*report.notes, trusted))

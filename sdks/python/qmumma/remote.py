@@ -11,6 +11,7 @@ from qmumma.exact import UnreadableError
 
 JWKS_PATH = "/.well-known/jwks.json"
 LOG_KEYS_PATH = "/v1/log/keys"
+ROOTS_PATH = "/v1/certificates/roots"
 
 _TIMEOUT_SECONDS = 10
 _BYTES_MAX = 1 << 20

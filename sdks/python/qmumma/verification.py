@@ -14,8 +14,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cryptography import x509
+
 from qmumma.evidence import ANCHOR_PREFIX, Evidence, MalformedError, read_evidence
-from qmumma.exact import Json, canonical
+from qmumma.exact import Json, UnreadableError, canonical
 from qmumma.jwks import find_key, parse_jwks
 from qmumma.kinds import UNSIGNED
 from qmumma.merkle import hash_leaf, root_of
@@ -35,15 +37,27 @@ class Trust:
     """The log's: each of them must have signed."""
     witness_keys: tuple[LogKey, ...] = ()
     """Those of witnesses, where some are demanded: each of them must have signed too."""
+    roots: tuple[x509.Certificate, ...] = ()
+    """Of the digital seals of documents; one that has none of them as its root does not hold."""
 
     @classmethod
-    def read(cls, jwks: bytes, log_keys: str, witness_keys: str | None = None) -> Trust:
-        """Read a JSON Web Key Set, and vkeys, one a line; UnreadableError where one is none."""
+    def read(cls, jwks: bytes, log_keys: str, witness_keys: str | None = None, roots: bytes | None = None) -> Trust:
+        """Read a JSON Web Key Set, vkeys, one a line, and PEM certificates; UnreadableError where one is none."""
         return cls(
             parse_jwks(jwks, "the JWKS"),
             parse_log_keys(log_keys, "the log's keys"),
             () if witness_keys is None else parse_witness_keys(witness_keys, "the witness's keys"),
+            () if roots is None else parse_roots(roots, "the roots"),
         )
+
+
+def parse_roots(pem: bytes, name: str) -> tuple[x509.Certificate, ...]:
+    """The certificates of a PEM file; UnreadableError where it has none."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem))
+    except ValueError:
+        message = f"{name}: no certificates in PEM"
+        raise UnreadableError(message) from None
 
 
 def verify_answer(answer: bytes, trust: Trust, download: bytes | None = None) -> Report:

@@ -1,0 +1,169 @@
+"""Is a certificate genuine? The file, its two seals, and the record and parameters that are attached to it.
+
+The last seal is over every byte but its own container, which has one form only. So any change is found; which it is,
+the first seal, the digests of the objects and the attachments' own proof tell.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from qmumma.cms import ECDSA, ML_DSA, Algorithm, Seal, SealError, read_seal
+from qmumma.exact import UnkeptNumberError, UnreadableError, parse_object
+from qmumma.pdf import Place, altered_objects, attachments_of, seals_of
+from qmumma.report import Check, Report
+from qmumma.verification import Trust, verify_answer
+
+CERTIFICATE_TYPE = "qmumma.certificate/v1"
+_ATTACHMENTS = ("result.json", "parameters.json", "certificate.json")
+_ORDER = (ECDSA, ML_DSA)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """One of the seals that a file should have."""
+
+    algorithm: Algorithm
+    place: Place
+    seal: Seal | None
+    fault: str = ""
+
+
+def verify_certificate(pdf: bytes, trust: Trust) -> Report:
+    """Check a certificate, as `GET /v1/jobs/{id}/certificate` gives it, against keys that you trust."""
+    places = seals_of(pdf)
+    sealed = [_read(pdf, place, algorithm) for place, algorithm in zip(places, _ORDER, strict=False)]
+    attached = attachments_of(pdf)
+    checks = (*_layout(pdf, places), *_seals(pdf, sealed, trust.roots), *_attachments(attached, trust))
+    notes = _notes(sealed)
+    return Report(checks, notes)
+
+
+def _read(pdf: bytes, place: Place, algorithm: Algorithm) -> _Sealed:
+    try:
+        return _Sealed(algorithm, place, read_seal(place.container(pdf), algorithm))
+    except (SealError, ValueError) as error:
+        return _Sealed(algorithm, place, None, str(error))
+
+
+def _layout(pdf: bytes, places: Sequence[Place]) -> Iterator[Check]:
+    """Nothing may stand outside of what the last seal covers."""
+    for algorithm in _ORDER[len(places) :]:
+        yield Check(f"seal {algorithm.name}", ok=False, detail="is not there: it was removed, or never made")
+    if len(places) > len(_ORDER):
+        yield Check("seals", ok=False, detail=f"there are {len(places)}, and a certificate has {len(_ORDER)}")
+    if places:
+        end = places[-1].end
+        if end == len(pdf):
+            yield Check("file", ok=True, detail=f"all {len(pdf)} bytes are covered")
+        else:
+            detail = f"{len(pdf) - end} bytes follow the last seal: a revision was appended"
+            if end > len(pdf):
+                detail = f"{end - len(pdf)} bytes are missing at the end"
+            yield Check("file", ok=False, detail=detail)
+
+
+def _seals(pdf: bytes, sealed: Sequence[_Sealed], roots: Sequence[x509.Certificate]) -> Iterator[Check]:
+    for each in sealed:
+        name = f"seal {each.algorithm.name}"
+        if each.seal is None:
+            yield Check(name, ok=False, detail=each.fault)
+            continue
+        if not each.seal.digests(each.place.covered(pdf)):
+            where = "; ".join(altered_objects(pdf)[:5]) or "the frame of the file, or another seal"
+            yield Check(name, ok=False, detail=f"is not over these bytes; altered: {where}")
+        elif not each.seal.signed():
+            yield Check(name, ok=False, detail="was not made by the key of its certificate")
+        else:
+            yield Check(name, ok=True, detail=f"holds over {each.place.end} bytes, by {_name(each.seal.certificate)}")
+        yield _chain(each.seal.certificate, roots, f"{name} certificate")
+
+
+def _chain(certificate: x509.Certificate, roots: Sequence[x509.Certificate], name: str) -> Check:
+    """The certificate has to come from a root that is trusted, and be one for seals."""
+    if not roots:
+        return Check(name, ok=False, detail="no roots were given: --roots, from GET /v1/certificates/roots")
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        limits = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return Check(name, ok=False, detail="says nothing of what it is for")
+    if limits.ca or not usage.digital_signature:
+        return Check(name, ok=False, detail="is not for seals")
+    for root in roots:
+        try:
+            certificate.verify_directly_issued_by(root)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        return Check(name, ok=True, detail=f"issued by {_name(root)}, which is trusted")
+    return Check(name, ok=False, detail=f"was issued by none of the {len(roots)} roots that are trusted")
+
+
+def _attachments(attached: dict[str, bytes], trust: Trust) -> Iterator[Check]:
+    for name in _ATTACHMENTS:
+        if name not in attached:
+            yield Check(name, ok=False, detail="is not attached, or cannot be unpacked")
+    record = _members(attached.get("result.json", b"{}"))
+    if "result.json" in attached:
+        try:
+            for check in verify_answer(attached["result.json"], trust).checks:
+                yield Check(f"result.json {check.name}", ok=check.ok, detail=check.detail)
+        except UnreadableError as error:
+            yield Check("result.json", ok=False, detail=str(error))
+    if "parameters.json" in attached:
+        digest = f"sha256:{hashlib.sha256(attached['parameters.json']).hexdigest()}"
+        ok = digest == record.get("parameters_hash")
+        yield Check("parameters.json", ok=ok, detail="are those of the record" if ok else "are not those of the record")
+    if "certificate.json" in attached:
+        yield from _sheet(_members(attached["certificate.json"]), record)
+
+
+def _sheet(sheet: dict[str, Any], record: dict[str, Any]) -> Iterator[Check]:
+    """What the pages say, against the record."""
+    execution = record.get("execution")
+    expected = {
+        "type": CERTIFICATE_TYPE,
+        "job_id": record.get("job_id"),
+        "number": certificate_number(str(record.get("job_id")), str(record.get("audit_hash"))),
+        "simulated": execution.get("simulated") if isinstance(execution, dict) else None,
+    }
+    wrong = [name for name, value in expected.items() if sheet.get(name) != value]
+    if wrong:
+        yield Check("certificate.json", ok=False, detail=f"{', '.join(wrong)}: not as the record has it")
+    else:
+        yield Check("certificate.json", ok=True, detail=f"{expected['number']}: is about the record that is attached")
+
+
+def certificate_number(job_id: str, audit_hash: str) -> str:
+    """The number that the certificate of a job has: 80 bits of SHA-256 in base32."""
+    digest = hashlib.sha256(f"{CERTIFICATE_TYPE}\n{job_id}\n{audit_hash}".encode()).digest()
+    text = base64.b32encode(digest[:10]).decode("ascii")
+    return "QMC-" + "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _notes(sealed: Sequence[_Sealed]) -> tuple[str, ...]:
+    now = dt.datetime.now(dt.UTC)
+    return tuple(
+        f"the seal {each.algorithm.name} had its certificate until {each.seal.certificate.not_valid_after_utc:%Y-%m-%d}"
+        for each in sealed
+        if each.seal is not None and each.seal.certificate.not_valid_after_utc < now
+    )
+
+
+def _members(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(parse_object(data, "an attachment"))
+    except (UnreadableError, UnkeptNumberError):
+        return {}
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()[:120]
