@@ -1,4 +1,4 @@
-"""Certificates and evidence bundles for `POST /v1/verify`: the checks that `qmumma verify` makes, with the keys of now."""
+"""Certificates and evidence bundles for `POST /v1/verify`: the checks of `qmumma verify`, with the keys of now."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class SealedDocuments:
         """What is checked here, by media type."""
         return {
             "application/pdf": Document("A certificate, as `GET /v1/jobs/{job_id}/certificate` gave it.", self.verify),
-            "application/zip": Document("An evidence bundle, as `GET /v1/jobs/{job_id}/evidence` gave it.", self.verify),
+            "application/zip": Document(
+                "An evidence bundle, as `GET /v1/jobs/{job_id}/evidence` gave it.", self.verify
+            ),
         }
 
     async def verify(self, document: bytes) -> Verification:

@@ -15,6 +15,7 @@ from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
 from edge.dialects.qmumma.credentials import Credentials
 from edge.dialects.qmumma.description import document
+from edge.dialects.qmumma.documents import SealedDocuments
 from edge.dialects.qmumma.entropy import Entropies
 from edge.dialects.qmumma.entropy_routes import entropy_operations
 from edge.dialects.qmumma.errors import error_bodies
@@ -77,13 +78,14 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
     streams = OpenStreams(settings.streams_per_team)
     jobs = Jobs(execution, signing, streams=streams)
     events = JobEvents(jobs, streams=streams, heartbeat_seconds=settings.heartbeat_seconds)
+    documents = SealedDocuments(signing, services.certificates)
     operations = [
         *job_operations(jobs, events, Results(execution, streams=streams)),
         *algorithm_operations(Algorithms(execution)),
         *key_operations(Keys(services.accounts)),
         *credential_operations(Credentials(services.accounts)),
         *benchmark_operations(Benchmarks(services.benchmarks)),
-        *proof_operations(Proofs(signing), Verifier(signing)),
+        *proof_operations(Proofs(signing), Verifier(signing, documents.kinds())),
         *certificate_operations(Certificates(services.certificates)),
         *page_operations(VerifyPage(execution, signing)),
         *webhook_operations(Webhooks(services.webhooks)),

@@ -109,7 +109,7 @@ def test_lower_case_in_a_container_is_a_change_too(pdf: bytes, check: Checked) -
 def test_a_changed_attachment_is_named(pdf: bytes, check: Checked, name: str) -> None:
     number = re.search(rf"/Type/Filespec/F\({name}\).*?/F (\d+) 0 R".encode(), pdf)[1]
     place = pdf.index(b"\n" + number + b" 0 obj") + 170
-    assert f"the attachment {name}" in names(check(flip(pdf, pdf.index(b"stream", place - 40) + 60)))
+    assert f"the attachment {name}" in names(check(flip(pdf, pdf.index(b"stream", place - 40) + 12)))
 
 
 def test_a_changed_page_is_named(pdf: bytes, check: Checked) -> None:
