@@ -81,6 +81,11 @@ async def _wire(process: Process[SigningConfig], config: SigningConfig) -> None:
     process.background(custodian.keep(writer), "keep the keys")
     signer = RecordSigner(custodian, clock=utc_now)
     process.on_close(signer.close)
+    if config.timestamp_calendars:
+        from services.signing.calendar import Calendars  # noqa: PLC0415 - only who asks calendars pays for an HTTP client
+
+        calendars = Calendars(store, reader, config.timestamp_calendars, clock=utc_now)
+        process.background(calendars.keep(config.timestamp_seconds), "anchor the log outside")
     service = SigningService(writer, signer, reader=reader, provider=provider, custodian=custodian, clock=utc_now)
     process.server.add(signing_pb2.DESCRIPTOR.services_by_name["SigningService"], service)
 

@@ -32,5 +32,9 @@ class SigningConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """As the file, for a key in a token."""
     rotation_days: Annotated[int, Meta(ge=0, le=365)] = 0
     """The age at which a key of records is followed by the next; 0 for only before it ends, after a year."""
+    timestamp_calendars: tuple[Annotated[str, Meta(pattern=r"^https?://[^\s]+$")], ...] = ()
+    """OpenTimestamps calendars that the hash of a checkpoint is sent to, such as https://a.pool.opentimestamps.org."""
+    timestamp_seconds: Annotated[float, Meta(ge=60)] = 3600.0
+    """Between two checkpoints that are sent."""
     signature_provider: ProviderName = "auto"
     """Who signs: `openssl`, `oqs`, or `auto` for liboqs where it is installed and OpenSSL elsewhere."""

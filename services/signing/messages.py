@@ -8,11 +8,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qm.signing.v1 import signing_pb2 as pb
 
 from mesh.errors import InvalidArgument
+from services.signing import timestamp as ots
 from services.signing.anchor import Anchor
 from services.signing.examination import Check, Claim
 from services.signing.keyring import State, StoredKey
 from services.signing.rotation import Order
 from services.signing.seal import Seal, Subject
+from services.signing.store import StoredTimestamp
 
 _STATES = {
     State.PENDING: pb.KEY_STATE_PENDING,
@@ -79,6 +81,18 @@ def key_message(key: StoredKey, now: dt.datetime) -> pb.PublicKey:
         not_before=_timestamp(key.not_before),
         expire_time=_timestamp(key.expire_time) if key.expire_time else None,
         state=_STATES[key.state_at(now)],
+    )
+
+
+def timestamp_message(stored: StoredTimestamp) -> pb.LogTimestamp:
+    """What a calendar said, on the wire."""
+    timestamp = ots.Timestamp(stored.digest, stored.proof)
+    return pb.LogTimestamp(
+        size=stored.size,
+        calendar=stored.calendar,
+        digest=stored.digest,
+        file=timestamp.file(),
+        bitcoin_roots=timestamp.bitcoin_roots(),
     )
 
 

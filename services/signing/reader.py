@@ -16,9 +16,10 @@ from services.signing.checkpoint import Checkpoint, Head, SignedHead
 from services.signing.cosignature import Cosignature
 from services.signing.note import NoteSigner
 from services.signing.proofs import Proof, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion
-from services.signing.store import SigningStore
+from services.signing.store import SigningStore, StoredTimestamp
 from services.signing.tiles import BadTileError, Tile, bundle_entries, parse_tile
 
+_TIMESTAMPS_MAX = 100
 _STORED_LEVELS = range(63)
 _STORED_POSITIONS = range(2**62)
 """What the columns of the database can hold; no log is larger."""
@@ -32,6 +33,15 @@ class LogReader:
         self._store = store
         self._origin = origin
         self._signers = signers
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._origin
+
+    async def timestamps(self) -> list[StoredTimestamp]:
+        """What calendars outside have said of the newest checkpoints that they were sent."""
+        return await self._store.newest_timestamps(_TIMESTAMPS_MAX)
 
     async def head(self) -> SignedHead:
         """The newest checkpoint."""

@@ -21,6 +21,7 @@ from services.signing.messages import (
     order_of,
     seal_message,
     subject_of,
+    timestamp_message,
 )
 from services.signing.mldsa import Provider
 from services.signing.note import BadNoteError
@@ -75,6 +76,10 @@ class SigningService:
     async def GetTile(self, request: pb.GetTileRequest, _call: Call) -> pb.GetTileResponse:
         """Return a tile or a bundle of entries. Raises NotFound (TILE_NOT_FOUND)."""
         return pb.GetTileResponse(data=await self._reader.tile(request.path))
+
+    async def ListTimestamps(self, _request: pb.ListTimestampsRequest, _call: Call) -> pb.ListTimestampsResponse:
+        """List what calendars outside said of checkpoints, newest first."""
+        return pb.ListTimestampsResponse(timestamps=map(timestamp_message, await self._reader.timestamps()))
 
     async def AddCosignature(self, request: pb.AddCosignatureRequest, _call: Call) -> pb.AddCosignatureResponse:
         """Keep a witness's lines. Raises InvalidArgument (BAD_COSIGNATURE) and NotFound (CHECKPOINT_NOT_FOUND)."""

@@ -65,6 +65,13 @@ WITH given AS (SELECT * FROM unnest($2::text[], $3::text[]) AS line (vkey, text)
 )
 INSERT INTO cosignatures (size, vkey, line) SELECT $1, vkey, text FROM given ON CONFLICT DO NOTHING
 """
+_TIMESTAMPS = "SELECT size, calendar, digest, proof, time FROM timestamps ORDER BY size DESC, calendar LIMIT $1"
+_PENDING = "SELECT size, calendar, digest, proof, time FROM timestamps WHERE NOT complete ORDER BY size LIMIT 100"
+_HAS_TIMESTAMP = "SELECT EXISTS (SELECT FROM timestamps WHERE size = $1 AND calendar = $2)"
+_KEEP_TIMESTAMP = """
+INSERT INTO timestamps (size, calendar, digest, proof, time, complete) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (size, calendar) DO UPDATE SET proof = excluded.proof, time = excluded.time, complete = excluded.complete
+"""
 _WITNESSES = "SELECT vkey FROM witnesses ORDER BY first_time, vkey"
 _NODES = """
 SELECT level, position, hash FROM unnest($1::smallint[], $2::bigint[]) AS wanted (level, position)
@@ -87,6 +94,16 @@ class StoredLeaf(NamedTuple):
     leaf: bytes
     leaf_index: int
     head: Head
+
+
+class StoredTimestamp(NamedTuple):
+    """What a calendar said of the checkpoint of `size` leaves, and when; `proof` is OpenTimestamps', of `digest`."""
+
+    size: int
+    calendar: str
+    digest: bytes
+    proof: bytes
+    time: dt.datetime
 
 
 class SigningStore:
@@ -186,6 +203,22 @@ class SigningStore:
         """The newest checkpoint that was signed."""
         note: str | None = await self._database.fetchval(_NEWEST_NOTE)
         return note
+
+    async def keep_timestamp(self, timestamp: StoredTimestamp, *, complete: bool) -> None:
+        """Keep a timestamp in place of an earlier one of the same calendar and checkpoint."""
+        await self._database.execute(_KEEP_TIMESTAMP, *timestamp, complete)
+
+    async def has_timestamp(self, size: int, calendar: str) -> bool:
+        """Whether a calendar has stamped the checkpoint of `size` leaves."""
+        return bool(await self._database.fetchval(_HAS_TIMESTAMP, size, calendar))
+
+    async def pending_timestamps(self) -> list[StoredTimestamp]:
+        """The oldest hundred that are not complete."""
+        return [StoredTimestamp(*row.values()) for row in await self._database.fetch(_PENDING)]
+
+    async def newest_timestamps(self, count: int) -> list[StoredTimestamp]:
+        """The newest so many."""
+        return [StoredTimestamp(*row.values()) for row in await self._database.fetch(_TIMESTAMPS, count)]
 
     async def find_leaf(self, leaf_hash: bytes) -> StoredLeaf | None:
         """The leaf with a hash."""

@@ -61,6 +61,37 @@ class PublicKey(msgspec.Struct, kw_only=True):
     expires: Annotated[datetime, Meta(description="Until when it signs.")]
 
 
+class LogTimestamp(msgspec.Struct, kw_only=True):
+    """What a calendar outside said of one checkpoint of the log."""
+
+    tree_size: Annotated[int, Meta(description="Entries in the checkpoint's tree.", ge=1)]
+    calendar: Annotated[str, Meta(description="The OpenTimestamps calendar.")]
+    digest: Annotated[
+        str,
+        Meta(
+            description="SHA-256 of the checkpoint's first three lines, with their ends: what was stamped.",
+            pattern="^sha256:[0-9a-f]{64}$",
+        ),
+    ]
+    status: Annotated[
+        Literal["pending", "complete"], Meta(description="Whether the proof leads to a block of Bitcoin yet.")
+    ]
+    bitcoin_merkle_roots: Annotated[
+        dict[str, str],
+        Meta(
+            description="The Merkle root that each block must have for the proof to hold, by height. Nobody here has "
+            "looked: ask a Bitcoin node."
+        ),
+    ]
+    ots: Annotated[str, Meta(description="Base64 of the proof as an `.ots` file, for the public tools.")]
+
+
+class LogTimestamps(msgspec.Struct):
+    """The newest timestamps, newest first; none where this log is not anchored outside."""
+
+    timestamps: Annotated[list[LogTimestamp], Meta(description="The timestamps.")]
+
+
 class CheckpointQuery(msgspec.Struct, forbid_unknown_fields=True):
     """Which checkpoint is wanted."""
 
@@ -138,6 +169,24 @@ class Proofs:
         """Answer `GET /v1/log/witnesses`."""
         keys = "".join(f"{key}\n" for key in (await self._keys()).witness_keys)
         return Answer(200, keys.encode(), _TEXT, [_BRIEF_CACHE])
+
+    async def timestamps(self, _request: Request[Nothing, Nothing]) -> Answer:
+        """Answer `GET /v1/log/timestamps`."""
+        found = await self._signing.ListTimestamps(pb.ListTimestampsRequest())
+        shown = LogTimestamps(
+            [
+                LogTimestamp(
+                    tree_size=each.size,
+                    calendar=each.calendar,
+                    digest=f"sha256:{each.digest.hex()}",
+                    status="complete" if each.bitcoin_roots else "pending",
+                    bitcoin_merkle_roots={str(block): root for block, root in each.bitcoin_roots.items()},
+                    ots=base64.b64encode(each.file).decode("ascii"),
+                )
+                for each in found.timestamps
+            ]
+        )
+        return Answer(200, encode(shown), headers=[_BRIEF_CACHE])
 
     async def log_keys(self, _request: Request[Nothing, Nothing]) -> Answer:
         """Answer `GET /v1/log/keys`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.examples import one
-from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, Proofs, Verification
+from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, LogTimestamps, Proofs, Verification
 from edge.dialects.qmumma.requests import SignedAnswer
 from edge.dialects.qmumma.verification import Verifier
 from edge.operations import Operation, Outcome, PathField
@@ -35,6 +35,7 @@ def proof_operations(proofs: Proofs, verifier: Verifier) -> list[Operation]:
         _tile(proofs),
         _log_keys(proofs),
         _witnesses(proofs),
+        _timestamps(proofs),
     ]
 
 
@@ -175,6 +176,28 @@ def _witnesses(proofs: Proofs) -> Operation:
                 description="The keys; none, where no witness has signed yet.",
                 media_type="text/plain",
                 examples=one("One key", "witness.example/w1+0a1b2c3d+BHNvbWUgRWQyNTUxOSBwdWJsaWMga2V5\n"),
+            ),
+        ),
+        authenticated=False,
+    )
+
+
+def _timestamps(proofs: Proofs) -> Operation:
+    return Operation(
+        id="getTimestamps",
+        method="GET",
+        path="/v1/log/timestamps",
+        handler=proofs.timestamps,
+        tag="Proof",
+        summary="Timestamps of the log's checkpoints",
+        description="Proofs of OpenTimestamps calendars that a checkpoint was there at a time, where the operator has "
+        "the log anchored outside.",
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The newest hundred.",
+                kind=LogTimestamps,
+                examples=one("No anchoring", {"timestamps": []}),
             ),
         ),
         authenticated=False,

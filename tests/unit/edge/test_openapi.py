@@ -51,6 +51,7 @@ PATHS = {
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/keys"),
     ("get", "/v1/log/witnesses"),
+    ("get", "/v1/log/timestamps"),
     ("get", "/verify/{job_id}"),
     ("get", "/v1/log/tile/{tile}"),
     ("post", "/v1/entropy/generate"),

@@ -561,6 +561,107 @@ class GetTileResponse(_message.Message):
 Global___GetTileResponse: _TypeAlias = GetTileResponse  # noqa: Y015
 
 @_typing.final
+class ListTimestampsRequest(_message.Message):
+    """Asks for the timestamps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTimestampsRequest: _TypeAlias = ListTimestampsRequest  # noqa: Y015
+
+@_typing.final
+class LogTimestamp(_message.Message):
+    """LogTimestamp is what one calendar said of one checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class BitcoinRootsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    BITCOIN_ROOTS_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """Counts the leaves of the checkpoint."""
+    calendar: _builtins.str
+    """Names the calendar ("https://a.pool.opentimestamps.org")."""
+    digest: _builtins.bytes
+    """Is SHA-256 of the checkpoint's text, its first three lines: what was stamped."""
+    file: _builtins.bytes
+    """Is the proof as an .ots file."""
+    @_builtins.property
+    def bitcoin_roots(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """Says which Merkle root each block of Bitcoin must have for the proof to hold; empty while the proof is pending."""
+
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+        calendar: _builtins.str = ...,
+        digest: _builtins.bytes = ...,
+        file: _builtins.bytes = ...,
+        bitcoin_roots: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bitcoin_roots", b"bitcoin_roots", "calendar", b"calendar", "digest", b"digest", "file", b"file", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogTimestamp: _TypeAlias = LogTimestamp  # noqa: Y015
+
+@_typing.final
+class ListTimestampsResponse(_message.Message):
+    """Answers ListTimestamps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMESTAMPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def timestamps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogTimestamp]:
+        """Are the timestamps."""
+
+    def __init__(
+        self,
+        *,
+        timestamps: _abc.Iterable[Global___LogTimestamp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["timestamps", b"timestamps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTimestampsResponse: _TypeAlias = ListTimestampsResponse  # noqa: Y015
+
+@_typing.final
 class AddCosignatureRequest(_message.Message):
     """Brings a witness's signatures."""
 

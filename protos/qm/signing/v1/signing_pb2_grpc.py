@@ -75,6 +75,11 @@ class SigningServiceStub:
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.SerializeToString,
                 response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.FromString,
                 _registered_method=True)
+        self.ListTimestamps = channel.unary_unary(
+                '/qm.signing.v1.SigningService/ListTimestamps',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsResponse.FromString,
+                _registered_method=True)
         self.AddCosignature = channel.unary_unary(
                 '/qm.signing.v1.SigningService/AddCosignature',
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.AddCosignatureRequest.SerializeToString,
@@ -147,6 +152,13 @@ class SigningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTimestamps(self, request, context):
+        """Lists what calendars outside (OpenTimestamps) said of the newest checkpoints that they were sent, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddCosignature(self, request, context):
         """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing.
         """
@@ -203,6 +215,11 @@ def add_SigningServiceServicer_to_server(servicer, server):
                     servicer.GetTile,
                     request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.FromString,
                     response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.SerializeToString,
+            ),
+            'ListTimestamps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTimestamps,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsResponse.SerializeToString,
             ),
             'AddCosignature': grpc.unary_unary_rpc_method_handler(
                     servicer.AddCosignature,
@@ -432,6 +449,33 @@ class SigningService:
             '/qm.signing.v1.SigningService/GetTile',
             qm_dot_signing_dot_v1_dot_signing__pb2.GetTileRequest.SerializeToString,
             qm_dot_signing_dot_v1_dot_signing__pb2.GetTileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTimestamps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/ListTimestamps',
+            qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.ListTimestampsResponse.FromString,
             options,
             channel_credentials,
             insecure,

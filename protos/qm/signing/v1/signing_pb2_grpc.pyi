@@ -49,6 +49,8 @@ class SigningServiceStub:
     """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first."""
     GetTile: _grpc.UnaryUnaryMultiCallable[_signing_pb2.GetTileRequest, _signing_pb2.GetTileResponse]
     """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+    ListTimestamps: _grpc.UnaryUnaryMultiCallable[_signing_pb2.ListTimestampsRequest, _signing_pb2.ListTimestampsResponse]
+    """Lists what calendars outside (OpenTimestamps) said of the newest checkpoints that they were sent, newest first."""
     AddCosignature: _grpc.UnaryUnaryMultiCallable[_signing_pb2.AddCosignatureRequest, _signing_pb2.AddCosignatureResponse]
     """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing."""
     VerifyRecord: _grpc.UnaryUnaryMultiCallable[_signing_pb2.VerifyRecordRequest, _signing_pb2.VerifyRecordResponse]
@@ -75,6 +77,8 @@ class SigningServiceAsyncStub(SigningServiceStub):
     """Lists what the log was told of new keys: records of the type qmumma.key/v1, oldest first."""
     GetTile: _aio.UnaryUnaryMultiCallable[_signing_pb2.GetTileRequest, _signing_pb2.GetTileResponse]  # type: ignore[assignment]
     """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+    ListTimestamps: _aio.UnaryUnaryMultiCallable[_signing_pb2.ListTimestampsRequest, _signing_pb2.ListTimestampsResponse]  # type: ignore[assignment]
+    """Lists what calendars outside (OpenTimestamps) said of the newest checkpoints that they were sent, newest first."""
     AddCosignature: _aio.UnaryUnaryMultiCallable[_signing_pb2.AddCosignatureRequest, _signing_pb2.AddCosignatureResponse]  # type: ignore[assignment]
     """Keeps a witness's signatures under a checkpoint of the log (C2SP tlog-cosignature); a repeat changes nothing."""
     VerifyRecord: _aio.UnaryUnaryMultiCallable[_signing_pb2.VerifyRecordRequest, _signing_pb2.VerifyRecordResponse]  # type: ignore[assignment]
@@ -146,6 +150,14 @@ class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_signing_pb2.GetTileResponse, _abc.Awaitable[_signing_pb2.GetTileResponse]]:
         """Returns a tile of the log or a bundle of its entries (C2SP tlog-tiles); NOT_FOUND where the log does not have it whole."""
+
+    @_abc_1.abstractmethod
+    def ListTimestamps(
+        self,
+        request: _signing_pb2.ListTimestampsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.ListTimestampsResponse, _abc.Awaitable[_signing_pb2.ListTimestampsResponse]]:
+        """Lists what calendars outside (OpenTimestamps) said of the newest checkpoints that they were sent, newest first."""
 
     @_abc_1.abstractmethod
     def AddCosignature(
