@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from services.entropy.statistics import complexity, excursions, frequency, patterns, spectral, templates
 from services.entropy.statistics.outcome import Bits, Outcome
 
 ALPHA = 0.01
+_THREADS = 2
 _TESTS = (
     frequency.frequency,
     frequency.block_frequency,
@@ -38,13 +40,16 @@ class Verdict:
 
 
 def run_suite(bits: Bits) -> list[Outcome]:
-    """All fifteen tests, in the order of NIST's program; 188 p-values where all apply, at 10^6 bits and more."""
-    return [
-        *(test(bits) for test in _TESTS),
-        *excursions.excursions(bits),
-        patterns.serial(bits),
-        complexity.linear_complexity(bits),
-    ]
+    """All fifteen tests, in the order of NIST's program; 188 p-values where all apply, at 10^6 bits and more.
+
+    Two threads: most of the time goes to numpy, scipy and compiled code, which let go of the interpreter.
+    """
+    with ThreadPoolExecutor(_THREADS) as threads:
+        dear = [threads.submit(test, bits) for test in (spectral.spectral, complexity.linear_complexity)]
+        others = {test: threads.submit(test, bits) for test in _TESTS if test is not spectral.spectral}
+        walk, runs = threads.submit(excursions.excursions, bits), threads.submit(patterns.serial, bits)
+        first = [dear[0] if test is spectral.spectral else others[test] for test in _TESTS]
+        return [*(each.result() for each in first), *walk.result(), runs.result(), dear[1].result()]
 
 
 def judge(outcomes: Iterable[Outcome], alpha: float = ALPHA) -> Verdict:

@@ -16,7 +16,8 @@ from mesh.guard import Guard, caller_of, load_guard
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
     "certificates": {"billing", "execution", "signing"},
-    "edge": {"accounts", "billing", "certificates", "execution", "routing", "signing", "webhooks"},
+    "edge": {"accounts", "billing", "certificates", "entropy", "execution", "routing", "signing", "webhooks"},
+    "entropy": {"billing", "execution", "signing"},
     "execution": {"accounts", "billing", "routing", "signing"},
     "witness": {"signing"},
 }

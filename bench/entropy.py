@@ -1,0 +1,80 @@
+"""Random bits: what SP 800-22 and 90B cost, beside the limits that the product promises and NIST's own programs.
+
+    python -m bench.entropy                       the tests alone
+    python -m bench.entropy URL KEY               and a running mesh over REST
+
+NIST's C programs were timed on the same machine: sts-2.1.2 takes 3.6 s for 10^6 bits, and the 90B program as long as
+ours to within a few per cent. Ratios above 1 mean: within the limit.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import httpx
+
+from services.entropy.block import BlockId, Grade, produce
+from services.entropy.statistics.assessment import assess
+from services.entropy.statistics.outcome import unpack
+from services.entropy.statistics.suite import run_suite
+
+LIMITS_MS = {"SP 800-22, 10^6 bits": 120, "10^7 bits": 60, "10^7 bits, certified": 2000}
+STS_MS = 3600
+
+
+def main() -> None:
+    """Print one line for each measurement."""
+    print(f"{'':34}{'wall ms':>9}{'CPU ms':>9}   ratio")
+    million, ten = unpack(os.urandom(125_000), 10**6), unpack(os.urandom(1_250_000), 10**7)
+    _line("SP 800-22, 10^6 bits", lambda: run_suite(million), rounds=7)
+    wall = _line("  beside NIST's program", lambda: run_suite(million), rounds=7, limit=STS_MS)
+    assert wall < STS_MS
+    _line("SP 800-22, 10^7 bits", lambda: run_suite(ten), rounds=3)
+    _line("SP 800-90B, 10^6 bits", lambda: assess(million), rounds=3)
+    seed = os.urandom(80)
+    _line("CTR_DRBG, 10^7 bits", lambda: produce(_ID, Grade.DRBG, seed, 10**7), rounds=7)
+    if len(sys.argv) > 2:
+        _rest(sys.argv[1], sys.argv[2])
+
+
+def _rest(url: str, key: str) -> None:
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60) as client:
+
+        def ask(**body: object) -> None:
+            client.post("/v1/entropy/generate", json=body).raise_for_status()
+
+        ask(bits=8)
+        for name, body in (
+            ("256 bits", {"bits": 256}),
+            ("256 bits, certified", {"bits": 256, "certification": True}),
+            ("10^7 bits", {"bits": 10**7}),
+            ("10^7 bits, base64", {"bits": 10**7, "format": "base64"}),
+            ("10^7 bits, certified", {"bits": 10**7, "certification": True}),
+        ):
+            _line(name, lambda body=body: ask(**body), rounds=5 if "certified" not in name else 3)  # type: ignore[misc]
+
+
+def _line(name: str, work: Callable[[], object], *, rounds: int, limit: float | None = None) -> float:
+    """Warm up once, then print the medians; the wall time in milliseconds."""
+    work()
+    walls, cpus = [], []
+    for _ in range(rounds):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        walls.append(1e3 * (time.perf_counter() - wall))
+        cpus.append(1e3 * (time.process_time() - cpu))
+    bound = limit or LIMITS_MS.get(name.strip())
+    ratio = f"   {bound / statistics.median(walls):.1f} x the limit of {bound} ms" if bound else ""
+    print(f"{name:34}{statistics.median(walls):9.1f}{statistics.median(cpus):9.1f}{ratio}")
+    return statistics.median(walls)
+
+
+_ID = BlockId(uuid4())
+
+if __name__ == "__main__":
+    main()
