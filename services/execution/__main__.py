@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 from qm.execution.v1 import execution_pb2
@@ -11,7 +12,7 @@ from mesh.identity import now
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
 from mesh.streams import JOBS_EVENTS
-from services.execution.algorithms.listing import load_catalogue
+from services.execution.algorithms.listing import Catalogue, load_catalogue
 from services.execution.assessing import Assessor
 from services.execution.benchmarking import Benchmarking
 from services.execution.cancel import Cancellations
@@ -49,6 +50,7 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     process.on_close(children.close)
     peers = Peers.of(process)
     catalogue = load_catalogue()
+    process.background(_check(catalogue), "catalogue")
     limits = Limits(config.run_memory_bytes, config.run_seconds)
     accounts = ProviderAccounts.of(peers.accounts, config.provider_credentials_file, now)
     assessor = Assessor(catalogue, Measurer(children), peers, Offers(CostModel.load(), limits), accounts)
@@ -86,6 +88,13 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
             accounts=accounts,
         ),
     )
+
+
+async def _check(catalogue: Catalogue) -> None:
+    """Check the algorithms one by one, so that no call waits for long; a wrong one ends the process."""
+    for algorithm in catalogue.values():
+        algorithm.check()
+        await asyncio.sleep(0)
 
 
 PART = Part("execution", ExecutionConfig, wire)

@@ -1,4 +1,4 @@
-"""The marketplace's list: one folder of data for each algorithm, checked when it is loaded.
+"""The marketplace's list: one folder of data for each algorithm, read at the start and checked beside the first jobs.
 
 A folder holds `algorithm.toml` (name, price, code), `parameters.json` and `result.json` (JSON Schema 2020-12),
 `example.json` (a request's parameters and its result). Nothing here imports a quantum library.
@@ -49,6 +49,16 @@ class Algorithm:
         """
         return self.parameters.checked(parameters, "parameters")
 
+    def check(self) -> None:
+        """Check the schemas, and that the example fits them. Raises CatalogueError."""
+        try:
+            self.parameters.check()
+            self.result.check()
+            self.checked(self.example["request"])
+            self.result.checked(self.example["result"], "result")
+        except (ValueError, KeyError, ParameterError) as error:
+            raise CatalogueError(f"{self.id}: {error}") from error
+
 
 class Catalogue(Mapping[AlgorithmId, Algorithm]):
     """The algorithms by id, in the order of their ids."""
@@ -68,10 +78,7 @@ class Catalogue(Mapping[AlgorithmId, Algorithm]):
 
 
 def load_catalogue(folder: Path = BUILTIN_CATALOGUE) -> Catalogue:
-    """Read and check every algorithm of a folder.
-
-    Raises CatalogueError.
-    """
+    """Read every algorithm of a folder; `Algorithm.check` is still to come. Raises CatalogueError."""
     algorithms = [_load(entry) for entry in algorithm_folders(folder)]
     return Catalogue({algorithm.id: algorithm for algorithm in algorithms})
 
@@ -83,11 +90,8 @@ def _load(folder: Path) -> Algorithm:
             json.loads((folder / name).read_text("utf-8"))
             for name in ("parameters.json", "result.json", "example.json")
         )
-        algorithm = Algorithm(facts, Schema(parameters), Schema(result), example)
-        algorithm.checked(example["request"])
-        algorithm.result.checked(example["result"], "result")
-    except (OSError, ValueError, KeyError, msgspec.ValidationError, ParameterError) as error:
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise CatalogueError(f"{folder}: {error}") from error
     if facts.id != folder.name:
         raise CatalogueError(f"{folder}: the id {facts.id} is not the folder's name")
-    return algorithm
+    return Algorithm(facts, Schema(parameters), Schema(result), example)

@@ -36,16 +36,19 @@ class Schema:
     """A JSON Schema of draft 2020-12."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """Check and compile the schema. Raises ValueError where it is not one."""
-        try:
-            Draft202012Validator.check_schema(document)
-        except SchemaError as error:
-            raise ValueError(f"not a JSON Schema: {error.message}") from error
+        """Compile a schema, which `check` checks."""
         self.document = document
         self._validator = Draft202012Validator(document)
         self.defaults = {
             name: member["default"] for name, member in document.get("properties", {}).items() if "default" in member
         }
+
+    def check(self) -> None:
+        """Raise ValueError where it is no JSON Schema; takes tens of milliseconds."""
+        try:
+            Draft202012Validator.check_schema(self.document)
+        except SchemaError as error:
+            raise ValueError(f"not a JSON Schema: {error.message}") from error
 
     def checked(self, value: object, name: str) -> Mapping[str, Any]:
         """Return an object that fits the schema, with the defaults of its members filled in.
