@@ -16,8 +16,8 @@ from services.webhooks.resolver import Resolver
 
 KEPT_SECONDS = 10.0
 """How long a connection waits for its next delivery."""
-KEPT_EACH = 8
-"""Connections that wait for one endpoint."""
+KEPT_EACH = 64
+"""Connections that wait for one server, which may have many endpoints."""
 CONNECT_SECONDS = 5.0
 """For one address; a name may have several."""
 

@@ -12,15 +12,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from qm.execution.v1 import events_pb2, execution_pb2
 from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST, Requester
 from qm.webhooks.v1 import webhooks_pb2 as pb
 
 from mesh.call import Call
 from mesh.database import Database
 from mesh.destination import Destinations
-from mesh.events import Events
+from mesh.events import Events, Message
 from mesh.identity import Authority
 from mesh.outbox import Outbox
+from mesh.streams import webhook_subject
 from mesh.vault import Vault
 from services.webhooks.config import MailConfig, WebhooksConfig
 from services.webhooks.delivery import Announcement, Attempt, Delivery, DeliveryId, State, TeamId
@@ -91,6 +93,24 @@ class Hooks:
             create_time=self.clock(),
         )
 
+    def event(self, team: str, url: str, stage: int = execution_pb2.JOB_STAGE_COMPLETED) -> Message:
+        """What execution tells of a job."""
+        event = events_pb2.JobEvent(
+            job_id=str(uuid.uuid4()),
+            team_id=team,
+            state=execution_pb2.JOB_STATE_COMPLETED,
+            stage=execution_pb2.JobStage.ValueType(stage),
+            webhook_url=url,
+        )
+        event.create_time.FromDatetime(self.clock())
+        return Message(str(uuid.uuid4()), webhook_subject("completed", team), event.SerializeToString())
+
+    async def of_team(self, team: str) -> Sequence[Delivery]:
+        return (await self.store.page(TeamId(team), after=None, job_id=None, states=None, size=100))[0]
+
+    async def has(self, team: str, count: int) -> bool:
+        return len(await self.of_team(team)) == count
+
     async def turn(self, dispatcher: Dispatcher) -> int:
         """Send what is due now, and wait until its outcome is kept; answers how many were taken up."""
         await self.store.promote(self.clock())
@@ -99,8 +119,7 @@ class Hooks:
         return len(claimed)
 
     async def shown(self, team: str, delivery_id: str) -> Delivery:
-        deliveries, _ = await self.store.page(TeamId(team), after=None, job_id=None, states=None, size=100)
-        return next(each for each in deliveries if each.delivery_id == delivery_id)
+        return next(each for each in await self.of_team(team) if each.delivery_id == delivery_id)
 
     async def retry(self, team: str, delivery_id: str, request_id: str = "") -> pb.RetryDeliveryResponse:
         request = pb.RetryDeliveryRequest(

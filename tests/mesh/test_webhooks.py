@@ -6,21 +6,30 @@ import asyncio
 import datetime as dt
 import hashlib
 import hmac
+import json
 import ssl
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, patch
 
 import pytest
 import pytest_asyncio
+from qm.execution.v1 import execution_pb2
 from standardwebhooks.webhooks import Webhook
 
 from mesh.destination import Destinations
+from mesh.errors import Unavailable
+from mesh.events import Events, Message
 from mesh.identity import Authority
-from mesh.streams import audit_subject
+from mesh.streams import DEAD_LETTERS, JOBS_WEBHOOKS, audit_subject, webhook_subject
+from services.webhooks import filing as filing_module
 from services.webhooks.config import MailConfig
 from services.webhooks.delivery import FAILING_FOR, LEASE, RETRIES, State, TeamId
+from services.webhooks.filing import Filing
 from tests.conftest import RunningNats, RunningPostgres
+from tests.mesh.executing import until
 from tests.mesh.hooking import Hooks, hooking
 from tests.sink import Received, Sink, sink, status
 
@@ -42,6 +51,15 @@ async def hooks(parts: Hooks) -> Hooks:
 async def endpoint() -> AsyncIterator[Sink]:
     async with sink() as endpoint:
         yield endpoint
+
+
+@pytest_asyncio.fixture(scope="module")
+async def publisher(nats_server: RunningNats) -> AsyncIterator[Events]:
+    """Who may publish, and hear, everything."""
+    events = await Events.connect(nats_server.url, nats_server.identity("operator"))
+    await events.ensure_streams([JOBS_WEBHOOKS, DEAD_LETTERS])
+    yield events
+    await events.close()
 
 
 def team() -> str:
@@ -406,3 +424,45 @@ async def test_what_the_operator_does_not_allow_any_more_is_not_called(hooks: Ho
     await hooks.turn(hooks.dispatcher(destinations=Destinations()))
     assert [each.error for each in await hooks.attempts(delivery_id)] == ["address_refused"]
     assert endpoint.received == []
+
+
+async def test_an_event_becomes_a_delivery_before_it_is_acknowledged(hooks: Hooks, publisher: Events):
+    mine = team()
+    first, again = hooks.event(mine, "https://example.com/hook"), hooks.event(mine, "https://example.com/hook")
+    filing = Filing(hooks.events, hooks.store, lambda: None)
+    broken = AsyncMock(side_effect=Unavailable("down", reason="DATABASE_UNAVAILABLE"))
+    with patch.object(filing, "_store", SimpleNamespace(file=broken)), patch.object(filing_module, "PAUSE_SECONDS", 0):
+        running = asyncio.create_task(filing.run())
+        await publisher.publish(first)
+        await until(lambda: _called(broken))
+        assert await hooks.of_team(mine) == []
+    await publisher.publish(again)
+    await until(lambda: hooks.has(mine, 2))
+    assert {each.delivery_id for each in await hooks.of_team(mine)} == {first.id, again.id}
+    body = (await hooks.home.rows("SELECT body FROM deliveries WHERE delivery_id = $1", first.id))[0]["body"]
+    assert json.loads(body)["event"] == "job.completed"
+    running.cancel()
+
+
+async def test_an_event_that_makes_no_sense_is_buried(hooks: Hooks, publisher: Events):
+    dead: list[bytes] = []
+
+    async def hear(_subject: str, payload: bytes) -> None:
+        dead.append(payload)
+
+    heard = await publisher.subscribe("dead.JOBS_WEBHOOKS.>", hear)
+    running = asyncio.create_task(Filing(hooks.events, hooks.store, lambda: None).run())
+    await publisher.publish(Message(str(uuid.uuid4()), webhook_subject("completed", team()), b"\xff\xff"))
+    await publisher.publish(hooks.event(team(), ""))
+    await publisher.publish(hooks.event(team(), "https://example.com/", stage=execution_pb2.JOB_STAGE_RUNNING))
+    await until(lambda: _seen(dead, 3))
+    running.cancel()
+    await heard.unsubscribe()
+
+
+async def _called(mock: AsyncMock) -> bool:
+    return mock.await_count > 0
+
+
+async def _seen(dead: list[bytes], count: int) -> bool:
+    return len(dead) >= count
