@@ -53,6 +53,25 @@ _SCOREBOARD = {
     "regret": {"choices": 640, "mean": 0.0004, "worst": 0.021},
     "drifts": [{"hardware": "iqm_garnet", "found_at": "2026-11-21T03:10:00.000000Z"}],
     "beliefs_version": "1:1-1000@2026-11-21T04:00:05Z",
+    "offline": {
+        "date": "2026-11-21",
+        "simulated": True,
+        "model_version": "2026-11-21.2",
+        "circuits": 29,
+        "machines": 24,
+        "runs": 2085,
+        "scores": [
+            {
+                "world": "fresh",
+                "pool": None,
+                "measure": "mean_absolute_error",
+                "method": "prediction",
+                "value": 0.014,
+                "low": 0.008,
+                "high": 0.019,
+            }
+        ],
+    },
 }
 _MINUTE = {"Cache-Control": "`public, max-age=60`."}
 _WRONG = {400: "A query parameter is wrong; `param` names it."}
@@ -119,7 +138,8 @@ def _scoreboard(benchmarks: Benchmarks) -> Operation:
         tag="Benchmarks",
         summary="How right routing was",
         description="Over the last jobs of everybody here, benchmarks included: predicted beside measured, and what "
-        "the choices lost by what is known now. Sums only; no job is told of.",
+        "the choices lost by what is known now. Sums only; no job is told of. `offline` is another thing: what the "
+        "predictions were worth on simulated truth, beside rivals (`bench/routing.py`).",
         query=ReadScoreboard,
         outcomes=(
             Outcome(

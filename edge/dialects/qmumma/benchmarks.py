@@ -120,6 +120,30 @@ class Drift(msgspec.Struct):
     found_at: Annotated[Moment, Meta(description="When it was found.")]
 
 
+class OfflineScore(msgspec.Struct, kw_only=True):
+    """A number, with the interval in which 95 % of resamplings lie."""
+
+    world: Annotated[str, Meta(description="Whether calibrations were fresh or stale.", examples=["fresh"])]
+    pool: Annotated[str | None, Meta(description="The machines chosen among; null where all were predicted.")]
+    measure: Annotated[str, Meta(description="What was measured.", examples=["mean_absolute_error", "captured"])]
+    method: Annotated[str, Meta(description="What predicted or chose; ours is `prediction`.", examples=["prediction"])]
+    value: Annotated[float, Meta(description="The number.")]
+    low: Annotated[float, Meta(description="The interval's lower end.")]
+    high: Annotated[float, Meta(description="The interval's upper end.")]
+
+
+class OfflineScoreboard(msgspec.Struct, kw_only=True):
+    """What predictions and choices were worth on circuits that the model never saw, before anything ran here."""
+
+    date: Annotated[str, Meta(description="When it was made.", examples=["2026-11-21"])]
+    simulated: Annotated[bool, Meta(description="Always true: its truth is simulated.")] = True
+    model_version: Annotated[str, Meta(description="Of the model of fidelity.")]
+    circuits: Annotated[int, Meta(description="Circuits that were run.", ge=0)]
+    machines: Annotated[int, Meta(description="Machines that were simulated.", ge=0)]
+    runs: Annotated[int, Meta(description="Runs that were simulated.", ge=0)]
+    scores: Annotated[list[OfflineScore], Meta(description="Ours and its rivals.")]
+
+
 class Scoreboard(msgspec.Struct, kw_only=True):
     """How right routing was, by what became of the last jobs of everybody here."""
 
@@ -132,6 +156,9 @@ class Scoreboard(msgspec.Struct, kw_only=True):
     regret: Annotated[Regret, Meta(description="Of the choices.")]
     drifts: Annotated[list[Drift], Meta(description="Machines that have drifted from their calibrations.")]
     beliefs_version: Annotated[str, Meta(description="Names what was learned so far.")]
+    offline: Annotated[
+        OfflineScoreboard | None, Meta(description="Not of jobs here: measured offline. Null where it was not.")
+    ]
 
 
 class Benchmarks:
@@ -201,6 +228,29 @@ def _scoreboard(board: pb.Scoreboard) -> Scoreboard:
         regret=Regret(choices=board.regret.choice_count, mean=board.regret.mean, worst=board.regret.worst),
         drifts=[Drift(drift.backend_id, _moment(drift.create_time)) for drift in board.drifts],
         beliefs_version=board.beliefs_version,
+        offline=_offline(board.offline) if board.HasField("offline") else None,
+    )
+
+
+def _offline(told: pb.OfflineScoreboard) -> OfflineScoreboard:
+    return OfflineScoreboard(
+        date=told.date,
+        model_version=told.model_version,
+        circuits=told.circuit_count,
+        machines=told.machine_count,
+        runs=told.run_count,
+        scores=[
+            OfflineScore(
+                world=each.world,
+                pool=each.pool or None,
+                measure=each.measure,
+                method=each.method,
+                value=each.value,
+                low=each.low,
+                high=each.high,
+            )
+            for each in told.scores
+        ],
     )
 
 

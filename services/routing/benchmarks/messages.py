@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qm.routing.v1 import routing_pb2 as pb
 
 from services.routing.benchmarks.benchmark import Benchmark, Measurement
+from services.routing.benchmarks.offline import Offline
 from services.routing.benchmarks.scoreboard import Accuracy, Option, Scoreboard
 from services.routing.catalogue import Kind
 from services.routing.learning.beliefs import Beliefs
@@ -72,6 +73,29 @@ def scoreboard_message(
         drifts=[pb.Drift(backend_id=str(name), create_time=_timestamp(time)) for name, time in drifts if time],
         beliefs_version=beliefs.version,
         points=_points(outcomes, families),
+    )
+
+
+def offline_message(offline: Offline) -> pb.OfflineScoreboard:
+    """The offline scoreboard."""
+    return pb.OfflineScoreboard(
+        date=offline.date,
+        model_version=offline.model_version,
+        circuit_count=offline.circuit_count,
+        machine_count=offline.machine_count,
+        run_count=offline.run_count,
+        scores=[
+            pb.OfflineScore(
+                world=each.world,
+                pool=each.pool,
+                measure=each.measure,
+                method=each.method,
+                value=each.score.value,
+                low=each.score.low,
+                high=each.score.high,
+            )
+            for each in offline.scores
+        ],
     )
 
 

@@ -13,7 +13,14 @@ from mesh.call import Call
 from mesh.errors import NotFound
 from services.routing.benchmarks.benchmark import Benchmark, BenchmarkId, cells_of, next_cell
 from services.routing.benchmarks.benchmark_store import BenchmarkStore
-from services.routing.benchmarks.messages import measurement_message, options_of, plan_message, scoreboard_message
+from services.routing.benchmarks.messages import (
+    measurement_message,
+    offline_message,
+    options_of,
+    plan_message,
+    scoreboard_message,
+)
+from services.routing.benchmarks.offline import load_offline
 from services.routing.benchmarks.scoreboard import scoreboard
 from services.routing.catalogue import Catalogue
 from services.routing.learning.memory import Memory
@@ -42,6 +49,8 @@ class BenchmarkService:
         self._outcomes = outcomes
         self._memory = memory
         self._clock = clock
+        offline = load_offline()
+        self._offline = None if offline is None else offline_message(offline)
 
     async def PlanBenchmark(self, _request: pb.PlanBenchmarkRequest, _call: Call) -> pb.PlanBenchmarkResponse:
         """Answer the open benchmark, or plan the next one; nothing while everything is fresh."""
@@ -79,4 +88,7 @@ class BenchmarkService:
         choices = [options_of(decision) for decision in await self._store.choices(count)]
         beliefs = self._memory.beliefs
         board = scoreboard(outcomes, choices, beliefs)
-        return pb.GetScoreboardResponse(scoreboard=scoreboard_message(board, beliefs, outcomes, families))
+        message = scoreboard_message(board, beliefs, outcomes, families)
+        if self._offline is not None:
+            message.offline.CopyFrom(self._offline)
+        return pb.GetScoreboardResponse(scoreboard=message)

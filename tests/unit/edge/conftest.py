@@ -130,6 +130,7 @@ class FakeBenchmarks:
     ) -> routing_pb2.GetScoreboardResponse:
         board = routing_pb2.Scoreboard(job_count=request.job_count, beliefs_version="1:1-7@now")
         board.fidelity.count, board.fidelity.coverage = 2, 0.5
+        board.offline.scores.add(world="fresh", measure="coverage", method="prediction", value=0.9)
         board.drifts.add(backend_id="ibm_fez").create_time.seconds = 1_790_000_000
         for measured in (0.91, 0.42):
             board.points.add(family="ghz<", predicted=0.9, low=0.85, high=0.95, measured=measured)

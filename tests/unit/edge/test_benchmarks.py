@@ -42,6 +42,9 @@ async def test_the_scoreboard_tells_sums(client: httpx.AsyncClient):
     assert board["drifts"] == [{"hardware": "ibm_fez", "found_at": "2026-09-21T14:13:20Z"}]
     assert (board["since"], board["beliefs_version"]) == (None, "1:1-7@now")
     assert "points" not in board
+    assert board["offline"]["simulated"] is True
+    [score] = board["offline"]["scores"]
+    assert (score["measure"], score["pool"], score["value"]) == ("coverage", None, 0.9)
 
 
 @pytest.mark.parametrize(

@@ -1646,6 +1646,96 @@ class Point(_message.Message):
 Global___Point: _TypeAlias = Point  # noqa: Y015
 
 @_typing.final
+class OfflineScore(_message.Message):
+    """OfflineScore is one number of the offline scoreboard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORLD_FIELD_NUMBER: _builtins.int
+    POOL_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    world: _builtins.str
+    """Says whether calibrations were "fresh" or "stale"."""
+    pool: _builtins.str
+    """Names the machines that were chosen among; empty where all were predicted."""
+    measure: _builtins.str
+    """Names what was measured ("mean_absolute_error", "coverage", "captured", "rank_correlation", "utility_regret")."""
+    method: _builtins.str
+    """Names what predicted or chose; ours is "prediction"."""
+    value: _builtins.float
+    """Is the number."""
+    low: _builtins.float
+    """Bounds it from below, at 95 %."""
+    high: _builtins.float
+    """Bounds it from above, at 95 %."""
+    def __init__(
+        self,
+        *,
+        world: _builtins.str = ...,
+        pool: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        method: _builtins.str = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "measure", b"measure", "method", b"method", "pool", b"pool", "value", b"value", "world", b"world"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfflineScore: _TypeAlias = OfflineScore  # noqa: Y015
+
+@_typing.final
+class OfflineScoreboard(_message.Message):
+    """OfflineScoreboard is what the predictions were worth on circuits that the model never saw; the truth is simulated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CIRCUIT_COUNT_FIELD_NUMBER: _builtins.int
+    MACHINE_COUNT_FIELD_NUMBER: _builtins.int
+    RUN_COUNT_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """Is the day on which it was made ("2026-11-21")."""
+    model_version: _builtins.str
+    """Names the version of the model."""
+    circuit_count: _builtins.int
+    """Counts circuits."""
+    machine_count: _builtins.int
+    """Counts machines."""
+    run_count: _builtins.int
+    """Counts simulated runs."""
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfflineScore]:
+        """Are its numbers."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        circuit_count: _builtins.int = ...,
+        machine_count: _builtins.int = ...,
+        run_count: _builtins.int = ...,
+        scores: _abc.Iterable[Global___OfflineScore] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["circuit_count", b"circuit_count", "date", b"date", "machine_count", b"machine_count", "model_version", b"model_version", "run_count", b"run_count", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfflineScoreboard: _TypeAlias = OfflineScoreboard  # noqa: Y015
+
+@_typing.final
 class Scoreboard(_message.Message):
     """Scoreboard says how right routing was."""
 
@@ -1661,6 +1751,7 @@ class Scoreboard(_message.Message):
     DRIFTS_FIELD_NUMBER: _builtins.int
     BELIEFS_VERSION_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
+    OFFLINE_FIELD_NUMBER: _builtins.int
     job_count: _builtins.int
     """Counts the jobs that it is about: the last ones that ended."""
     failed_count: _builtins.int
@@ -1695,6 +1786,10 @@ class Scoreboard(_message.Message):
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___Point]:
         """Are predictions beside measurements of benchmarks, newest first; users' programs count in the sums alone."""
 
+    @_builtins.property
+    def offline(self) -> Global___OfflineScoreboard:
+        """Is what was measured offline, on simulated truth; absent where nothing was."""
+
     def __init__(
         self,
         *,
@@ -1708,10 +1803,11 @@ class Scoreboard(_message.Message):
         drifts: _abc.Iterable[Global___Drift] | None = ...,
         beliefs_version: _builtins.str = ...,
         points: _abc.Iterable[Global___Point] | None = ...,
+        offline: Global___OfflineScoreboard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "fidelity", b"fidelity", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "fidelity", b"fidelity", "offline", b"offline", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs_version", b"beliefs_version", "drifts", b"drifts", "end_time", b"end_time", "failed_count", b"failed_count", "fidelity", b"fidelity", "job_count", b"job_count", "points", b"points", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beliefs_version", b"beliefs_version", "drifts", b"drifts", "end_time", b"end_time", "failed_count", b"failed_count", "fidelity", b"fidelity", "job_count", b"job_count", "offline", b"offline", "points", b"points", "regret", b"regret", "start_time", b"start_time", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
