@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from services.routing.prediction.profile import loss_of
+
 CALIBRATIONS = Path(__file__).parents[1] / "calibrations"
 FAILED = 1
 """The error that a calibration gives to a gate which had failed."""
@@ -69,6 +71,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     control_flow: tuple[str, ...] = ()
     dt_ns: float | None = None
 
+    @property
+    def uniform(self) -> bool:
+        """Whether one qubit is as good as another: every pair has the gates, and all places the same errors."""
+        alike = all(gate.places == "all" and not isinstance(gate.error, tuple) for gate in self.gates)
+        return alike and len(set(self.qubits)) == 1
+
     def rates(self, gate: Gate) -> Iterator[tuple[Place, Rate]]:
         """What is reported of a gate, place by place."""
         places = _everywhere(gate.width, self.qubit_count) if gate.places == "all" else gate.places
@@ -78,17 +86,21 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         for place, error, span in zip(places, errors, spans, strict=True):
             yield place, Rate(error, None if span is None else span * 1e-9)
 
-    def gate_error(self, place: Place, rate: Rate) -> float:
-        """The error of a gate, 0 to 1: what is reported, or what relaxation alone does meanwhile if that is more."""
-        return max(rate.error or 0.0, self.relaxation_error(place, rate.seconds))
+    def losses(self, place: Place, rate: Rate) -> tuple[float, float]:
+        """What a gate adds to the losses of a profile: of its own errors, and of relaxation while it takes.
 
-    def relaxation_error(self, place: Place, seconds: float | None) -> float:
-        """1 - average fidelity of qubits that wait: (1 - process fidelity) d / (d + 1), d the dimension."""
-        if not seconds:
-            return 0.0
-        kept = math.prod(self.qubits[qubit].kept(seconds) for qubit in place)
+        Relaxation alone keeps the process fidelity r, the product over the qubits, and so an average fidelity of
+        f = (d r + 1) / (d + 1), d the dimension. What the reported average fidelity 1 - e lacks beyond that is a
+        depolarising channel of the probability s = d (f - (1 - e)) / (d f - 1), which is a Pauli error in s (1 - 1/d^2)
+        of all runs: the model of the twins (services/execution/twins/channel.py), and of qiskit-aer.
+        """
+        kept = math.prod(self.qubits[qubit].kept(rate.seconds) for qubit in place) if rate.seconds else 1.0
         dimension = 1 << len(place)
-        return (1 - kept) * dimension / (dimension + 1)
+        relaxed = (dimension * kept + 1) / (dimension + 1)
+        lost = min(rate.error or 0.0, dimension / (dimension + 1))
+        beyond = relaxed - (1 - lost)
+        share = dimension * beyond / (dimension * relaxed - 1) if beyond > 0 else 0.0
+        return loss_of(share * (1 - dimension**-2)), loss_of(1 - kept)
 
 
 def read(folder: Path, calibration_id: str) -> Calibration:

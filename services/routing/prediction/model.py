@@ -15,7 +15,8 @@ import msgspec
 from services.routing.prediction.profile import Profile
 
 MODEL_FILE = Path(__file__).with_name("model.json")
-_LEAST_INFIDELITY = 1e-9
+SOFTENING = 0.002
+"""An infidelity below this says little about a ratio."""
 
 
 class Method(StrEnum):
@@ -31,6 +32,16 @@ class Method(StrEnum):
     """The circuit's size and the machine's typical errors (summary.py): it was not fitted, or not in time."""
 
 
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the losses of a profile are multiplied by: 1 where a machine errs just as its calibration says."""
+
+    pair: float
+    single: float
+    readout: float
+    seen: float
+    """The share of errors that is seen, for circuits too wide to draw theirs."""
+
+
 class Surrogate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """F = exp(-readout * readout loss - gates * gate loss)."""
 
@@ -39,12 +50,17 @@ class Surrogate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def fidelity(self, profile: Profile) -> float:
         """The fidelity of a circuit whose ideal distribution is not known."""
-        return math.exp(-self.readout * profile.readout_loss - self.gates * (profile.single_loss + profile.pair_loss))
+        return math.exp(-self.readout * profile.readout_loss - self.gates * profile.gate_loss)
 
 
 class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where 9 of 10 true infidelities lie: log(1 - F) against the predicted one."""
+    """Where 9 of 10 true infidelities lie: log((1 - F + d) / (1 - predicted + d)), d = SOFTENING."""
 
+    method: Method
+    stale: bool
+    """Whether the run comes long after the calibration."""
+    most: float
+    """The largest predicted infidelity that this band is for; the first of those that hold is taken."""
     low: Annotated[float, msgspec.Meta(le=0)]
     high: Annotated[float, msgspec.Meta(ge=0)]
 
@@ -53,19 +69,22 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """The fitted numbers."""
 
     version: str
+    weights: Weights
     surrogate: Surrogate
-    bands: dict[Method, Band]
+    bands: tuple[Band, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a model that leaves a method without bounds."""
-        if missing := set(Method) - self.bands.keys():
-            raise ValueError(f"the model has no band for {', '.join(sorted(missing))}")
+        """Refuse a model that leaves a prediction without bounds."""
+        covered = {(band.method, band.stale) for band in self.bands if band.most >= 1}
+        if missing := {(method, stale) for method in Method for stale in (False, True)} - covered:
+            raise ValueError(f"the model has no band for {', '.join(sorted(method for method, _ in missing))}")
 
-    def bounds(self, fidelity: float, method: Method) -> tuple[float, float]:
+    def bounds(self, fidelity: float, method: Method, *, stale: bool) -> tuple[float, float]:
         """Between which fidelities 9 of 10 runs come out."""
-        band = self.bands[method]
-        lost = max(1 - fidelity, _LEAST_INFIDELITY)
-        return max(0.0, 1 - lost * math.exp(band.high)), 1 - lost * math.exp(band.low)
+        lost = 1 - fidelity
+        band = next(each for each in self.bands if each.method is method and each.stale is stale and lost <= each.most)
+        least, most = ((lost + SOFTENING) * math.exp(edge) - SOFTENING for edge in (band.low, band.high))
+        return min(max(0.0, 1 - most), fidelity), max(min(1.0, 1 - least), fidelity)
 
 
 MODEL = msgspec.json.decode(MODEL_FILE.read_bytes(), type=Model)

@@ -13,7 +13,7 @@ import msgspec
 from services.routing.prediction.profile import Profile, UnfitError
 from services.routing.prediction.task import HEAD, THREADS, Answer, Find, Finding, Unfit
 
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 60.0
 """A circuit that takes longer than this to fit to one machine is given up."""
 _START_SECONDS = 60.0
 """How long a child may take to import the transpiler, on a cold disk."""

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from mesh.telemetry import log
 from services.routing.prediction.calibration import CALIBRATIONS, read
 from services.routing.prediction.circuit import Circuit, Digest, parse
-from services.routing.prediction.model import MODEL, Method, Model
+from services.routing.prediction.model import MODEL, Method
 from services.routing.prediction.pool import LostError, OverdueError, Pool
 from services.routing.prediction.profile import UnfitError
 from services.routing.prediction.summary import Summary, summary_of
@@ -28,6 +28,8 @@ MOST_FITTED = 12
 """Of more candidates than this only the best, by their summary, are fitted."""
 MOST_STEPS = 20_000
 """A longer circuit is not fitted: it would take a child for a minute, and its fidelity is next to nothing."""
+STALE_AFTER = dt.timedelta(days=2)
+"""Machines are calibrated every day; past this, predictions are as uncertain as those of another day."""
 _CACHED = 50_000
 """Circuits on machines that stay known, 1 kB each at most."""
 _COMPARABLE_SHOTS = 10
@@ -46,6 +48,13 @@ class Candidate:
 
     backend_id: str
     calibration_id: str
+    age: dt.timedelta = dt.timedelta()
+    """How old the calibration is when the circuit runs; zero for a twin, which is as its calibration says."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether machines have drifted since."""
+        return self.age > STALE_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +76,17 @@ class Predictor:
     """Predicts, and remembers. One for a process; `close` ends its children."""
 
     def __init__(
-        self, *, folder: Path = CALIBRATIONS, children: int = 1, model: Model = MODEL, most_fitted: int = MOST_FITTED
+        self,
+        *,
+        folder: Path = CALIBRATIONS,
+        children: int = 1,
+        most_fitted: int = MOST_FITTED,
+        pool: Pool | None = None,
     ) -> None:
-        """Know the calibrations of `folder`."""
+        """Know the calibrations of `folder`; fit with a `pool` that is there, or one of so many `children`."""
         self._folder = folder
-        self._model = model
         self._most_fitted = most_fitted
-        self._pool = Pool(folder, children=children)
+        self._pool = pool or Pool(folder, children=children)
         self._summaries: dict[str, Summary] = {}
         self._found = _Latest[Fit, Finding](_CACHED)
         self._alike = _Latest[Fit, Finding](_CACHED)
@@ -104,7 +117,7 @@ class Predictor:
                 method = Method.SUMMARY
             else:
                 continue
-            answers[each.backend_id] = self._estimate(finding, method, shots)
+            answers[each.backend_id] = self._estimate(finding, method, shots, stale=each.stale)
         return answers
 
     async def close(self) -> None:
@@ -138,7 +151,7 @@ class Predictor:
             has_room = summary.working_qubit_count >= structure.qubit_count
             if has_room:
                 profile = summary.profile(structure)
-                fidelity = self._model.surrogate.fidelity(profile)
+                fidelity = MODEL.surrogate.fidelity(profile)
                 self._rough.put(alike, Finding(profile=profile, fidelity=fidelity))
             if not has_room or len(structure.steps) > MOST_STEPS:
                 self._hopeless.put(alike, value=True)
@@ -169,10 +182,10 @@ class Predictor:
             self._found.put((circuit.key, calibration_id), finding)
             self._alike.put(alike, finding)
 
-    def _estimate(self, finding: Finding, method: Method, shots: int) -> FidelityEstimate:
+    def _estimate(self, finding: Finding, method: Method, shots: int, *, stale: bool) -> FidelityEstimate:
         profile = finding.profile
         value = self._value(finding)
-        low, high = self._model.bounds(value, method)
+        low, high = MODEL.bounds(value, method, stale=stale)
         if shots >= _COMPARABLE_SHOTS * finding.support:
             low = max(0.0, low - _PER_OUTCOME_AND_SHOT * finding.support / shots)
         return FidelityEstimate(
@@ -186,7 +199,7 @@ class Predictor:
         )
 
     def _value(self, finding: Finding) -> float:
-        return self._model.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity
+        return MODEL.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity
 
 
 class _Latest(Generic[K, V]):

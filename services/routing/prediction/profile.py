@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import msgspec
+
+MOST_ERROR = 0.999_999
 
 
 class UnfitError(Exception):
@@ -15,16 +16,13 @@ class UnfitError(Exception):
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A circuit as it was fitted to a machine.
 
-    A loss is the sum of -log(1 - error) over gates, with the error of each no less than what relaxation does while it
-    takes: exp(-loss) is the probability that none of them errs.
+    A loss is a sum of -log(1 - e) over gates, e the probability of a Pauli error: exp(-loss) is that none happens.
     """
 
-    MOST_ERROR: ClassVar[float] = 0.999_999
-
-    single_loss: float
-    """Of the gates on one qubit."""
     pair_loss: float
-    """Of the gates on two."""
+    """Of errors on both qubits of a gate: what its reported error has beyond relaxation."""
+    single_loss: float
+    """Of errors on one qubit: those of gates on one, and the relaxation while any gate takes its time."""
     readout_errors: tuple[float, ...]
     """The probability to read each measured qubit of the program wrongly, in the order of `Structure.measured`."""
     depth: int
@@ -33,11 +31,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One shot, from the first gate to the last reading, as the calibration says."""
 
     @property
-    def gate_fidelity(self) -> float:
-        """The probability that no gate errs."""
-        return math.exp(-self.single_loss - self.pair_loss)
+    def gate_loss(self) -> float:
+        """Of all gates."""
+        return self.pair_loss + self.single_loss
 
     @property
     def readout_loss(self) -> float:
-        """The sum of -log(1 - error) over the readings."""
-        return -sum(math.log1p(-min(error, self.MOST_ERROR)) for error in self.readout_errors)
+        """The same sum over the readings."""
+        return sum(map(loss_of, self.readout_errors))
+
+
+def loss_of(error: float) -> float:
+    """-log(1 - error), for an error of 0 to 1."""
+    return -math.log1p(-min(error, MOST_ERROR))

@@ -20,18 +20,20 @@ _BETTER_PART = 0.5
 """A layout avoids the worse half of a machine's places where the circuit leaves the choice."""
 _ROUTING = 0.25
 """Gates that routing adds on a sparse machine, for each gate on two qubits and each doubling of the width."""
+_NO_GATES = frozenset({"id", "reset", "delay"})
 _SPARSE = 0.5
 """The share of all pairs below which a machine has to route."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The errors of a machine's working places, each kind ascending; a pair counts once, with its better way."""
+    """What gates lose at working places (profile.py), ascending; a pair of qubits counts once, with its better way."""
 
     working_qubit_count: int
     single: float
-    """The median error of the gates on one qubit that have one."""
+    """The median of the gates on one qubit that err."""
     pairs: tuple[float, ...]
     readouts: tuple[float, ...]
+    """Errors, not losses."""
     seconds: tuple[float, float, float]
     """What a gate on one qubit, one on two, and reading take: medians."""
 
@@ -48,8 +50,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         single, pair, reading = self.seconds
         deep = structure.depth * routed / max(pairs, 1)
         return Profile(
-            single_loss=_loss(self.single) * structure.single_qubit_gate_count,
-            pair_loss=_loss(_of_better(self.pairs, qubits - 1)) * routed,
+            single_loss=self.single * structure.single_qubit_gate_count,
+            pair_loss=_of_better(self.pairs, qubits - 1) * routed,
             readout_errors=(readout,) * len(structure.measured),
             depth=round(deep),
             two_qubit_gate_count=round(routed),
@@ -64,15 +66,17 @@ def summary_of(calibration: Calibration) -> Summary:
     best: dict[frozenset[int], float] = {}
     spans: tuple[list[float], list[float]] = ([], [])
     for gate in calibration.gates:
+        if gate.name in _NO_GATES:
+            continue
         for place, rate in calibration.rates(gate):
             if rate.error and rate.error != FAILED and working.issuperset(place):
-                error = calibration.gate_error(place, rate)
+                lost = sum(calibration.losses(place, rate))
                 spans[len(place) - 1].append(rate.seconds or 0.0)
                 if len(place) == 1:
-                    singles.append(error)
+                    singles.append(lost)
                 else:
                     pair = frozenset(place)
-                    best[pair] = min(error, best.get(pair, 1.0))
+                    best[pair] = min(lost, best.get(pair, math.inf))
     qubits = [calibration.qubits[qubit] for qubit in calibration.working]
     return Summary(
         working_qubit_count=len(working),
@@ -92,7 +96,3 @@ def _of_better(errors: Sequence[float], needed: int) -> float:
 def _middle(values: Iterable[float]) -> float:
     ordered = sorted(values)
     return ordered[len(ordered) // 2] if ordered else 0.0
-
-
-def _loss(error: float) -> float:
-    return -math.log1p(-min(error, Profile.MOST_ERROR))

@@ -24,9 +24,10 @@ _OWN = {"reset": Reset(), "delay": Delay(0)}
 _MICRO, _NANO = 1e-6, 1e-9
 
 
-def target_of(calibration: Calibration) -> Target:
-    """The gates, wiring and errors of the working qubits."""
-    working = [calibration.qubits[qubit] for qubit in calibration.working]
+def target_of(calibration: Calibration, room: int) -> Target:
+    """The gates, wiring and errors of the first `room` working qubits."""
+    number = {qubit: index for index, qubit in enumerate(calibration.working[:room])}
+    working = [calibration.qubits[qubit] for qubit in number]
     target = Target(
         num_qubits=len(working),
         dt=calibration.dt_ns * _NANO if calibration.dt_ns else None,
@@ -42,7 +43,7 @@ def target_of(calibration: Calibration) -> Target:
         # IBM's machines take angles of rzz from 0 to pi/2 alone.
         bounds = [(0, math.pi / 2)] if gate.name == "rzz" and calibration.vendor == "IBM" else None
         operation = _OWN.get(gate.name) or known[gate.name]
-        target.add_instruction(operation, _properties(calibration, gate), name=gate.name, angle_bounds=bounds)
+        target.add_instruction(operation, _properties(calibration, gate, number), name=gate.name, angle_bounds=bounds)
     readout = {
         (index,): InstructionProperties(
             error=qubit.readout_error, duration=qubit.readout_ns * _NANO if qubit.readout_ns else None
@@ -55,8 +56,7 @@ def target_of(calibration: Calibration) -> Target:
     return target
 
 
-def _properties(calibration: Calibration, gate: Gate) -> dict[Place, InstructionProperties]:
-    number = {qubit: index for index, qubit in enumerate(calibration.working)}
+def _properties(calibration: Calibration, gate: Gate, number: dict[int, int]) -> dict[Place, InstructionProperties]:
     return {
         tuple(number[qubit] for qubit in place): InstructionProperties(error=rate.error, duration=rate.seconds)
         for place, rate in calibration.rates(gate)

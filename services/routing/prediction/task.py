@@ -18,20 +18,22 @@ import msgspec
 
 from services.routing.prediction.calibration import UnknownCalibrationError
 from services.routing.prediction.circuit import parse
+from services.routing.prediction.model import MODEL
 from services.routing.prediction.profile import Profile, UnfitError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from services.routing.prediction.ideal import Ideal
 
 HEAD: Final = struct.Struct("!I")
 """The length of a message in bytes."""
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "QULACS_NUM_THREADS")
 """The variables that say how many threads a library takes: in a child, one."""
+WIDEST: Final = 20
+"""Qubits of the widest circuit whose ideal distribution is computed: 8 MB, and some 0.1 s."""
 _PR_SET_PDEATHSIG = 1
 _NICENESS = 5
 _WARM = 2
-"""Distributions that stay, of up to 4 MB."""
+"""Circuits whose ideal distributions stay, of up to 4 MB."""
 
 
 class Find(msgspec.Struct, frozen=True):
@@ -47,7 +49,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag="finding"):
 
     profile: Profile
     fidelity: float | None
-    """By the depolarising model; None where the ideal distribution is out of reach."""
+    """By the ideal distribution (mixture.py); None where the ideal distribution is out of reach."""
     support: float = 0.0
     """How many outcomes the ideal distribution effectively has."""
 
@@ -63,24 +65,21 @@ Answer = Finding | Unfit
 
 def find(folder: Path, task: Find) -> Finding:
     """Do a task. Raises UnfitError, UnknownCalibrationError and ValueError."""
-    from services.routing.prediction import fitting, ideal, mixture  # noqa: PLC0415 - in the child alone
+    from services.routing.prediction import fitting, mixture  # noqa: PLC0415 - in the child alone
 
     structure, angles = parse(task.encoded).decoded()
     profile = task.profile or fitting.fitter(folder, task.calibration_id).fit(structure, angles)
-    if structure.qubit_count > ideal.WIDEST or not structure.read_at_the_end:
+    if structure.qubit_count > WIDEST or not structure.read_at_the_end:
         return Finding(profile=profile, fidelity=None)
-    probabilities, support = _ideal(task.encoded)
-    fidelity = mixture.fidelity(probabilities, profile.gate_fidelity, profile.readout_errors)
-    return Finding(profile=profile, fidelity=fidelity, support=support)
+    found = _ideal(task.encoded)
+    return Finding(profile=profile, fidelity=mixture.fidelity(found, profile, MODEL.weights), support=found.support)
 
 
 @lru_cache(_WARM)
-def _ideal(encoded: bytes) -> tuple[NDArray[np.float32], float]:
+def _ideal(encoded: bytes) -> Ideal:
     from services.routing.prediction import ideal  # noqa: PLC0415 - in the child alone
 
-    structure, angles = parse(encoded).decoded()
-    probabilities = ideal.distribution(structure, angles)
-    return probabilities, ideal.support(probabilities)
+    return ideal.ideal_of(*parse(encoded).decoded())
 
 
 def serve(folder: Path, tasks: BinaryIO, answers: BinaryIO) -> None:

@@ -14,6 +14,7 @@ from services.execution.twins.shelf import snapshot
 from services.execution.twins.twin import Twin
 from services.routing.prediction.calibration import CALIBRATIONS, UnknownCalibrationError
 from services.routing.prediction.model import Method
+from services.routing.prediction.pool import OverdueError, Pool
 from services.routing.prediction.predictor import Candidate, Predictor
 from tests.unit.execution.twins import programs
 from tests.unit.routing.prediction.circuits import ghz, rotations
@@ -87,12 +88,12 @@ async def test_what_is_not_ready_in_time_is_answered_by_the_summary_and_ready_la
 
 async def test_a_killed_child_costs_an_answer_and_is_replaced(predictor: Predictor):
     await predictor.predict(ghz(5), FEW, shots=SHOTS, seconds=PATIENT)
-    waiting = asyncio.create_task(predictor.predict(rotations(12, 0.3), FEW, shots=SHOTS, seconds=PATIENT))
+    waiting = asyncio.create_task(predictor.predict(rotations(6, 0.3), FEW, shots=SHOTS, seconds=PATIENT))
     await asyncio.sleep(0)
     for child in children():
         os.kill(child, signal.SIGKILL)
     assert set(await waiting) == {each.backend_id for each in FEW}
-    found = await predictor.predict(rotations(12, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
+    found = await predictor.predict(rotations(6, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
     assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
 
 
@@ -106,3 +107,16 @@ async def test_a_calibration_that_is_not_there_is_refused(predictor: Predictor):
     for name in ("ibm_nowhere@2026-01-01", "../twins"):
         with pytest.raises(UnknownCalibrationError):
             await predictor.predict(ghz(2), [Candidate("x", name)], shots=1, seconds=PATIENT)
+
+
+async def test_a_circuit_that_takes_too_long_is_given_up_and_not_tried_again():
+    pool = Pool(CALIBRATIONS, children=1, longest=1e-4)
+    try:
+        with pytest.raises(OverdueError):
+            await pool.find(FEW[0].calibration_id, ghz(5), None)
+        hurried = Predictor(pool=pool)
+        found = await hurried.predict(ghz(5), FEW[:1], shots=SHOTS, seconds=PATIENT)
+        assert found["ibm_marrakesh"].method is Method.SUMMARY
+        assert await hurried.predict(ghz(5), FEW[:1], shots=SHOTS, seconds=PATIENT) == found
+    finally:
+        await pool.close()
