@@ -105,7 +105,7 @@ def choose(question: Question) -> Choice:
 
 
 def judge(outlook: Outlook, wish: Wish, weights: Weights) -> Candidate:
-    """A backend's prospects with a program. A lasting obstacle goes before a passing one, and a limit comes last."""
+    """A backend's prospects with a program. A lasting obstacle goes before a passing one."""
     backend = outlook.backend
     if (beyond := incapacity(backend, wish.features)) is not None:
         return Misfit(backend, beyond, None)
@@ -118,7 +118,7 @@ def judge(outlook: Outlook, wish: Wish, weights: Weights) -> Candidate:
         if offer.refusal:
             return Misfit(backend, refusal(offer), None)
         estimate = of_engine(outlook, offer, wish, weights)
-    obstacle = absence(backend, wish) or broken_limit(backend, estimate, wish)
+    obstacle = broken_limit(backend, estimate, wish) or absence(backend, wish)
     if obstacle is not None:
         return Misfit(backend, obstacle, estimate)
     unsure = leverage(estimate.fidelity) * outlook.fidelity_effect.deviation

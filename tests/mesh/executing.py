@@ -166,6 +166,8 @@ class FakeBilling(Peer):
     def __init__(self) -> None:
         super().__init__()
         self.holds: dict[str, str] = {}
+        self.bounds: list[int] = []
+        """What jobs may cost at most, of those that said it."""
         self.poor = False
 
     @property
@@ -177,7 +179,14 @@ class FakeBilling(Peer):
         if self.poor:
             raise PaymentRequired("the budget is spent", reason="BUDGET_EXCEEDED")
         self.holds[request.job_id] = "open"
+        self.bounds += [request.max_amount.micros] if request.HasField("max_amount") else []
         return billing_pb2.HoldFundsResponse(hold=billing_pb2.Hold(job_id=request.job_id, amount=request.price))
+
+    async def PriceJob(self, request: billing_pb2.PriceJobRequest) -> billing_pb2.PriceJobResponse:
+        self.meet("PriceJob")
+        if self.poor:
+            raise PaymentRequired("the budget is spent", reason="BUDGET_EXCEEDED")
+        return billing_pb2.PriceJobResponse(amount=request.price, charge_kind=billing_pb2.CHARGE_KIND_PRICE)
 
     async def SettleHold(self, request: billing_pb2.SettleHoldRequest) -> billing_pb2.SettleHoldResponse:
         self.meet("SettleHold")
@@ -232,7 +241,7 @@ class FakeChildren:
     async def call(self, request: task.Request, *, timeout: float, on_progress: Any = None) -> task.Answer:
         assert timeout > 0
         if isinstance(request, task.Describe):
-            return task.Description(BELL_FEATURES)
+            return task.Description(BELL_FEATURES, b"a circuit" if request.with_circuit else b"")
         self.runs += 1
         self.running.set()
         step = self.script.popleft() if self.script else BELL_OUTCOME

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -19,11 +19,12 @@ from structlog.testing import capture_logs
 
 from mesh.channel import MeshChannel
 from mesh.database import retry_while_unavailable
-from mesh.errors import InvalidArgument, PermissionDenied, Unavailable
+from mesh.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from mesh.identity import Authority
 from services.routing.__main__ import wire
 from services.routing.catalogue import CATALOGUE_FILE
 from services.routing.config import RoutingConfig
+from services.routing.prediction.circuit import encode
 from tests.conftest import RunningPostgres
 from tests.mesh.serving import Home
 
@@ -232,3 +233,122 @@ async def test_an_offline_backend_is_listed_and_not_chosen(
 async def test_the_edge_may_not_choose(routing: Routing):
     with pytest.raises(PermissionDenied):
         await routing.edge.ChooseBackend(ask(2))
+
+
+BELL = encode(2, 2, [("h", (0,), (), ()), ("cx", (0, 1), (), ()), *(("measure", (n,), (), (n,)) for n in range(2))])
+
+
+def ask_twins(**changes: Any) -> pb.ChooseBackendRequest:
+    """Which of the twins is best for a Bell pair."""
+    request = ask(2)
+    request.offers.append(pb.EngineOffer(engine="twin", method="calibrated_noise", duration_p50=Duration(nanos=10**7)))
+    request.objective.kinds.append(pb.BACKEND_KIND_TWIN)
+    request.objective.MergeFrom(pb.Objective(**changes))
+    request.circuit = BELL
+    return request
+
+
+async def kept(routing: Routing, decision_id: str) -> pb.GetDecisionResponse:
+    async def get() -> pb.GetDecisionResponse:
+        try:
+            return await routing.execution.GetDecision(pb.GetDecisionRequest(decision_id=decision_id))
+        except NotFound as error:
+            raise Unavailable("not yet", reason="NOT_YET") from error
+
+    return await retry_while_unavailable(get, 5)
+
+
+async def test_the_best_twin_is_predicted_by_the_circuit_explained_kept_and_replayed(routing: Routing):
+    request = ask_twins(prefer=pb.PREFERENCE_FIDELITY)
+    decision = (await routing.execution.ChooseBackend(request, timeout=60)).decision
+    assert (decision.backend.kind, decision.backend.pool) == (pb.BACKEND_KIND_TWIN, "sim")
+    best = decision.estimate
+    assert best.fidelity_method not in ("exact", "medians")
+    assert best.calibration_id == decision.backend.calibration_id
+    assert best.fidelity_low < best.fidelity < best.fidelity_high
+    assert best.utility == pytest.approx(best.fidelity_term + best.time_term + best.price_term)
+    assert best.utility >= max(each.estimate.utility for each in decision.alternatives if each.eligible)
+    assert len(decision.alternatives) > 60
+    assert decision.model_version
+    found = await kept(routing, decision.decision_id)
+    assert (found.decision, found.job_id) == (decision, request.job_id)
+    replay = pb.ReplayDecisionRequest(decision_id=decision.decision_id)
+    again = await routing.edge.ReplayDecision(replay)
+    assert again.identical
+    assert again.decision == decision
+    replay.weights.CopyFrom(pb.Weights(time=1))
+    replay.objective.CopyFrom(pb.Objective(kinds=[pb.BACKEND_KIND_TWIN], min_fidelity=1.0))
+    other = await routing.edge.ReplayDecision(replay)
+    assert not other.identical
+    assert "routing.min_fidelity: no backend does what is asked" in other.refusal
+    replay.weights.time = -1
+    with pytest.raises(InvalidArgument):
+        await routing.edge.ReplayDecision(replay)
+    with pytest.raises(NotFound):
+        await routing.execution.GetDecision(
+            pb.GetDecisionRequest(decision_id=decision.decision_id, team_id=str(uuid.uuid4()))
+        )
+    with pytest.raises(PermissionDenied):
+        await routing.execution.ReplayDecision(replay)
+
+
+async def test_a_simulators_decision_is_replayed_too_and_the_same_grounds_are_kept_once(routing: Routing):
+    answers = [(await routing.execution.ChooseBackend(ask(17))).decision for _ in range(3)]
+    for decision in answers:
+        assert (await kept(routing, decision.decision_id)).decision == decision
+        assert (await routing.edge.ReplayDecision(pb.ReplayDecisionRequest(decision_id=decision.decision_id))).identical
+    names = [decision.decision_id for decision in answers]
+    rows = await routing.home.rows("SELECT DISTINCT grounds FROM decisions WHERE decision_id = ANY($1::uuid[])", names)
+    assert len(rows) == 1
+
+
+async def test_a_report_is_heard_and_one_of_an_unknown_backend_is_refused(routing: Routing):
+    offline = pb.BackendReport(backend_id="ibm_fez", status=pb.BACKEND_STATUS_OFFLINE, reason="maintenance")
+    reports = [offline, pb.BackendReport(backend_id="pool:sim", queue_depth=7)]
+    await routing.execution.ReportBackends(pb.ReportBackendsRequest(reports=reports))
+    listed = {each.backend_id: each for each in (await routing.edge.ListBackends(pb.ListBackendsRequest())).backends}
+    assert listed["sim.mps"].queue_depth == listed["ibm_fez"].queue_depth == 7  # a twin: it waits in the pool
+    assert listed["ibm_fez"].status == pb.BACKEND_STATUS_ONLINE
+    request = ask(2, "ibm_fez")
+    request.accounts.add(provider="ibm", owner=pb.ACCOUNT_OWNER_OPERATOR)
+    with pytest.raises(Unavailable, match="ibm_fez could run the program, but it is offline: maintenance"):
+        await routing.execution.ChooseBackend(request, timeout=1)
+    reports[0].backend_id = "ibm_atlantis"
+    with pytest.raises(NotFound):
+        await routing.execution.ReportBackends(pb.ReportBackendsRequest(reports=reports))
+
+
+async def test_calibrations_have_a_history_and_the_newest_counts_for_the_machine(routing: Routing):
+    first = (await routing.edge.ListCalibrations(pb.ListCalibrationsRequest(backend_id="ibm_boston"))).calibrations
+    assert [each.calibration_id for each in first] == ["ibm_boston@2026-04-17"]
+    fresh = pb.Calibration()
+    fresh.CopyFrom(first[0])
+    fresh.calibration_id, fresh.two_qubit_error = "ibm_boston@2026-11-20", 0.2
+    fresh.measure_time.FromJsonString("2026-11-20T06:00:00Z")
+    for _ in range(2):
+        await routing.edge.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))
+    history = (await routing.edge.ListCalibrations(pb.ListCalibrationsRequest(backend_id="ibm_boston"))).calibrations
+    assert [each.calibration_id for each in history] == ["ibm_boston@2026-11-20", "ibm_boston@2026-04-17"]
+    fresh.two_qubit_error = 0.3
+    with pytest.raises(Conflict):
+        await routing.edge.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))
+    request = ask(2, "ibm_boston")
+    request.accounts.add(provider="ibm", owner=pb.ACCOUNT_OWNER_OPERATOR)
+    request.circuit = BELL
+    live = (await routing.execution.ChooseBackend(request, timeout=60)).decision
+    assert (live.estimate.calibration_id, live.estimate.fidelity_method) == ("ibm_boston@2026-11-20", "medians")
+    with pytest.raises(PermissionDenied):
+        await routing.execution.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))
+
+
+async def test_suppliers_say_what_of_theirs_runs_here(routing: Routing):
+    suppliers = (await routing.edge.ListSuppliers(pb.ListSuppliersRequest())).suppliers
+    assert {each.supplier_id: len(each.providers) for each in suppliers} == {
+        "azure_quantum": 4,
+        "ibm_quantum": 4,
+        "braket": 6,
+    }
+    targets = {target.target_id: target for each in suppliers for maker in each.providers for target in maker.targets}
+    assert targets["ionq.aria"].mode == pb.BACKEND_KIND_TWIN
+    assert targets["ionq.simulator"].mode == pb.BACKEND_KIND_SIMULATOR
+    assert targets["pasqal.qpu.fresnel"].mode == pb.BACKEND_KIND_UNSPECIFIED

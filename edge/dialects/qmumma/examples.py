@@ -176,6 +176,77 @@ ALGORITHM = {
 }
 
 
+QUOTE_TWIN = {**SUBMIT_CIRCUIT, "routing": {"kinds": ["twin"], "prefer": "fidelity", "min_fidelity": 0.9}}
+_EXACT = {"value": 1.0, "low": 1.0, "high": 1.0, "method": "exact", "calibration_id": None}
+_REASON = "Circuit of 2 qubits: the state vector of 4 amplitudes is exact and takes qulacs 0.1 ms."
+QUOTED = {
+    "type": "qmumma.quote/v1",
+    "quote_id": "qm_quote_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f",
+    "created_at": "2026-11-21T18:00:00.000000Z",
+    "expires_at": "2026-11-21T18:10:00.000000Z",
+    "algorithm_id": "circuit.openqasm.v1",
+    "parameters_hash": _HASH,
+    "shots": 1024,
+    "priority": "standard",
+    "hardware": "sim.statevector",
+    "kind": "simulator",
+    "cost_usd": 1.0,
+    "estimated_ms": {"p50": 18.4, "p90": 44.1},
+    "predicted_fidelity": _EXACT,
+    "reason": _REASON,
+    "alternatives": [
+        {
+            "hardware": "sim.mps",
+            "kind": "simulator",
+            "eligible": True,
+            "reason": "Just as exact, but needs 19 ms instead of 18 ms.",
+            "estimated_ms": {"p50": 19.2, "p90": 45.3},
+            "predicted_fidelity": _EXACT,
+            "backend_cost_usd": 0,
+        }
+    ],
+    "decision_id": "0199f0c2-a4b8-7c1d-9e5f-3a2b1c0d4e60",
+    "pqc_signature": "base64 of 3309 bytes",
+    "key_id": "vajra-2026-11",
+    "audit_hash": _HASH,
+    "blockchain_anchor": ANCHOR,
+}
+DECISION = {
+    "job_id": JOB_ID,
+    "decision_id": "0199f0c2-a4b8-7c1d-9e5f-3a2b1c0d4e60",
+    "decided_at": "2026-11-21T18:00:00.000000Z",
+    "backend": "sim.statevector",
+    "reason": _REASON,
+    "prefer": "balanced",
+    "weights": {"fidelity": 1.0, "time": 0.03, "cost": 0.02},
+    "explored": False,
+    "policy_version": "3/1/2026-11-21.7",
+    "model_version": None,
+    "program": {"qubits": 2, "depth": 3, "gates": 2, "two_qubit_gates": 1, "circuits": 1, "shots": 1024},
+    "candidates": [
+        {
+            "backend": "sim.statevector",
+            "kind": "simulator",
+            "chosen": True,
+            "eligible": True,
+            "reason": _REASON,
+            "estimated_ms": {"p50": 19, "p90": 45},
+            "queue_ms": 18,
+            "predicted_fidelity": _EXACT,
+            "backend_cost_usd": 0,
+            "utility": {"total": 0.999996, "fidelity": 1.0, "time": -0.000004, "cost": 0.0},
+        },
+        {
+            "backend": "sim.stabilizer",
+            "kind": "simulator",
+            "chosen": False,
+            "eligible": False,
+            "reason": "The program has gates outside the Clifford group.",
+        },
+    ],
+}
+
+
 def one(summary: str, value: Any) -> dict[str, Example]:  # noqa: ANN401 - any JSON value
     """A single example, under the name that OpenAPI asks for."""
     return {"example": Example(summary=summary, value=value)}

@@ -6,6 +6,7 @@ import re
 
 JOB_ID_PATTERN = "^qm_job_[0-9a-f]{32}$"
 ANCHOR_PATTERN = "^vajra://txid/[0-9a-f]{64}$"
+QUOTE_ID_PATTERN = "^qm_quote_[0-9a-f]{32}$"
 KEY_ID_PATTERN = "^qm_key_[0-9a-f]{32}$"
 _UUID = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 _ANCHOR = re.compile(r"(?:vajra://txid/)?([0-9a-fA-F]{64})")
@@ -29,6 +30,11 @@ def shown_user_id(user_id: str) -> str:
 def job_id_of(shown: str) -> str | None:
     """The canonical UUID behind a job's public id, or None where it is none."""
     return _uuid_behind("qm_job_", shown)
+
+
+def quote_id_of(shown: str) -> str | None:
+    """The canonical UUID behind a quote's public id, or None where it is none."""
+    return _uuid_behind("qm_quote_", shown)
 
 
 def key_id_of(shown: str) -> str | None:

@@ -13,14 +13,14 @@ from edge.dialects.qmumma.results import Results
 from edge.faults import ANYWHERE, OF_JOBS
 from edge.operations import Example, HeaderField, Nothing, Operation, Outcome, PathField
 
-_JOB_ID = PathField(
+JOB_ID = PathField(
     name="job_id",
     description="The job's id, as its submission answered it. A job of another team does not exist for you.",
     schema={"type": "string", "pattern": JOB_ID_PATTERN},
     example=examples.JOB_ID,
 )
-_NO_JOB = "There is no such job, or it belongs to another team."
-_IDEMPOTENCY = HeaderField(
+NO_JOB = "There is no such job, or it belongs to another team."
+IDEMPOTENCY = HeaderField(
     name="Idempotency-Key",
     description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each "
     "team. A repeat with the same body answers the first status and body with `Idempotency-Replayed: "
@@ -76,7 +76,7 @@ def _submit(jobs: Jobs) -> Operation:
             "sample": Example(summary="A circuit with two sets of inputs", value=examples.SUBMIT_SAMPLE),
             "estimate": Example(summary="An observable with its error bar", value=examples.SUBMIT_ESTIMATE),
         },
-        header_fields=(_IDEMPOTENCY, _TEST_FAULT),
+        header_fields=(IDEMPOTENCY, _TEST_FAULT),
         faults=ANYWHERE | OF_JOBS,
         outcomes=(
             Outcome(
@@ -113,7 +113,7 @@ def _get(jobs: Jobs) -> Operation:
         "answer until there is news. A completed job carries its signature, audit hash and anchor; "
         "verify it offline with `qmumma verify`.",
         query=ReadJob,
-        path_fields=(_JOB_ID,),
+        path_fields=(JOB_ID,),
         header_fields=(_IF_NONE_MATCH,),
         outcomes=(
             Outcome(
@@ -129,7 +129,7 @@ def _get(jobs: Jobs) -> Operation:
             ),
             Outcome(status=304, description="Nothing has changed since the `ETag` that was sent."),
         ),
-        errors={400: "A query parameter is wrong; `param` names it.", 404: _NO_JOB},
+        errors={400: "A query parameter is wrong; `param` names it.", 404: NO_JOB},
     )
 
 
@@ -146,7 +146,7 @@ def _result(results: Results) -> Operation:
         "way to it: check the SHA-256 of what you get against `result_object.digest`, which is signed. Such large "
         "results, of at most 64 MiB, are kept for 90 days unless the operator says otherwise; the signed record is "
         "kept with the job.",
-        path_fields=(_JOB_ID,),
+        path_fields=(JOB_ID,),
         header_fields=(_IF_NONE_MATCH,),
         outcomes=(
             Outcome(
@@ -162,7 +162,7 @@ def _result(results: Results) -> Operation:
             Outcome(status=304, description="You have it: the result of a completed job never changes."),
         ),
         errors={
-            404: f"{_NO_JOB} Or its large result is no longer kept.",
+            404: f"{NO_JOB} Or its large result is no longer kept.",
             409: "The job is not completed, and so has no result.",
         },
     )
@@ -207,7 +207,7 @@ def _cancel(jobs: Jobs) -> Operation:
         body=Nothing,
         body_optional=True,
         body_examples=one("Nothing to say", {}),
-        path_fields=(_JOB_ID,),
+        path_fields=(JOB_ID,),
         outcomes=(
             Outcome(
                 status=202,
@@ -216,7 +216,7 @@ def _cancel(jobs: Jobs) -> Operation:
                 examples=one("Cancelled", examples.CANCELLED),
             ),
         ),
-        errors={404: _NO_JOB, 409: "The job has already ended."},
+        errors={404: NO_JOB, 409: "The job has already ended."},
     )
 
 
@@ -234,7 +234,7 @@ def _events(events: JobEvents) -> Operation:
         "is for `Last-Event-ID`: whoever comes back with it gets what follows, nothing twice and nothing left out. In "
         "between, `job.progress` without an `id` tells how far a running job is. A comment every 15 seconds keeps the "
         "connection open; where it breaks, come back after `retry` milliseconds.",
-        path_fields=(_JOB_ID,),
+        path_fields=(JOB_ID,),
         header_fields=(_LAST_EVENT_ID,),
         outcomes=(
             Outcome(
@@ -247,5 +247,5 @@ def _events(events: JobEvents) -> Operation:
                 status=204, description="The job has ended and `Last-Event-ID` is its last event: do not come back."
             ),
         ),
-        errors={400: "`Last-Event-ID` is no id of an event.", 404: _NO_JOB},
+        errors={400: "`Last-Event-ID` is no id of an event.", 404: NO_JOB},
     )

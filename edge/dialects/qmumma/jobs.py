@@ -13,7 +13,8 @@ from qm.type.v1.requester_pb2 import Environment, Requester
 
 from edge.dialects.qmumma.answers import JobPage
 from edge.dialects.qmumma.idempotency import fingerprint, idempotency_key, own_key
-from edge.dialects.qmumma.ids import job_id_of, shown_job_id
+from edge.dialects.qmumma.ids import job_id_of, quote_id_of, shown_job_id
+from edge.dialects.qmumma.objectives import objective_of
 from edge.dialects.qmumma.parameters import parameters_of
 from edge.dialects.qmumma.rendering import (
     PRIORITY_BY_WORD,
@@ -63,7 +64,7 @@ class Jobs:
     async def submit(self, request: Request[SubmitJob, Nothing]) -> Answer:
         """Answer `POST /v1/jobs/submit`."""
         key = idempotency_key(request.headers)
-        message = self._submission(request.body)
+        message = submission(request.body)
         _script(request.faults, message)
         message.requester.CopyFrom(request.requester)
         message.request_id = key or own_key()
@@ -145,21 +146,25 @@ class Jobs:
                     seen = await watch.next(request.query.wait) or seen
         return seen or await self.find(request)
 
-    def _submission(self, body: SubmitJob) -> pb.SubmitJobRequest:
-        max_cost = None
-        if body.max_cost_usd is not UNSET:
-            max_cost = Money(currency_code="USD", micros=body.max_cost_usd.micros)
-        return pb.SubmitJobRequest(
-            algorithm_id=body.algorithm_id,
-            hardware=body.hardware,
-            shot_count=body.shots,
-            parameters=parameters_of(body.parameters),
-            priority=PRIORITY_BY_WORD[body.priority],
-            seed=None if body.seed is UNSET else body.seed,
-            max_cost=max_cost,
-            allow_twin=body.allow_twin,
-            webhook_url="" if body.webhook_url is UNSET else body.webhook_url,
-        )
+
+def submission(body: SubmitJob) -> pb.SubmitJobRequest:
+    """The message of a job. Raises Refusal."""
+    max_cost = None
+    if body.max_cost_usd is not UNSET:
+        max_cost = Money(currency_code="USD", micros=body.max_cost_usd.micros)
+    return pb.SubmitJobRequest(
+        algorithm_id=body.algorithm_id,
+        hardware=body.hardware,
+        shot_count=body.shots,
+        parameters=parameters_of(body.parameters),
+        priority=PRIORITY_BY_WORD[body.priority],
+        seed=None if body.seed is UNSET else body.seed,
+        max_cost=max_cost,
+        allow_twin=body.allow_twin,
+        webhook_url="" if body.webhook_url is UNSET else body.webhook_url,
+        objective=None if body.routing is UNSET else objective_of(body.routing, body.max_cost_usd),
+        quote_id="" if body.quote_id is UNSET else quote_id_of(body.quote_id) or "",
+    )
 
 
 def _script(faults: Faults, message: pb.SubmitJobRequest) -> None:

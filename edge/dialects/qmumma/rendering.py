@@ -6,11 +6,10 @@ import base64
 import hashlib
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from qm.execution.v1 import execution_pb2
-from qm.routing.v1 import routing_pb2
 
 from edge.dialects.qmumma.answers import (
     Alternative,
@@ -22,6 +21,7 @@ from edge.dialects.qmumma.answers import (
     SubmittedJob,
 )
 from edge.dialects.qmumma.ids import shown_anchor, shown_job_id
+from edge.dialects.qmumma.objectives import KIND_WORDS
 from edge.money import Usd
 from edge.values import encode
 from mesh.errors import MUTE, Internal
@@ -54,13 +54,6 @@ _ENDED = {
 }
 
 
-_KINDS: dict[int, Literal["simulator", "twin", "live"]] = {
-    routing_pb2.BACKEND_KIND_SIMULATOR: "simulator",
-    routing_pb2.BACKEND_KIND_TWIN: "twin",
-    routing_pb2.BACKEND_KIND_LIVE: "live",
-}
-
-
 WORD_BY_STAGE = {
     execution_pb2.JOB_STAGE_QUEUED: "queued",
     execution_pb2.JOB_STAGE_RUNNING: "running",
@@ -88,7 +81,7 @@ def submitted(response: SubmitJobResponse) -> SubmittedJob:
         cost_usd=Usd(job.quoted_cost.micros),
         routing=RoutingNote(
             backend=decision.backend.backend_id,
-            kind=_KINDS[decision.backend.kind],
+            kind=KIND_WORDS[decision.backend.kind],
             reason=decision.reason,
             alternatives=[
                 Alternative(
@@ -154,6 +147,11 @@ def stage_body(job: Job, number: int) -> bytes:
         cost=job.quoted_cost,
     )
     return encode(msgspec.structs.replace(summary(past), progress=msgspec.UNSET))
+
+
+def sealed_body(record: bytes, seal: Seal) -> bytes:
+    """A signed record as JSON, byte for byte, with the members that prove it."""
+    return b"".join((record[:-1], b",", encode(seal_members(seal))[1:]))
 
 
 def proof_of(record: bytes, anchor: GetAnchorResponse) -> Proof:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.dialects.qmumma.ids import ANCHOR_PATTERN, JOB_ID_PATTERN
+from edge.dialects.qmumma.ids import ANCHOR_PATTERN, JOB_ID_PATTERN, QUOTE_ID_PATTERN
+from edge.dialects.qmumma.objectives import Routing
 from edge.money import Usd
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -95,6 +96,25 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 description="Refuse the job (400) rather than spend more; an exact number of at most 6 decimals.",
                 examples=[60.0],
                 extra_json_schema={"minimum": 0, "maximum": 10**9},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    routing: (
+        Annotated[
+            Routing,
+            Meta(description="What counts in the choice of the backend, and limits that rule backends out."),
+        ]
+        | UnsetType
+    ) = UNSET
+    quote_id: (
+        Annotated[
+            str,
+            Meta(
+                description="A quote of `POST /v1/jobs/quote` for this very body, without `quote_id`: the job runs on "
+                "its backend and never costs more. Unknown: 404; expired or for another body: 409.",
+                pattern=QUOTE_ID_PATTERN,
+                examples=["qm_quote_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
             ),
         ]
         | UnsetType

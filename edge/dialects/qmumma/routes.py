@@ -14,6 +14,7 @@ from edge.dialects.qmumma.certificate_routes import certificate_operations
 from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
 from edge.dialects.qmumma.credentials import Credentials
+from edge.dialects.qmumma.decisions import Decisions
 from edge.dialects.qmumma.description import document
 from edge.dialects.qmumma.documents import SealedDocuments
 from edge.dialects.qmumma.entropy import Entropies
@@ -26,7 +27,9 @@ from edge.dialects.qmumma.key_routes import key_operations
 from edge.dialects.qmumma.keys import Keys
 from edge.dialects.qmumma.proof import Proofs
 from edge.dialects.qmumma.proof_routes import proof_operations
+from edge.dialects.qmumma.quotes import Quotes
 from edge.dialects.qmumma.results import Results
+from edge.dialects.qmumma.routing_routes import routing_operations
 from edge.dialects.qmumma.verification import Verifier
 from edge.dialects.qmumma.verify_page import VerifyPage, page_operations
 from edge.dialects.qmumma.webhook_routes import webhook_operations
@@ -81,6 +84,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
     documents = SealedDocuments(signing, services.certificates)
     operations = [
         *job_operations(jobs, events, Results(execution, streams=streams)),
+        *routing_operations(Quotes(execution), Decisions(execution)),
         *algorithm_operations(Algorithms(execution)),
         *key_operations(Keys(services.accounts)),
         *credential_operations(Credentials(services.accounts)),

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from qmumma.documents import verify
 from qmumma.exact import UnreadableError
+from qmumma.explain_command import add_explain_command
 from qmumma.log_command import add_log_commands
 from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, ROOTS_PATH, fetch
 from qmumma.report import Report, printable, render_json, render_text
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--url", metavar="URL", help="fetch every kind of keys from this server, and trust it")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     add_log_commands(commands)
+    add_explain_command(commands)
     return parser
 
 

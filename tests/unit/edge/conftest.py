@@ -26,6 +26,7 @@ from qm.type.v1.money_pb2 import Money
 
 from edge.app import Bounds, Edge, create_app
 from edge.authentication import Authentication
+from edge.dialects.qmumma.examples import QUOTED
 from edge.dialects.qmumma.ids import shown_job_id
 from edge.dialects.qmumma.routes import Services, Settings, qmumma
 from edge.health import Health
@@ -166,6 +167,7 @@ class FakeExecution:
 
     jobs: dict[str, pb.Job] = field(default_factory=dict)
     submissions: list[pb.SubmitJobRequest] = field(default_factory=list)
+    quotes: list[str] = field(default_factory=list)
     lists: list[pb.ListJobsRequest] = field(default_factory=list)
     by_request_id: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     error: Exception | None = None
@@ -185,6 +187,21 @@ class FakeExecution:
         if job is None or job.team_id != team_id:
             raise NotFound("There is no such job.", reason="JOB_NOT_FOUND")
         return job
+
+    @property
+    def quote_record(self) -> bytes:
+        sealed = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor"}
+        return rfc8785.dumps({name: value for name, value in QUOTED.items() if name not in sealed})
+
+    async def QuoteJob(  # noqa: N802
+        self, request: pb.QuoteJobRequest, *, timeout: float | None = None
+    ) -> pb.QuoteJobResponse:
+        self._fail()
+        assert timeout is not None
+        assert timeout > DESCRIBE_SECONDS
+        self.quotes.append(request.job.request_id)
+        quote = pb.Quote(record=self.quote_record, seal=signing_pb2.Seal(key_id="vajra-2026-11"))
+        return pb.QuoteJobResponse(quote=quote, replayed=self.quotes.count(request.job.request_id) > 1)
 
     def make(self, *, number: int = 1, state: int = pb.JOB_STATE_QUEUED, team: int = 1) -> pb.Job:
         job = pb.Job(

@@ -19,6 +19,8 @@ from edge.values import body_of, encode
 
 PATHS = {
     ("post", "/v1/jobs/submit"),
+    ("post", "/v1/jobs/quote"),
+    ("get", "/v1/jobs/{job_id}/decision"),
     ("get", "/v1/jobs/{job_id}"),
     ("get", "/v1/jobs"),
     ("post", "/v1/jobs/{job_id}/cancel"),

@@ -1,0 +1,30 @@
+"""A circuit as execution tells it is the circuit as routing reads it."""
+
+from __future__ import annotations
+
+from services.execution.algorithms.openqasm import OpenQasmDescriber
+from services.execution.programs.encoding import MOST_STEPS, encode
+from services.execution.programs.tape import Tape
+from services.routing.prediction import circuit as routing
+
+HEAD = 'OPENQASM 3.0; include "stdgates.inc"; '
+PROGRAM = HEAD + "qubit[4] q; bit[2] c; h q[1]; rz(0.25) q[1]; cx q[1], q[3]; c[0] = measure q[1]; c[1] = measure q[3];"
+
+
+def told(source: str) -> bytes:
+    return encode(OpenQasmDescriber().tape({"qasm": source}))
+
+
+def test_what_execution_writes_is_what_routing_writes_and_reads():
+    tape = OpenQasmDescriber().tape({"qasm": PROGRAM})
+    assert told(PROGRAM) == routing.encode(tape.width, tape.num_clbits, tape.operations())
+    structure, angles = routing.parse(told(PROGRAM)).decoded()
+    assert (structure.qubit_count, structure.clbit_count, angles) == (2, 2, (0.25,))
+    assert [step[0] for step in structure.steps] == ["h", "rz", "cx", "measure", "measure"]
+
+
+def test_a_circuit_that_branches_or_is_very_long_is_not_told():
+    branching = HEAD + "qubit[1] q; bit[1] c; c[0] = measure q[0]; if (c == 1) { x q[0]; } c[0] = measure q[0];"
+    assert told(branching) == b""
+    long = Tape((("x", (0,), (), ()),) * (MOST_STEPS + 1), (0,), 1, 1)
+    assert encode(long) == b""
