@@ -25,6 +25,7 @@ from edge.plans import Plans
 from edge.server import HttpServer
 from mesh.channel import MeshChannel
 from mesh.errors import Unavailable
+from mesh.events import Events
 from mesh.process import Part, Process, run
 from mesh.streams import KEYS, KEYS_TOLD
 
@@ -35,7 +36,7 @@ async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
     """Build the edge and serve it until the process stops."""
     channels = {name: process.channel(name) for name in PEERS}
     authentication = Authentication(AccountsServiceStub(channels["accounts"]))
-    await _forget_changed_keys(process, authentication)
+    await forget_changed_keys(await process.events(), authentication)
     plans = Plans(BillingServiceStub(channels["billing"]))
     process.background(plans.keep_fresh(), "plans")
     edge = Edge(
@@ -78,9 +79,8 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
     return qmumma(services, settings, Health(probes))
 
 
-async def _forget_changed_keys(process: Process[EdgeConfig], authentication: Authentication) -> None:
+async def forget_changed_keys(events: Events, authentication: Authentication) -> None:
     """Hear of keys and teams that changed; after a gap in hearing, forget all keys."""
-    events = await process.events()
 
     async def changed(subject: str, _payload: bytes) -> None:
         _, kind, _, identity = subject.split(".")
