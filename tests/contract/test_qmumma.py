@@ -210,3 +210,8 @@ async def test_the_clients_request_id_is_in_the_answer_and_in_the_log(mesh: Loca
     answer = await api.submit({**BELL_JOB, "hardware": "nowhere"}, **{"X-Request-Id": request_id})
     assert answer.headers["x-request-id"] == request_id
     assert request_id in mesh.layout.log("edge").read_text()
+
+
+async def test_an_id_with_a_line_end_behind_it_is_no_id(api: Api) -> None:
+    for side in ("before", "after"):
+        assert error_of(await api.get(f"/v1/jobs?{side}=qm_job_{'0' * 32}%0A")) == (400, "bad_request", side)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 
@@ -222,12 +223,12 @@ async def test_a_page_that_cannot_be_is_refused(own: Api, query: str) -> None:
     assert error_of(await own.get(f"/v1/keys?{query}")) == (400, "bad_request", query.partition("=")[0])
 
 
-async def test_a_key_tells_when_it_was_last_used(mesh: LocalMesh, own: Api) -> None:
-    key = await made(own)
+async def test_a_key_tells_when_it_was_last_used(mesh: LocalMesh, ent: Api) -> None:
+    key = await made(ent)
     assert await works(mesh, key["secret"])
     async with asyncio.timeout(10):
         while True:
-            [listed] = [each for each in (await own.get("/v1/keys")).json()["keys"] if each["key_id"] == key["key_id"]]
+            [listed] = [each for each in (await ent.get("/v1/keys")).json()["keys"] if each["key_id"] == key["key_id"]]
             if "last_used_at" in listed:
                 break
             await asyncio.sleep(0.2)
@@ -308,6 +309,23 @@ async def test_a_key_of_another_team_does_not_exist(mesh: LocalMesh, own: Api) -
 
 
 # Keys that do not hold
+
+
+async def test_an_expired_key_is_401(mesh: LocalMesh, big: Team) -> None:
+    end = Timestamp()
+    end.FromDatetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1))
+    async with operator_channel(mesh, "accounts") as channel:
+        request = pb.CreateKeyRequest(
+            request_id=uuid.uuid4().hex,
+            team_id=big.team_id,
+            user_id=big.user_id,
+            name="short",
+            environment=1,  # type: ignore[arg-type]
+            expire_time=end,
+        )
+        made = await AccountsServiceStub(channel).CreateKey(request)
+    assert await works(mesh, made.secret)
+    await dies(mesh, made.secret, seconds=2)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from qm.accounts.v1 import teams_pb2
 from qm.audit.v1.audit_pb2 import AuditEvent
 from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, ENVIRONMENT_TEST
 
+from deploy.local.bootstrap import create_credentials
 from mesh.config import EventsConfig
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PermissionDenied, Unauthenticated
 from mesh.events import Events
@@ -60,8 +61,9 @@ def add(accounts: Accounts, actor: pb.User, role: pb.Role.ValueType) -> Awaitabl
 async def people(accounts: Accounts) -> dict[str, pb.User]:
     """A team with two of each role."""
     team = await accounts.team()
-    users = {word: await accounts.user(team, role=role) for word, role in ROLES.items()}
-    return users | {f"other {word}": await accounts.user(team, role=role) for word, role in ROLES.items()}
+    roles = ROLES | {f"other {word}": role for word, role in ROLES.items()}
+    users = await asyncio.gather(*(accounts.user(team, role=role) for role in roles.values()))
+    return dict(zip(roles, users, strict=True))
 
 
 LOW = "ROLE_TOO_LOW"
@@ -80,9 +82,13 @@ TABLE: list[tuple[str, Callable[[Accounts, dict[str, pb.User], pb.User], Awaitab
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_each_role_may_do_what_the_table_says(accounts: Accounts, role: str) -> None:
-    for what, work, refused in TABLE:
+    async def refusal(work: Callable[..., Awaitable[object]]) -> str:
         users = await people(accounts)
-        assert (what, await outcome(work(accounts, users, users[role]))) == (what, refused.get(role, ""))
+        return await outcome(work(accounts, users, users[role]))
+
+    refusals = await asyncio.gather(*(refusal(work) for _, work, _ in TABLE))
+    found = dict(zip((what for what, _, _ in TABLE), refusals, strict=True))
+    assert found == {what: refused.get(role, "") for what, _, refused in TABLE}
 
 
 async def test_a_test_key_changes_no_people(accounts: Accounts) -> None:
@@ -274,7 +280,7 @@ async def test_a_new_pepper_takes_over_the_keys_that_are_used(
 
     async with accounts.home.serve(config(scratch / "pepper"), wire) as way:
         peppers = (await stub(way("operator")).ListPeppers(pb.ListPeppersRequest())).peppers
-        assert [(pepper.current, pepper.known, pepper.key_count > 0) for pepper in peppers] == [
+        assert [(pepper.current, pepper.known, pepper.key_count > 0) for pepper in peppers[:2]] == [
             (True, True, False),
             (False, True, True),
         ]
@@ -285,5 +291,29 @@ async def test_a_new_pepper_takes_over_the_keys_that_are_used(
         with pytest.raises(Unauthenticated):
             await edge.AuthenticateKey(pb.AuthenticateKeyRequest(secret=idle.secret))
         peppers = (await stub(way("operator")).ListPeppers(pb.ListPeppersRequest())).peppers
-        assert [(pepper.known, pepper.key_count > 0) for pepper in peppers] == [(True, True), (False, True)]
+        assert not any(pepper.known for pepper in peppers[1:])
         assert peppers[0].key_count == 1
+
+
+async def test_the_first_keys_are_made_once_and_end_when_their_file_is_lost(
+    accounts: Accounts, nats_server: RunningNats, scratch: Path
+) -> None:
+    config = accounts.home.config(
+        AccountsConfig,
+        pepper_file=scratch / "pepper",
+        key_encryption_key_file=key_file(scratch),
+        events=EventsConfig(url=nats_server.url),
+    )
+    async with accounts.home.serve(config, wire) as way:
+        channel = way("operator")
+        lost, found = [
+            (await create_credentials(channel._target, channel._identity, "http://localhost")).qmumma for _ in range(2)
+        ]
+    first = (await accounts.authenticate(found.live)).requester
+    assert first.team_id == (await accounts.authenticate(found.test)).requester.team_id
+    for secret in (lost.live, lost.test):
+        with pytest.raises(Unauthenticated):
+            await accounts.authenticate(secret)
+    [team] = (await accounts.teams.ListTeams(teams_pb2.ListTeamsRequest(query="demo@qmumma.example"))).teams
+    users = (await accounts.teams.ListUsers(teams_pb2.ListUsersRequest(team_id=team.team_id))).users
+    assert [(user.user_id, user.role) for user in users] == [(first.user_id, pb.ROLE_OWNER)]

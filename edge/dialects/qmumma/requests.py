@@ -155,6 +155,7 @@ class ListJobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 description="Only jobs newer than this one, the nearest; not together with `after`.",
                 examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
                 pattern=JOB_ID_PATTERN,
+                max_length=39,
             ),
         ]
         | UnsetType
@@ -166,6 +167,7 @@ class ListJobs(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 description="Only jobs older than this one: the last of the page before; not together with `before`.",
                 examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
                 pattern=JOB_ID_PATTERN,
+                max_length=39,
             ),
         ]
         | UnsetType
