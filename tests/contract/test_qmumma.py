@@ -11,7 +11,7 @@ import httpx
 import pytest
 from qm.accounts.v1 import accounts_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
-from qmumma.verification import verify
+from qmumma.documents import verify
 
 from deploy.local.mesh import LocalMesh
 from edge.bodies import parse_text

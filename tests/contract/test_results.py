@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from qmumma.verification import verify
+from qmumma.documents import verify
 
 from deploy.local.mesh import LocalMesh
 from edge.bodies import parse_text

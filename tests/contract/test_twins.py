@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmumma.verification import verify
+from qmumma.documents import verify
 
 from tests.live import Api
 
