@@ -73,6 +73,7 @@ async def run_demo(mesh: LocalMesh, console: Console) -> None:
     folder.mkdir(exist_ok=True)
     job = await asyncio.to_thread(_run_job, client, console, folder)
     await asyncio.to_thread(_verify, client, console, folder)
+    await asyncio.to_thread(_certify, client, console, folder, job["job_id"])
     await _show_money(mesh, console, job["job_id"])
     _show_next_steps(mesh, console, folder, job["job_id"])
 
@@ -98,6 +99,19 @@ def _run_job(client: Client, console: Console, folder: Path) -> dict[str, Any]:
     completed: dict[str, Any] = json.loads(body)
     _show_result(console, completed)
     return completed
+
+
+def _certify(client: Client, console: Console, folder: Path, job_id: str) -> None:
+    """Save the certificate and the roots of its seals, and check every byte of it offline; raises DemoError."""
+    console.title("\n5. Keep the certificate: GET /v1/jobs/{id}/certificate")
+    file = folder / "certificate.pdf"
+    file.write_bytes(client.get(f"/v1/jobs/{job_id}/certificate"))
+    (folder / "roots.pem").write_bytes(client.get("/v1/certificates/roots"))
+    keys = ((folder / "jwks.json").read_bytes(), (folder / "log.vkey").read_text())
+    report = verify(file.read_bytes(), *keys, roots=(folder / "roots.pem").read_bytes())
+    if not report.ok:
+        raise DemoError(f"the certificate does not hold: {'; '.join(check.name for check in report.failed)}")
+    console.line(f"   {_shown(file)}: sealed with ECDSA and ML-DSA-65, all {len(report.checks)} checks hold")
 
 
 def _follow(client: Client, console: Console, job_id: str) -> dict[str, Any]:
@@ -156,7 +170,7 @@ def _verify(client: Client, console: Console, folder: Path) -> None:
 
 
 async def _show_money(mesh: LocalMesh, console: Console, public_id: str) -> None:
-    console.title("\n5. Follow the money: the ledger's entries for this job")
+    console.title("\n6. Follow the money: the ledger's entries for this job")
     operator = Identity.at(mesh.layout.identities / "operator", "operator")
     job_id = str(uuid.UUID(public_id.removeprefix("qm_job_")))
     async with (

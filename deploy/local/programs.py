@@ -105,7 +105,7 @@ SERVICES = (
         19,
         tier=2,
         events=True,
-        peers=("billing", "execution", "signing"),
+        peers=("accounts", "billing", "execution", "signing"),
         secret_files={"key_encryption_key_file": "certificates-key-encryption-key"},
         links=True,
     ),

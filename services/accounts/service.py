@@ -209,6 +209,11 @@ class AccountsService:
             events=map(secret_event_message, await self._providers.secret_events(team_id)),
         )
 
+    async def GetMember(self, request: pb.GetMemberRequest, call: Call) -> pb.GetMemberResponse:
+        """Tell somebody's role. Raises PermissionDenied (NOT_A_MEMBER)."""
+        member = (await actor_of(request, call, self._teams)).member
+        return pb.GetMemberResponse(role=pb.Role.ValueType(member.role) if member else pb.ROLE_UNSPECIFIED)
+
     async def DeleteProviderSecret(
         self, request: pb.DeleteProviderSecretRequest, call: Call
     ) -> pb.DeleteProviderSecretResponse:

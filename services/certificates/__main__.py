@@ -48,7 +48,7 @@ async def wire(process: Process[CertificatesConfig], config: CertificatesConfig)
     await issuer.keys()
     process.server.add(
         certificates_pb2.DESCRIPTOR.services_by_name["CertificatesService"],
-        CertificatesService(issuer, Dossiers(issuer, jobs, ledger, trail), ledger),
+        CertificatesService(issuer, Dossiers(issuer, jobs, ledger, trail), ledger, jobs),
     )
 
 

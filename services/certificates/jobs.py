@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2
 from qm.signing.v1 import signing_pb2
@@ -18,6 +19,7 @@ from services.certificates.proof import ANCHOR_PREFIX, proven_record
 from services.certificates.sheet import Completed
 
 if TYPE_CHECKING:
+    from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
     from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
@@ -32,11 +34,13 @@ class Peers:
     execution: ExecutionServiceAsyncStub
     signing: SigningServiceAsyncStub
     billing: BillingServiceAsyncStub
+    accounts: AccountsServiceAsyncStub
 
     @classmethod
     def of(cls, process: Process[CertificatesConfig]) -> Peers:
         """Channels to all of them."""
         # Stubs are imported late: together they take tens of milliseconds of every start.
+        from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub  # noqa: PLC0415
         from qm.billing.v1.billing_pb2_grpc import BillingServiceStub  # noqa: PLC0415
         from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub  # noqa: PLC0415
         from qm.signing.v1.signing_pb2_grpc import SigningServiceStub  # noqa: PLC0415
@@ -45,6 +49,7 @@ class Peers:
             ExecutionServiceStub(process.channel("execution")),
             SigningServiceStub(process.channel("signing")),
             BillingServiceStub(process.channel("billing")),
+            AccountsServiceStub(process.channel("accounts")),
         )
 
 
@@ -77,6 +82,15 @@ class Jobs:
         if not self._allowed.get(plan, False):
             message = f"The plan {plan!r} has no certificates; they come with commercial and enterprise."
             raise PermissionDenied(message, reason="PLAN_WITHOUT_CERTIFICATES")
+
+    async def require_admin(self, requester: Requester) -> None:
+        """Raise PermissionDenied (ROLE_TOO_LOW) unless an owner or admin of the team asks."""
+        response = await self._peers.accounts.GetMember(
+            accounts_pb2.GetMemberRequest(team_id=requester.team_id, requester=requester)
+        )
+        if response.role not in {accounts_pb2.ROLE_OWNER, accounts_pb2.ROLE_ADMIN}:
+            message = "Only owners and admins of the team may read its audit trail; ask one of them."
+            raise PermissionDenied(message, reason="ROLE_TOO_LOW")
 
     async def proven(self, requester: Requester, job_id: str) -> ProvenJob:
         """A completed job of the team.

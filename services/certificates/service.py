@@ -13,6 +13,7 @@ from mesh.call import Call
 from mesh.errors import InvalidArgument
 from services.certificates.dossier import Dossiers
 from services.certificates.issuing import Issuer
+from services.certificates.jobs import Jobs
 from services.certificates.ledger import AuditLedger, Line, SealedBatch, Wanted
 from services.certificates.tree import levels_of, path_of
 
@@ -20,8 +21,9 @@ from services.certificates.tree import levels_of, path_of
 class CertificatesService:
     """Answers qm.certificates.v1.CertificatesService."""
 
-    def __init__(self, issuer: Issuer, dossiers: Dossiers, ledger: AuditLedger) -> None:
-        """Issue with `issuer`; read the trail from `ledger`."""
+    def __init__(self, issuer: Issuer, dossiers: Dossiers, ledger: AuditLedger, jobs: Jobs) -> None:
+        """Issue with `issuer`; read the trail from `ledger`; `jobs` knows who may."""
+        self._jobs = jobs
         self._issuer = issuer
         self._dossiers = dossiers
         self._ledger = ledger
@@ -51,7 +53,8 @@ class CertificatesService:
         return pb.ListRootsResponse(pem=await self._issuer.roots())
 
     async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, _call: Call) -> pb.ListAuditEntriesResponse:
-        """Return a page of the team's trail."""
+        """Return a page of the team's trail. Raises PermissionDenied (ROLE_TOO_LOW)."""
+        await self._jobs.require_admin(request.requester)
         wanted = Wanted(
             uuid.UUID(request.requester.team_id), request.object_id, request.actor_id, request.after_position
         )

@@ -149,6 +149,10 @@ class House:
 
 @pytest.fixture(scope="session")
 def house() -> House:
+    return make_house()
+
+
+def make_house() -> House:
     provider = OpenSsl()
     signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(b"r" * 32))
     log = (Ed25519Signer(ORIGIN, b"e" * 32), MlDsaSigner(ORIGIN, provider.signing_key(b"m" * 32)))

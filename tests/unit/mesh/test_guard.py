@@ -15,7 +15,7 @@ from mesh.guard import Guard, caller_of, load_guard
 
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
-    "certificates": {"billing", "execution", "signing"},
+    "certificates": {"accounts", "billing", "execution", "signing"},
     "edge": {"accounts", "billing", "certificates", "entropy", "execution", "routing", "signing", "webhooks"},
     "entropy": {"billing", "execution", "signing"},
     "execution": {"accounts", "billing", "routing", "signing"},

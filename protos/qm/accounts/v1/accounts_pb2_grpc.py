@@ -95,6 +95,11 @@ class AccountsServiceStub:
                 request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.SerializeToString,
                 response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.FromString,
                 _registered_method=True)
+        self.GetMember = channel.unary_unary(
+                '/qm.accounts.v1.AccountsService/GetMember',
+                request_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberRequest.SerializeToString,
+                response_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberResponse.FromString,
+                _registered_method=True)
 
 
 class AccountsServiceServicer:
@@ -185,6 +190,13 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMember(self, request, context):
+        """Tells what the person behind a key is in the team. PERMISSION_DENIED for nobody of the team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +259,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.GetProviderSecret,
                     request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.FromString,
                     response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.SerializeToString,
+            ),
+            'GetMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMember,
+                    request_deserializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberRequest.FromString,
+                    response_serializer=qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -574,6 +591,33 @@ class AccountsService:
             '/qm.accounts.v1.AccountsService/GetProviderSecret',
             qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretRequest.SerializeToString,
             qm_dot_accounts_dot_v1_dot_accounts__pb2.GetProviderSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.accounts.v1.AccountsService/GetMember',
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberRequest.SerializeToString,
+            qm_dot_accounts_dot_v1_dot_accounts__pb2.GetMemberResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class AccountsServiceStub:
     """Forgets a team's credentials at a provider. PERMISSION_DENIED unless an owner or admin of the team asks."""
     GetProviderSecret: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetProviderSecretRequest, _accounts_pb2.GetProviderSecretResponse]
     """Tells a team's credentials to execution alone, which works with them. NOT_FOUND where there are none."""
+    GetMember: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetMemberRequest, _accounts_pb2.GetMemberResponse]
+    """Tells what the person behind a key is in the team. PERMISSION_DENIED for nobody of the team."""
 
 @_typing.type_check_only
 class AccountsServiceAsyncStub(AccountsServiceStub):
@@ -87,6 +89,8 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
     """Forgets a team's credentials at a provider. PERMISSION_DENIED unless an owner or admin of the team asks."""
     GetProviderSecret: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetProviderSecretRequest, _accounts_pb2.GetProviderSecretResponse]  # type: ignore[assignment]
     """Tells a team's credentials to execution alone, which works with them. NOT_FOUND where there are none."""
+    GetMember: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetMemberRequest, _accounts_pb2.GetMemberResponse]  # type: ignore[assignment]
+    """Tells what the person behind a key is in the team. PERMISSION_DENIED for nobody of the team."""
 
 class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountsService knows who is asking."""
@@ -186,5 +190,13 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.GetProviderSecretResponse, _abc.Awaitable[_accounts_pb2.GetProviderSecretResponse]]:
         """Tells a team's credentials to execution alone, which works with them. NOT_FOUND where there are none."""
+
+    @_abc_1.abstractmethod
+    def GetMember(
+        self,
+        request: _accounts_pb2.GetMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.GetMemberResponse, _abc.Awaitable[_accounts_pb2.GetMemberResponse]]:
+        """Tells what the person behind a key is in the team. PERMISSION_DENIED for nobody of the team."""
 
 def add_AccountsServiceServicer_to_server(servicer: AccountsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,184 @@
+"""The audit trail as a chain, as a file, and as the verifier sees it when somebody has changed it."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import uuid
+import zipfile
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent
+from qm.certificates.v1 import certificates_pb2 as pb
+from qm.signing.v1 import signing_pb2
+from qmumma import verify
+from qmumma.merkle import root_of
+
+from edge.dialects.qmumma.audit_export import as_csv, as_json, harmless
+from services.certificates.authority import roots_pem
+from services.certificates.entry import BadEventError, Batch, Entry, Head, chain, check_event, cut_batch
+from services.certificates.evidence import Parts, audit_file, pack
+from services.certificates.ledger import Line, SealedBatch
+from services.certificates.printing import Press
+from services.certificates.tree import hash_leaf, levels_of, path_of
+from tests.unit.certificates.conftest import NOW, House
+
+TEAM = "0199d1c2-0000-7000-8000-000000000001"
+JOB = "qm_job_0199d1c27d3e7c559f5a3c0f5d2b7a10"
+
+
+def event(action: str = "job.submitted", team: str = TEAM, **fields: Any) -> AuditEvent:
+    made = AuditEvent(
+        event_id=str(uuid.uuid4()), team_id=team, action=action, object_id=JOB, outcome=OUTCOME_SUCCEEDED, **fields
+    )
+    made.create_time.FromDatetime(NOW)
+    return made
+
+
+def exported(house: House, entries: list[Entry]) -> bytes:
+    """The trail as the service exports it, its one batch signed and logged."""
+    hashes = tuple(entry.hash for entry in entries)
+    batch = cut_batch(1, 1, hashes, b"")
+    _, proven = house.proven(batch.record)
+    lines = [Line(entry.position, entry.canonical, 1, index) for index, entry in enumerate(entries)]
+    return audit_file(lines, [SealedBatch(batch, signing_pb2.Seal(), hashes)], {1: proven})
+
+
+@pytest.fixture(scope="module")
+def trail(house: House) -> bytes:
+    return exported(
+        house,
+        chain(
+            [event("job.submitted"), event("job.completed"), event("certificate.issued", details={"job_id": JOB})], {}
+        ),
+    )
+
+
+def failures(house: House, document: bytes) -> list[str]:
+    return [check.name for check in verify(document, house.jwks, house.log_keys).failed]
+
+
+@given(st.lists(st.binary(max_size=4), min_size=1, max_size=40))
+def test_every_leaf_is_proven_by_the_verifiers_own_tree(leaves: list[bytes]) -> None:
+    hashes = [hash_leaf(leaf) for leaf in leaves]
+    levels = levels_of(hashes)
+    for index, leaf in enumerate(hashes):
+        assert root_of(leaf, index, len(hashes), tuple(path_of(levels, index))) == levels[-1][0]
+
+
+def test_teams_have_chains_of_their_own_that_go_on_where_they_ended() -> None:
+    other = str(uuid.uuid4())
+    first = chain([event(), event(team=other), event()], {})
+    assert [entry.position for entry in first] == [1, 1, 2]
+    later = chain([event()], {TEAM: Head(2, first[2].hash)})
+    assert later[0].position == 3
+    assert json.loads(later[0].canonical)["previous"] == f"sha256:{first[2].hash.hex()}"
+
+
+@pytest.mark.parametrize(
+    "fault", [{"team_id": "x"}, {"event_id": ""}, {"action": ""}, {"outcome": 0}, {"object_id": "\0"}]
+)
+def test_an_event_that_cannot_be_kept_is_refused(fault: dict[str, Any]) -> None:
+    bad = event()
+    for name, value in fault.items():
+        setattr(bad, name, value)
+    with pytest.raises(BadEventError):
+        check_event(bad)
+
+
+def test_a_genuine_trail_holds(house: House, trail: bytes) -> None:
+    assert failures(house, trail) == []
+
+
+def test_a_changed_a_removed_and_a_swapped_entry_are_named(house: House, trail: bytes) -> None:
+    body = json.loads(trail)
+    altered = trail.replace(b"job.completed", b"job.cancelled")
+    assert "entries[1]" in failures(house, altered)
+    assert "entries[2].previous" in failures(house, altered)
+    swapped = {**body, "entries": [body["entries"][0], body["entries"][2], body["entries"][1]]}
+    assert "entries[2].position" in failures(house, msgspec.json.encode(swapped))
+    body["batches"]["1"]["entries"] = 2
+    assert any(name.startswith("batches.1") for name in failures(house, msgspec.json.encode(body)))
+
+
+def test_a_csv_cell_never_begins_like_a_formula() -> None:
+    canonical = chain([event(user_id="=cmd|' /C calc'!A0", key_id="@x", request_id="+1", address="\t=1")], {})[
+        0
+    ].canonical
+    page = pb.ListAuditEntriesResponse(entries=[pb.AuditEntry(canonical=canonical)])
+    header, row = list(csv.reader(io.StringIO(as_csv(page).decode(), newline="")))
+    cells = dict(zip(header, row, strict=True))
+    assert cells["user_id"] == "'=cmd|' /C calc'!A0"
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in row)
+    assert harmless("qm_job_1") == "qm_job_1"
+
+
+def test_the_api_exports_what_the_verifier_reads(house: House, trail: bytes) -> None:
+    body = msgspec.json.decode(trail, type=dict[str, msgspec.Raw])
+    entries = msgspec.json.decode(body["entries"], type=list[dict[str, msgspec.Raw]])
+    batches = msgspec.json.decode(body["batches"], type=dict[str, msgspec.Raw])
+    page = pb.ListAuditEntriesResponse(
+        entries=[
+            pb.AuditEntry(
+                canonical=bytes(entry["entry"]),
+                batch_number=1,
+                leaf_index=json.loads(bytes(entry["leaf_index"])),
+                inclusion=[bytes.fromhex(node) for node in json.loads(bytes(entry["inclusion"]))],
+            )
+            for entry in entries
+        ],
+        batches=[pb.AuditBatch(number=1, proven_record=bytes(batches["1"]))],
+    )
+    assert failures(house, as_json(page)) == []
+
+
+def test_a_bundle_holds_and_names_the_file_that_was_changed(house: House, press: Press, trail: bytes) -> None:
+    job, proven = house.job()
+    parts = Parts(
+        result=proven,
+        parameters=job.parameters,
+        certificate=press.print(house.order(job, proven)),
+        audit=trail,
+        jwks=house.jwks,
+        log_keys=house.log_keys.encode(),
+        roots=roots_pem(house.held),
+    )
+    bundle = pack(parts, NOW)
+    assert pack(parts, NOW) == bundle
+
+    def failed(changes: dict[str, bytes]) -> str:
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(bundle)) as source, zipfile.ZipFile(out, "w") as target:
+            for name in source.namelist():
+                target.writestr(name, changes.get(name, source.read(name)))
+        report = verify(out.getvalue(), house.jwks, house.log_keys, roots=roots_pem(house.held))
+        return " ".join(check.name for check in report.failed)
+
+    assert failed({}) == ""
+    assert "parameters.json" in failed({"parameters.json": b"{}"})
+    assert "result.json shots" in failed({"result.json": proven.replace(b'"shots":1000', b'"shots":1001')})
+    assert "audit.json entries[1]" in failed({"audit.json": trail.replace(b"job.completed", b"job.cancelled")})
+    assert "certificate.pdf seal" in failed({"certificate.pdf": parts.certificate[:-9] + b"\n%%EOF \n\n"})
+    _, other_proven = house.job(shots=2000)
+    assert "certificate.pdf result" in failed({"result.json": other_proven})
+
+
+def test_a_batch_names_its_span_and_the_batch_before() -> None:
+    first = cut_batch(1, 1, [b"a" * 32, b"b" * 32], b"")
+    second = cut_batch(2, 3, [b"c" * 32], first.record)
+    assert isinstance(second, Batch)
+    assert (first.first_entry, first.last_entry, second.first_entry, second.last_entry) == (1, 2, 3, 3)
+    assert json.loads(second.record)["previous_batch"] == f"sha256:{hash_leaf(first.record).hex()}"
+    assert first.subject == "audit/1"
+
+
+def test_times_are_kept_to_the_microsecond() -> None:
+    made = event()
+    made.create_time.FromDatetime(dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC))
+    assert json.loads(chain([made], {})[0].canonical)["time"] == "2026-01-02T03:04:05.000006Z"
