@@ -23,6 +23,7 @@ Asked = (
     | pb.SetProviderSecretRequest
     | pb.ListProviderSecretsRequest
     | pb.DeleteProviderSecretRequest
+    | pb.GetMemberRequest
     | teams_pb2.ListUsersRequest
     | teams_pb2.SetRoleRequest
     | teams_pb2.RemoveUserRequest
