@@ -111,7 +111,7 @@ def _profiles(
         snapshot = reported(device, day)
         (folder / f"{name}.json").write_bytes(msgspec.json.encode(index.calibration(snapshot)))
     fitted = fitting.fitter(folder, name).fit(*decoded)
-    return fitted, summary_of(calibration.read(folder, name)).profile(decoded[0])
+    return fitted, summary_of(calibration.read(folder, name)).profile(decoded[0].size)
 
 
 def forest(train: Sequence[Judged], test: Sequence[Judged]) -> Numbers:

@@ -29,6 +29,18 @@ _SILENT = frozenset({"measure", "reset", "id"})
 _DIGEST_BYTES = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a circuit is."""
+
+    qubit_count: int
+    single_qubit_gate_count: int
+    two_qubit_gate_count: int
+    """With those on more than two."""
+    measured_count: int
+    depth: int
+
+
 class Structure(msgspec.Struct, frozen=True, array_like=True):
     """All of a circuit but its angles."""
 
@@ -43,24 +55,17 @@ class Structure(msgspec.Struct, frozen=True, array_like=True):
                 raise ValueError(f"{name} acts on qubits {qubits} of {self.qubit_count}")
 
     @property
-    def two_qubit_gate_count(self) -> int:
-        """The gates on two or more qubits."""
-        return sum(len(qubits) > 1 for _, qubits, _, _ in self.steps)
-
-    @property
-    def single_qubit_gate_count(self) -> int:
-        """The gates on one qubit."""
-        return sum(len(qubits) == 1 and name not in _SILENT for name, qubits, _, _ in self.steps)
-
-    @property
-    def depth(self) -> int:
-        """The length of the longest chain of operations that wait for one another."""
+    def size(self) -> Size:
+        """Its size; the depth is the length of the longest chain of operations that wait for one another."""
         ends = [0] * self.qubit_count
-        for _, qubits, _, _ in self.steps:
+        singles = pairs = 0
+        for name, qubits, _, _ in self.steps:
             end = 1 + max(ends[qubit] for qubit in qubits)
             for qubit in qubits:
                 ends[qubit] = end
-        return max(ends, default=0)
+            pairs += len(qubits) > 1
+            singles += len(qubits) == 1 and name not in _SILENT
+        return Size(self.qubit_count, singles, pairs, len(self.measured), max(ends, default=0))
 
     @property
     def measured(self) -> tuple[int, ...]:

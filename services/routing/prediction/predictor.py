@@ -26,8 +26,8 @@ from services.routing.prediction.task import Finding
 MODEL_VERSION = MODEL.version
 MOST_FITTED = 12
 """Of more candidates than this only the best, by their summary, are fitted."""
-MOST_STEPS = 20_000
-"""A longer circuit is not fitted: it would take a child for a minute, and its fidelity is next to nothing."""
+MOST_BYTES = 500_000
+"""A longer circuit, of some 20,000 gates, is not looked at: it would take a child a minute, and the loop 50 ms."""
 STALE_AFTER = dt.timedelta(days=2)
 """Machines are calibrated every day; past this, predictions are as uncertain as those of another day."""
 _CACHED = 50_000
@@ -99,8 +99,11 @@ class Predictor:
     ) -> dict[str, FidelityEstimate]:
         """An estimate for each candidate that has room for the circuit, by its backend's id, within `seconds`.
 
+        None for a circuit of more than MOST_BYTES.
         `circuit` is as of circuit.py. Raises ValueError where it is not, and UnknownCalibrationError.
         """
+        if len(circuit) > MOST_BYTES:
+            return {}
         known = parse(circuit)
         key, alike = known.key, known.structure_key
         ids = dict.fromkeys(each.calibration_id for each in candidates)
@@ -145,15 +148,15 @@ class Predictor:
 
     def _look_over(self, circuit: Circuit, calibrations: Sequence[str]) -> None:
         """Judge machines by their summaries; one that has no room is left out."""
-        structure, _ = circuit.decoded()
+        size = circuit.decoded()[0].size
         for each in calibrations:
             summary, alike = self._summaries[each], (circuit.structure_key, each)
-            has_room = summary.working_qubit_count >= structure.qubit_count
+            has_room = summary.working_qubit_count >= size.qubit_count
             if has_room:
-                profile = summary.profile(structure)
+                profile = summary.profile(size)
                 fidelity = MODEL.surrogate.fidelity(profile)
                 self._rough.put(alike, Finding(profile=profile, fidelity=fidelity))
-            if not has_room or len(structure.steps) > MOST_STEPS:
+            else:
                 self._hopeless.put(alike, value=True)
 
     def _task(self, circuit: Circuit, calibration_id: str) -> asyncio.Task[None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from services.routing.prediction.calibration import FAILED, Calibration
-from services.routing.prediction.circuit import Structure
+from services.routing.prediction.circuit import Size
 from services.routing.prediction.profile import Profile
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         """Whether few pairs of qubits have a gate."""
         return len(self.pairs) < _SPARSE * self.working_qubit_count * (self.working_qubit_count - 1) / 2
 
-    def profile(self, structure: Structure) -> Profile:
+    def profile(self, size: Size) -> Profile:
         """What would err in a circuit on typical places, as if it had been fitted."""
-        qubits, pairs = structure.qubit_count, structure.two_qubit_gate_count
+        qubits, pairs = size.qubit_count, size.two_qubit_gate_count
         routed = pairs * (1 + _ROUTING * math.log2(max(qubits, 2) / 2)) if self.sparse else float(pairs)
         readout = _of_better(self.readouts, qubits)
         single, pair, reading = self.seconds
-        deep = structure.depth * routed / max(pairs, 1)
+        deep = size.depth * routed / max(pairs, 1)
         return Profile(
-            single_loss=self.single * structure.single_qubit_gate_count,
+            single_loss=self.single * size.single_qubit_gate_count,
             pair_loss=_of_better(self.pairs, qubits - 1) * routed,
-            readout_errors=(readout,) * len(structure.measured),
+            readout_errors=(readout,) * size.measured_count,
             depth=round(deep),
             two_qubit_gate_count=round(routed),
             seconds=deep * (pair if pairs else single) + reading,

@@ -34,7 +34,7 @@ def test_a_summary_is_between_the_best_and_the_worst_of_the_machine():
         summary = summary_of(calibration)
         assert summary.sparse == (name != "quantinuum_h2@2026-09-01")
         structure, _ = parse(ghz(6)).decoded()
-        rough = summary.profile(structure)
+        rough = summary.profile(structure.size)
         assert 5 * summary.pairs[0] <= rough.pair_loss <= 10 * summary.pairs[-1]
         assert len(rough.readout_errors) == 6
         assert summary.readouts[0] <= rough.readout_errors[0] <= summary.readouts[-1]

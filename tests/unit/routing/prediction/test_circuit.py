@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.routing.prediction.circuit import encode, parse
+from services.routing.prediction.circuit import Size, encode, parse
 from tests.unit.routing.prediction.circuits import encoded, ghz, rotations
 
 
@@ -12,7 +12,7 @@ def test_a_circuit_comes_back_as_it_went():
     structure, angles = parse(encoded(2, [("rzz", (1, 0), (0.5,), ()), ("u", (1,), (0.1, 0.2, 0.3), ())])).decoded()
     assert structure.steps[:2] == (("rzz", (1, 0), (), 1), ("u", (1,), (), 3))
     assert angles == (0.5, 0.1, 0.2, 0.3)
-    assert (structure.two_qubit_gate_count, structure.single_qubit_gate_count, structure.depth) == (1, 1, 3)
+    assert structure.size == Size(2, 1, 1, 2, 3)
     assert structure.measured == (0, 1)
 
 

@@ -17,7 +17,7 @@ from services.routing.prediction.model import Method
 from services.routing.prediction.pool import OverdueError, Pool
 from services.routing.prediction.predictor import Candidate, Predictor
 from tests.unit.execution.twins import programs
-from tests.unit.routing.prediction.circuits import ghz, rotations
+from tests.unit.routing.prediction.circuits import encoded, ghz, rotations
 
 SHOTS = 100_000
 PATIENT = 60.0
@@ -101,6 +101,11 @@ async def test_what_is_no_circuit_is_refused(predictor: Predictor):
     for broken in (b"", b"\x92\xc4\x00\xc4\x00", ghz(3)[:-1]):
         with pytest.raises(ValueError, match=r".+"):
             await predictor.predict(broken, FEW, shots=1, seconds=PATIENT)
+
+
+async def test_a_circuit_that_is_too_long_is_not_looked_at(predictor: Predictor):
+    long = encoded(2, [("cx", (0, 1), (), ())] * 60_000)
+    assert await predictor.predict(long, FEW, shots=1, seconds=PATIENT) == {}
 
 
 async def test_a_calibration_that_is_not_there_is_refused(predictor: Predictor):
