@@ -18,7 +18,7 @@ from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
 
 from mesh.config import EventsConfig
 from mesh.database import Database, retry_while_unavailable
-from mesh.errors import NotFound, Unavailable
+from mesh.errors import InvalidArgument, NotFound, Unavailable
 from mesh.events import Events, Message
 from mesh.identity import Authority
 from mesh.streams import event_subject
@@ -184,6 +184,8 @@ async def test_a_benchmark_is_planned_until_it_is_started_and_listed_once_it_was
     assert (await ears.benchmarks.PlanBenchmark(ask)).plan.benchmark_id != plan.benchmark_id
     with pytest.raises(NotFound):
         await ears.benchmarks.StartBenchmark(routing_pb2.StartBenchmarkRequest(benchmark_id=event.job_id))
+    with pytest.raises(InvalidArgument):
+        await ears.benchmarks.ListBenchmarks(routing_pb2.ListBenchmarksRequest(backend_id="ibm\x00"))
     elsewhere = routing_pb2.ListBenchmarksRequest(backend_id="nowhere")
     assert not (await ears.benchmarks.ListBenchmarks(elsewhere)).benchmarks
 

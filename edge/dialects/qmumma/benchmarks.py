@@ -23,6 +23,7 @@ SVG = b"image/svg+xml"
 _A_MINUTE = (b"cache-control", b"public, max-age=60")
 _NO_SCRIPTS = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
 _PICTURED = 1000
+_NAME = "^[a-z0-9_.-]{1,64}$"
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -30,11 +31,11 @@ class DrawBenchmarks(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which measurements to draw."""
 
     hardware: (
-        Annotated[str, Meta(description="Only those of this backend.", max_length=64, examples=["sim.statevector"])]
+        Annotated[str, Meta(description="Only those of this backend.", pattern=_NAME, examples=["sim.statevector"])]
         | UnsetType
     ) = UNSET
     family: (
-        Annotated[str, Meta(description="Only those of this family.", max_length=64, examples=["ghz"])] | UnsetType
+        Annotated[str, Meta(description="Only those of this family.", pattern=_NAME, examples=["ghz"])] | UnsetType
     ) = UNSET
 
 

@@ -54,6 +54,7 @@ async def test_the_scoreboard_tells_sums(client: httpx.AsyncClient):
         ("/v1/benchmarks?limit=1001", "limit"),
         ("/v1/benchmarks?hardwere=x", "hardwere"),
         (f"/v1/benchmarks?family={'x' * 65}", "family"),
+        ("/v1/benchmarks?hardware=%00", "hardware"),
         ("/v1/benchmarks/plot.svg?limit=1", "limit"),
         ("/v1/benchmarks/routing?last=0", "last"),
         ("/v1/benchmarks/routing/plot.svg?last=many", "last"),
