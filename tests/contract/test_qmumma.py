@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import qmumma.cli
 from qm.accounts.v1 import accounts_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from qm.execution.v1 import execution_pb2
+from qm.execution.v1.execution_pb2_grpc import ExecutionServiceStub
+from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST, Requester
 from qmumma.documents import verify
 
 from deploy.local.mesh import LocalMesh
@@ -80,6 +85,51 @@ async def test_a_number_that_no_record_can_hold_is_named_online_as_offline(api: 
     answer = await anyone.http.post("/v1/verify", content=altered, headers={"Content-Type": "application/json"})
     assert [(check["name"], check["ok"]) for check in answer.json()["checks"]] == offline
     assert offline == [("result.shots", False)]
+
+
+async def test_the_log_is_witnessed_and_a_monitor_that_follows_it_finds_it_honest(
+    mesh: LocalMesh, api: Api, anyone: Api, tmp_path: Path
+) -> None:
+    job = await api.run()
+    jwks, log_keys = await anyone.get("/.well-known/jwks.json"), await anyone.get("/v1/log/keys")
+    witness = mesh.layout.state / "witness" / "witness.vkey"
+
+    async def witnessed() -> bool:
+        held = await api.get(f"/v1/jobs/{job['job_id']}?include=proof")
+        return verify(held.content, jwks.content, log_keys.text, witness_keys=witness.read_text()).ok
+
+    async with asyncio.timeout(20):
+        while not await witnessed():
+            await asyncio.sleep(0.05)
+    arguments = ["log", "monitor", mesh.base_url, "--once", "--state", str(tmp_path / "log.json")]
+    for _ in range(2):
+        status = await asyncio.to_thread(qmumma.cli.main, [*arguments, "--witness-key", str(witness)])
+        assert status == qmumma.cli.EXIT_HOLDS
+    tile = await anyone.get("/v1/log/tile/entries/000.p/1")
+    assert tile.status_code == 200
+    again = await anyone.http.get("/v1/log/tile/entries/000.p/1", headers={"If-None-Match": tile.headers["etag"]})
+    assert again.status_code == 304
+
+
+async def test_a_completed_job_has_a_page_for_whoever_holds_its_token(
+    mesh: LocalMesh, team: Team, api: Api, anyone: Api
+) -> None:
+    job = await api.run()
+    canonical_id = str(uuid.UUID(job["job_id"].removeprefix("qm_job_")))
+    async with operator_channel(mesh, "execution") as channel:
+        whose = Requester(
+            team_id=team.team_id,
+            user_id=team.user_id,
+            key_id=team.key_ids["test"],
+            plan="commercial",
+            environment=ENVIRONMENT_TEST,
+        )
+        request = execution_pb2.GetJobRequest(requester=whose, job_id=canonical_id)
+        token = (await ExecutionServiceStub(channel).GetJob(request)).job.view_token
+    page = await anyone.get(f"/verify/{job['job_id']}?t={token}")
+    assert page.status_code == 200
+    assert "This result is genuine" in page.text
+    assert (await anyone.get(f"/verify/{job['job_id']}?t={token[:-1]}")).status_code == 404
 
 
 async def test_a_repeat_with_the_same_key_makes_no_second_job(api: Api) -> None:
