@@ -22,6 +22,7 @@ PDF = b"application/pdf"
 ZIP = b"application/zip"
 PEM = b"application/x-pem-file"
 _ROOTS_CACHE: Header = (b"cache-control", b"public, max-age=300")
+_PLAIN = "^[^\\x00-\\x1f]*$"
 _FRAMEWORK = Meta(
     description="The layout and checklist: `generic`, `fda-21cfr11`, `sec-17a-4` or `iso-27001`, and what the operator "
     "has added. Every layout of a job's certificate has the same number.",
@@ -53,9 +54,16 @@ class ReadAudit(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which part of the team's audit trail."""
 
     object: Annotated[
-        str, Meta(description="The thing that it was done to, or the job that it has to do with.", max_length=128)
+        str,
+        Meta(
+            description="The thing that it was done to, or the job that it has to do with.",
+            max_length=128,
+            pattern=_PLAIN,
+        ),
     ] = ""
-    actor: Annotated[str, Meta(description="The key or the user for whom it was done, by id.", max_length=64)] = ""
+    actor: Annotated[
+        str, Meta(description="The key or the user for whom it was done, by id.", max_length=64, pattern=_PLAIN)
+    ] = ""
     after: Annotated[
         int, Meta(description="The position that the page begins after; 0 for the beginning.", ge=0, le=2**53 - 1)
     ] = 0

@@ -18,7 +18,7 @@ from qmumma.verification import Trust, verify_answer
 BEGINNING = b"PK\x03\x04"
 _FILES = ("result.json", "parameters.json", "certificate.pdf", "audit.json")
 _UNPROVEN = {"README.txt", "jwks.json", "log.vkey", "roots.pem"}
-_BYTES_MAX = 100 * 2**20
+_BYTES_MAX = 40 * 2**20
 
 
 def verify_bundle(archive: bytes, trust: Trust) -> Report:

@@ -18,12 +18,11 @@ from cryptography.exceptions import InvalidSignature
 
 from qmumma.cms import ECDSA, ML_DSA, Algorithm, Seal, SealError, read_seal
 from qmumma.exact import UnkeptNumberError, UnreadableError, parse_object
-from qmumma.pdf import Place, altered_objects, attachments_of, seals_of
+from qmumma.pdf import ATTACHMENTS, Place, altered_objects, attachments_of, seals_of
 from qmumma.report import Check, Report
 from qmumma.verification import Trust, verify_answer
 
 CERTIFICATE_TYPE = "qmumma.certificate/v1"
-_ATTACHMENTS = ("result.json", "parameters.json", "certificate.json")
 _ORDER = (ECDSA, ML_DSA)
 
 
@@ -108,7 +107,7 @@ def _chain(certificate: x509.Certificate, roots: Sequence[x509.Certificate], nam
 
 
 def _attachments(attached: dict[str, bytes], trust: Trust) -> Iterator[Check]:
-    for name in _ATTACHMENTS:
+    for name in ATTACHMENTS:
         if name not in attached:
             yield Check(name, ok=False, detail="is not attached, or cannot be unpacked")
     record = _members(attached.get("result.json", b"{}"))

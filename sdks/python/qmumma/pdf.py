@@ -12,12 +12,14 @@ import zlib
 from dataclasses import dataclass
 
 BEGINNING = b"%PDF-"
-ATTACHMENT_BYTES_MAX = 80 * 2**20
+ATTACHMENTS = ("result.json", "parameters.json", "certificate.json")
+ATTACHMENT_BYTES_MAX = 16 * 2**20
 
 _RANGE = re.compile(rb"/ByteRange \[0 (\d{1,10}) (\d{1,10}) (\d{1,10})\] *\n")
-_OBJECT = re.compile(rb"(?:^|\n)([0-9]+) 0 obj\b(.*?)\nendobj", re.DOTALL)
-_DIGESTS = re.compile(rb"/Type /QMUMDigests\b.*?>>\s*stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
-_STREAM = re.compile(rb"(.*?)>>\s*stream\r?\n(.*)\r?\nendstream", re.DOTALL)
+_OBJECT = re.compile(rb"(?:^|\n)([0-9]{1,7}) 0 obj\b")
+_OBJECT_END = b"\nendobj"
+_DIGESTS = b"/Type /QMUMDigests"
+_STREAM, _STREAM_END = re.compile(rb">>\s{0,4}stream\r?\n"), b"\nendstream"
 _NAMED = re.compile(rb"/Type/Filespec/F\(([a-z.]{1,40})\)/UF\([a-z.]{1,40}\)/EF<</F ([0-9]{1,7}) 0 R")
 _HEX = re.compile(rb"<([0-9A-F]*)>")
 _END = b"%%EOF\n"
@@ -62,30 +64,32 @@ def pages_end(pdf: bytes) -> int:
 def attachments_of(pdf: bytes) -> dict[str, bytes]:
     """The attachments of the first revision by name; one that cannot be unpacked is left out."""
     pages = pdf[: pages_end(pdf)]
-    objects = {match[1]: match[2] for match in _OBJECT.finditer(pages)}
-    found = {}
+    objects = _objects(pages)
+    found: dict[str, bytes] = {}
     for match in _NAMED.finditer(pages):
-        stream = _STREAM.fullmatch(objects.get(match[2], b"").strip())
-        if stream is not None:
-            packed = b"/FlateDecode" in stream[1]
+        name, stream = match[1].decode(), _stream(objects.get(match[2].decode(), b""))
+        if name in ATTACHMENTS and name not in found and stream is not None:
+            head, content = stream
             try:
-                content = zlib.decompressobj().decompress(stream[2], ATTACHMENT_BYTES_MAX) if packed else stream[2]
+                packed = b"/FlateDecode" in head
+                found[name] = zlib.decompressobj().decompress(content, ATTACHMENT_BYTES_MAX) if packed else content
             except zlib.error:
                 continue
-            found[match[1].decode()] = content
     return found
 
 
 def altered_objects(pdf: bytes) -> list[str]:
     """What was altered in the first revision, for people, as far as the digests in the second tell."""
-    match = _DIGESTS.search(pdf, pages_end(pdf))
+    end = pages_end(pdf)
+    place = pdf.find(_DIGESTS, end)
+    stream = _stream(pdf[place : pdf.find(_OBJECT_END, place)].strip()) if place >= 0 else None
     try:
-        digests: dict[str, str] = json.loads(match[1]) if match else {}
+        digests: dict[str, str] = json.loads(stream[1]) if stream is not None else {}
     except ValueError:
         return ["the list of digests"]
-    pages = pdf[: pages_end(pdf)]
+    pages = pdf[:end]
     names = {match[2]: match[1].decode() for match in _NAMED.finditer(pages)}
-    present = {match[1].decode(): match[2] for match in _OBJECT.finditer(pages)}
+    present = _objects(pages)
     changed = [
         _describe(number, present[number], names)
         for number, digest in digests.items()
@@ -94,6 +98,27 @@ def altered_objects(pdf: bytes) -> list[str]:
     missing = [f"object {number}, which is gone" for number in digests.keys() - present.keys()]
     added = [f"object {number}, which was added" for number in present.keys() - digests.keys()]
     return [*changed, *sorted(missing), *sorted(added)]
+
+
+def _objects(pages: bytes) -> dict[str, bytes]:
+    """Each object as it is written, by number; found in one pass, whatever the file is made of."""
+    found, place = {}, 0
+    while match := _OBJECT.search(pages, place):
+        end = pages.find(_OBJECT_END, match.end())
+        if end < 0:
+            break
+        found[match[1].decode()] = pages[match.end() : end]
+        place = end
+    return found
+
+
+def _stream(content: bytes) -> tuple[bytes, bytes] | None:
+    """The dictionary and the data of a stream, or None where it is none."""
+    content = content.strip()
+    match = _STREAM.search(content)
+    if match is None or not content.endswith(_STREAM_END):
+        return None
+    return content[: match.start()], content[match.end() : -len(_STREAM_END)]
 
 
 def _describe(number: str, content: bytes, names: dict[bytes, str]) -> str:
