@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -82,9 +83,7 @@ class Destinations(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
     def allows(self, address: Address) -> bool:
         """Whether an address may be called."""
         return is_public(address) or any(
-            address in network
-            for network in map(ip_network, self.allowed_networks)
-            if network.version == address.version
+            address in network for network in map(_network, self.allowed_networks) if network.version == address.version
         )
 
     def _check_scheme(self, parts: SplitResult) -> None:
@@ -133,6 +132,11 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC)
     return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_6)
+
+
+@lru_cache(256)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
 
 
 def _host(parts: SplitResult) -> str:

@@ -43,7 +43,7 @@ async def wire(process: Process[WebhooksConfig], config: WebhooksConfig) -> None
     process.on_close(close)
     process.background(dispatcher.run(), "dispatcher")
     process.background(dispatcher.look(), "look")
-    process.background(Filing(events, store, dispatcher.wake).run(), "filing")
+    process.background(Filing(events, store, secrets, dispatcher.wake, clock=now).run(), "filing")
     service = WebhooksService(store, secrets, dispatcher.wake, clock=now)
     process.server.add(webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"], service)
 

@@ -70,7 +70,7 @@ class Sending:
     attempt_count: int
     """This try included."""
     secrets: Sequence[Sealed]
-    """That sign it, newest first; none before the team's first delivery."""
+    """That sign it, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from mesh.streams import JOBS_WEBHOOKS
 from mesh.telemetry import log
 from services.webhooks.delivery import Announcement, DeliveryId, TeamId
 from services.webhooks.rendering import body_of, event_name
+from services.webhooks.secrets import Secrets
 from services.webhooks.store import WebhooksStore
 
 BATCH = 256
@@ -28,11 +29,21 @@ PAUSE_SECONDS = 2.0
 class Filing:
     """Files what the stream tells."""
 
-    def __init__(self, events: Events, store: WebhooksStore, on_filed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        events: Events,
+        store: WebhooksStore,
+        secrets: Secrets,
+        on_filed: Callable[[], None],
+        *,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
         """Read from `events`; `on_filed` hears of each batch."""
         self._events = events
         self._on_filed = on_filed
         self._store = store
+        self._secrets = secrets
+        self._clock = clock
         self._batches: Batcher[Announcement, None] = Batcher(self._file, max_size=BATCH)
         self._places = asyncio.Semaphore(2 * BATCH)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +80,7 @@ class Filing:
                 await delivery.nak(PAUSE_SECONDS)
 
     async def _file(self, announcements: list[Announcement]) -> list[Exception | None]:
-        await self._store.file(announcements)
+        await self._store.file(announcements, self._secrets.new, self._clock())
         self._on_filed()
         return [None] * len(announcements)
 

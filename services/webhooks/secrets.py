@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from functools import lru_cache
 
 from mesh.vault import Vault
 from services.webhooks.delivery import Sending, TeamId
 from services.webhooks.sealed import PLACE, Sealed, StoredSecret
 from services.webhooks.signature import make_secret
 from services.webhooks.store import WebhooksStore
+
+OPEN_SECRETS = 4096
+"""That are kept open in memory."""
 
 
 class Secrets:
@@ -20,6 +24,8 @@ class Secrets:
         self._store = store
         self._vault = vault
         self._clock = clock
+        # The same few sign every delivery, and opening one costs as much as signing with it.
+        self._open = lru_cache(OPEN_SECRETS)(self._opened)
 
     async def current(self, team_id: TeamId) -> StoredSecret:
         """The secret that signs for a team, made where it has none."""
@@ -31,10 +37,9 @@ class Secrets:
         assert found is not None  # noqa: S101 - a team never loses its present secret
         return found
 
-    async def of(self, sending: Sending) -> list[str]:
+    def of(self, sending: Sending) -> list[str]:
         """What signs a delivery, newest first."""
-        sealed = sending.secrets or [(await self.current(sending.team_id)).secret]
-        return [self.open(sending.team_id, each) for each in sealed]
+        return [self.open(sending.team_id, each) for each in sending.secrets]
 
     def new(self, team_id: TeamId) -> Sealed:
         """A new secret of a team."""
@@ -42,7 +47,7 @@ class Secrets:
 
     def open(self, team_id: TeamId, secret: Sealed) -> str:
         """A secret as it is shown."""
-        return self._vault.open(secret.sealed, team_id, PLACE, secret.kid).decode("ascii")
+        return self._open(team_id, secret)
 
     def seal(self, team_id: TeamId, content: bytes, place: str) -> Sealed:
         """Anything of a team, for one of the store's places."""
@@ -51,3 +56,6 @@ class Secrets:
     def unseal(self, team_id: TeamId, content: Sealed, place: str) -> bytes:
         """What `seal` was given."""
         return self._vault.open(content.sealed, team_id, place, content.kid)
+
+    def _opened(self, team_id: TeamId, secret: Sealed) -> str:
+        return self._vault.open(secret.sealed, team_id, PLACE, secret.kid).decode("ascii")

@@ -16,7 +16,7 @@ from services.webhooks.resolver import Resolver
 
 KEPT_SECONDS = 10.0
 """How long a connection waits for its next delivery."""
-KEPT_EACH = 64
+KEPT_EACH = 256
 """Connections that wait for one server, which may have many endpoints."""
 CONNECT_SECONDS = 5.0
 """For one address; a name may have several."""

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets as random
 from collections.abc import Sequence
+from functools import lru_cache
 
 from standardwebhooks.webhooks import Webhook
 
@@ -27,13 +28,18 @@ def make_secret() -> str:
     return PREFIX + base64.b64encode(random.token_bytes(_KEY_BYTES)).decode("ascii")
 
 
+@lru_cache(4096)
+def _webhook(secret: str) -> Webhook:
+    return Webhook(secret)
+
+
 def signed_headers(
     delivery_id: str, body: bytes, secrets: Sequence[str], moment: dt.datetime
 ) -> list[tuple[bytes, bytes]]:
     """The headers that sign one try at `moment`; `secrets` has at least one, newest first."""
     digest = hmac.digest(secrets[0].encode("ascii"), body, hashlib.sha256).hex()
     text = body.decode("utf-8")
-    standard = " ".join(Webhook(secret).sign(delivery_id, moment, text) for secret in secrets)
+    standard = " ".join(_webhook(secret).sign(delivery_id, moment, text) for secret in secrets)
     seconds = str(int(moment.timestamp())).encode("ascii")
     return [
         (b"X-QMUMMA-Signature", b"sha256=" + digest.encode("ascii")),

@@ -158,8 +158,16 @@ SELECT sealed, kid, create_time,
 FROM secrets WHERE team_id = $1 AND expire_time IS NULL
 """
 
+BARE = """
+SELECT DISTINCT team_id FROM unnest($1::uuid[]) AS team_id
+WHERE NOT EXISTS (SELECT FROM secrets WHERE secrets.team_id = team_id.team_id AND expire_time IS NULL)
+"""
+
+# A team that has a present secret keeps it.
 ADD = """
-INSERT INTO secrets (secret_id, team_id, sealed, kid, create_time) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO secrets (secret_id, team_id, sealed, kid, create_time)
+SELECT new.*, $5 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[]) AS new
+ON CONFLICT (team_id) WHERE expire_time IS NULL DO NOTHING
 """
 
 FORGET = """

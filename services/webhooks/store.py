@@ -28,6 +28,7 @@ from services.webhooks.delivery import (
     TeamId,
     after,
 )
+from services.webhooks.rows import disabling, secret_columns, secret_of, seen, sending_of
 from services.webhooks.sealed import Sealed, StoredSecret
 from services.webhooks.signature import MOST_SECRETS
 
@@ -78,10 +79,17 @@ class WebhooksStore:
         self._database = database
         self._outbox = outbox
 
-    async def file(self, announcements: Sequence[Announcement]) -> None:
-        """Make deliveries; one that is there already stays as it is."""
+    async def file(
+        self, announcements: Sequence[Announcement], new_secret: Callable[[TeamId], Sealed], now: dt.datetime
+    ) -> None:
+        """Make deliveries; one that is there already stays as it is. A team without a secret gets a new one."""
         teams, urls = [each.team_id for each in announcements], [each.url for each in announcements]
         async with self._database.transaction() as connection:
+            bare = [TeamId(str(row[0])) for row in await connection.fetch(statements.BARE, teams)]
+            if bare:
+                await connection.execute(
+                    statements.ADD, *secret_columns([(team, new_secret(team)) for team in bare], now)
+                )
             await connection.execute(statements.NEW_ENDPOINTS, [uuid.uuid4() for _ in announcements], teams, urls)
             await connection.execute(
                 statements.FILE,
@@ -101,7 +109,7 @@ class WebhooksStore:
             list(room.teams), list(room.teams.values()), list(room.endpoints), list(room.endpoints.values()),
             MOST_SECRETS,
         )  # fmt: skip
-        return [_sending(row) for row in rows]
+        return [sending_of(row) for row in rows]
 
     async def promote(self, now: dt.datetime) -> int:
         """Make due what waited until now, and what was taken up and left; answers how many, at most 1,000."""
@@ -124,9 +132,9 @@ class WebhooksStore:
         ]
         async with self._database.transaction() as connection:
             await connection.execute(statements.SETTLE, *columns)
-            noted = await connection.fetch(statements.NOTE, *_seen(outcomes), FAILING_FOR)
+            noted = await connection.fetch(statements.NOTE, *seen(outcomes), FAILING_FOR)
             disabled = [row for row in noted if row["disabled"]]
-            messages = [audit_message(_disabling(row), row["time"]) for row in disabled]
+            messages = [audit_message(disabling(row), row["time"]) for row in disabled]
             if disabled:
                 await connection.execute(statements.DISABLE, [row["endpoint_id"] for row in disabled])
                 await insert(connection, messages)
@@ -136,11 +144,11 @@ class WebhooksStore:
     async def current_secret(self, team_id: TeamId, now: dt.datetime) -> StoredSecret | None:
         """The secret that signs for a team; None where it has none yet."""
         row = await self._database.fetchrow(statements.PRESENT, team_id, now)
-        return _secret(row) if row else None
+        return secret_of(row) if row else None
 
     async def first_secret(self, team_id: TeamId, secret: Sealed, now: dt.datetime) -> None:
         """Give a team its first secret; nothing where it has one."""
-        await self._database.execute(f"{statements.ADD} ON CONFLICT DO NOTHING", *_secret_columns(team_id, secret, now))
+        await self._database.execute(statements.ADD, *secret_columns([(team_id, secret)], now))
 
     async def rotate(
         self,
@@ -156,9 +164,9 @@ class WebhooksStore:
 
         async def change(connection: Connection) -> Sealed:
             await connection.execute(statements.EXPIRE, request.team_id, expire_time)
-            await connection.execute(statements.ADD, *_secret_columns(request.team_id, secret, now))
+            await connection.execute(statements.ADD, *secret_columns([(request.team_id, secret)], now))
             [row] = await connection.fetch(statements.PRESENT, request.team_id, now)
-            return answer(_secret(row))
+            return answer(secret_of(row))
 
         return await self._once(request, change, deed, now)
 
@@ -258,44 +266,3 @@ async def _told(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[
         )
         for row in rows
     ]
-
-
-def _sending(row: asyncpg.Record) -> Sending:
-    return Sending(
-        delivery_id=DeliveryId(str(row["delivery_id"])),
-        team_id=TeamId(str(row["team_id"])),
-        endpoint_id=EndpointId(str(row["endpoint_id"])),
-        url=row["url"],
-        body=row["body"],
-        attempt_count=row["attempt_count"],
-        secrets=[Sealed(*each) for each in zip(row["sealed"], row["kids"], strict=True)],
-    )
-
-
-def _secret(row: asyncpg.Record) -> StoredSecret:
-    return StoredSecret(Sealed(row["sealed"], row["kid"]), row["create_time"], row["previous_expire_time"])
-
-
-def _secret_columns(team_id: TeamId, secret: Sealed, now: dt.datetime) -> tuple[object, ...]:
-    return uuid.uuid4(), team_id, secret.sealed, secret.kid, now
-
-
-def _seen(outcomes: Sequence[Outcome]) -> tuple[list[EndpointId], list[bool], list[dt.datetime]]:
-    """For each endpoint, whether anything was taken there, and when it was tried last."""
-    taken: dict[EndpointId, bool] = {}
-    times: dict[EndpointId, dt.datetime] = {}
-    for sending, attempt in outcomes:
-        key, end = sending.endpoint_id, attempt.create_time + attempt.latency
-        taken[key] = taken.get(key, False) or attempt.taken
-        times[key] = max(times.get(key, end), end)
-    return list(taken), list(taken.values()), list(times.values())
-
-
-def _disabling(row: asyncpg.Record) -> Deed:
-    return Deed(
-        team_id=str(row["team_id"]),
-        service="webhooks",
-        action="webhook_endpoint.disabled",
-        object_id=str(row["endpoint_id"]),
-        details={"url": row["url"]},
-    )

@@ -27,6 +27,7 @@ from mesh.vault import Vault
 from services.webhooks.config import MailConfig, WebhooksConfig
 from services.webhooks.delivery import Announcement, Attempt, Delivery, DeliveryId, State, TeamId
 from services.webhooks.dispatch import Dispatcher
+from services.webhooks.filing import Filing
 from services.webhooks.mail import Postman
 from services.webhooks.resolver import Resolver
 from services.webhooks.secrets import Secrets
@@ -79,8 +80,14 @@ class Hooks:
         """Deliveries that are due at once; answers their ids."""
         mine = team or str(uuid.uuid4())
         new = [self.announcement(url, mine, event) for _ in range(count)]
-        await self.store.file(new)
+        await self.refile(new)
         return [each.delivery_id for each in new]
+
+    async def refile(self, announcements: Sequence[Announcement]) -> None:
+        await self.store.file(announcements, self.secrets.new, self.clock())
+
+    def filing(self) -> Filing:
+        return Filing(self.events, self.store, self.secrets, lambda: None, clock=self.clock)
 
     def announcement(self, url: str, team: str, event: str = "job.completed") -> Announcement:
         return Announcement(

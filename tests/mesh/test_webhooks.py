@@ -27,7 +27,6 @@ from mesh.streams import DEAD_LETTERS, JOBS_WEBHOOKS, audit_subject, webhook_sub
 from services.webhooks import filing as filing_module
 from services.webhooks.config import MailConfig
 from services.webhooks.delivery import FAILING_FOR, LEASE, RETRIES, State, TeamId
-from services.webhooks.filing import Filing
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.executing import until
 from tests.mesh.hooking import Hooks, hooking
@@ -285,10 +284,10 @@ async def test_a_delivery_whose_process_died_is_sent_again_under_the_same_id(hoo
 async def test_an_event_that_comes_twice_makes_one_delivery(hooks: Hooks, endpoint: Sink):
     mine = team()
     announcement = hooks.announcement(endpoint.url(), mine)
-    await hooks.store.file([announcement])
-    await hooks.store.file([announcement])
+    await hooks.refile([announcement])
+    await hooks.refile([announcement])
     assert await hooks.turn(hooks.dispatcher()) == 1
-    await hooks.store.file([announcement])
+    await hooks.refile([announcement])
     assert await hooks.turn(hooks.dispatcher()) == 0
 
 
@@ -429,7 +428,7 @@ async def test_what_the_operator_does_not_allow_any_more_is_not_called(hooks: Ho
 async def test_an_event_becomes_a_delivery_before_it_is_acknowledged(hooks: Hooks, publisher: Events):
     mine = team()
     first, again = hooks.event(mine, "https://example.com/hook"), hooks.event(mine, "https://example.com/hook")
-    filing = Filing(hooks.events, hooks.store, lambda: None)
+    filing = hooks.filing()
     broken = AsyncMock(side_effect=Unavailable("down", reason="DATABASE_UNAVAILABLE"))
     with patch.object(filing, "_store", SimpleNamespace(file=broken)), patch.object(filing_module, "PAUSE_SECONDS", 0):
         running = asyncio.create_task(filing.run())
@@ -451,7 +450,7 @@ async def test_an_event_that_makes_no_sense_is_buried(hooks: Hooks, publisher: E
         dead.append(payload)
 
     heard = await publisher.subscribe("dead.JOBS_WEBHOOKS.>", hear)
-    running = asyncio.create_task(Filing(hooks.events, hooks.store, lambda: None).run())
+    running = asyncio.create_task(hooks.filing().run())
     await publisher.publish(Message(str(uuid.uuid4()), webhook_subject("completed", team()), b"\xff\xff"))
     await publisher.publish(hooks.event(team(), ""))
     await publisher.publish(hooks.event(team(), "https://example.com/", stage=execution_pb2.JOB_STAGE_RUNNING))
