@@ -118,7 +118,7 @@ class Issuer:
         return SealedSecret(self._vault.seal(secret.encode(), team_id, _PLACE), self._vault.kid)
 
     def _opened(self, sealed: SealedSecret | None, key: Key) -> str:
-        if sealed is None:
+        if sealed is None or sealed.kid != self._vault.kid:
             message = f"This request made the key {key.hint}… before, and its secret is not told any more: use another."
             raise Conflict(message, reason="SECRET_GONE", field="request_id")
         return self._vault.open(sealed.sealed, key.team_id, _PLACE, sealed.kid).decode()

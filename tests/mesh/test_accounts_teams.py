@@ -187,7 +187,9 @@ async def test_the_audit_trail_hears_who_changed_what_from_what_to_what_and_no_s
 
     async def hear(_subject: str, payload: bytes) -> None:
         payloads.append(payload)
-        heard.put_nowait(AuditEvent.FromString(payload))
+        event = AuditEvent.FromString(payload)
+        if event.action not in {"team.created", "user.added"}:  # of the people whom the test begins with
+            heard.put_nowait(event)
 
     trail = await Events.connect(nats_server.url, nats_server.identity("operator"))
     users = await people(accounts)
@@ -232,10 +234,11 @@ async def test_a_secret_is_told_again_for_a_day_and_then_refused(accounts: Accou
     [row] = await accounts.home.rows("SELECT sealed FROM requests WHERE request_id = $1", request.request_id)
     assert made.secret.encode() not in row["sealed"]
     assert (await accounts.operator.CreateKey(request)).secret == made.secret
-    await accounts.home.rows("UPDATE requests SET sealed = NULL, kid = '' WHERE request_id = $1", request.request_id)
-    with pytest.raises(Conflict) as refusal:
-        await accounts.operator.CreateKey(request)
-    assert (refusal.value.reason, refusal.value.field) == ("SECRET_GONE", "request_id")
+    for change in ("kid = 'of another key-encryption key'", "sealed = NULL"):
+        await accounts.home.rows(f"UPDATE requests SET {change} WHERE request_id = $1", request.request_id)  # noqa: S608
+        with pytest.raises(Conflict) as refusal:
+            await accounts.operator.CreateKey(request)
+        assert (refusal.value.reason, refusal.value.field) == ("SECRET_GONE", "request_id")
 
 
 async def test_a_team_has_at_most_a_thousand_keys_that_hold(accounts: Accounts) -> None:
