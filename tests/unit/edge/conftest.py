@@ -491,8 +491,9 @@ class FakeCertificates:
         self.asked: list[Any] = []
 
     async def GetCertificate(  # noqa: N802
-        self, request: certificates_pb2.GetCertificateRequest
+        self, request: certificates_pb2.GetCertificateRequest, *, timeout: float
     ) -> certificates_pb2.GetCertificateResponse:
+        assert timeout > 5  # a document may take longer than a call
         self.asked.append(request)
         return certificates_pb2.GetCertificateResponse(
             pdf=b"%PDF-1.7", number="QMC-1", edition=1, framework=request.framework, sha256=b"s" * 32

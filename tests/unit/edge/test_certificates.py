@@ -28,7 +28,7 @@ async def test_the_trail_comes_as_json_lines_and_harmless_csv(client: httpx.Asyn
     assert '"\'=1+1"' in cells
 
 
-@pytest.mark.parametrize("query", ["object=%00", "actor=%0A", "after=-1", "limit=0", "format=xml", "since=1"])
+@pytest.mark.parametrize("query", ["object=%00", "actor=%00", "after=-1", "limit=0", "format=xml", "since=1"])
 async def test_a_wrong_query_of_the_trail_is_named(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/v1/audit?{query}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, query.partition("=")[0])
