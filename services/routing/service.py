@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from services.routing.store import CalibrationStore, DecisionStore
 from services.routing.supplier import Suppliers
 
 KNOWN_WISHES = 4096
-"""Programs whose choice among simulators is remembered, as long as nothing changes."""
+"""Programs whose choice is remembered, as long as nothing changes."""
 PAGE_SIZE = 100
 
 
@@ -71,7 +72,7 @@ class RoutingService:
         self._kits = kits
         self._suppliers = suppliers
         self._clock = clock
-        # The choice among simulators is pure, and the same program is often sent again.
+        # A choice is pure, and the same program is often sent again.
         self._known: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()
         self._simulators = {each.backend_id for each in situation.catalogue.backends if each.kind is Kind.SIMULATOR}
         self._known_by: tuple[object, ...] = ()
@@ -87,7 +88,7 @@ class RoutingService:
     async def ChooseBackend(self, request: pb.ChooseBackendRequest, _call: Call) -> pb.ChooseBackendResponse:
         """Pick a backend and say why. Raises what `offered` and `policy.choose` raise."""
         now = self._clock()
-        answer = self._simulated(request, now) if self._is_plain(request) else await self._fitted(request)
+        answer = self._simulated(request, now) if self._is_plain(request) else await self._fitted(request, now)
         decision = Decision(
             decision_id=DecisionId(str(uuid7())),
             job_id=JobId(request.job_id),
@@ -155,6 +156,7 @@ class RoutingService:
             message = f"calibration_id: {snapshot.calibration_id} names another snapshot; give it its own id"
             raise Conflict(message, reason="CALIBRATION_ID_TAKEN", field="calibration.calibration_id")
         situation.calibrations = newest(await self._kits.calibrations.newest(), situation.catalogue)
+        self._known.clear()
         return pb.AddCalibrationResponse(calibration=calibration_message(kept))
 
     async def ListCalibrations(self, request: pb.ListCalibrationsRequest, _call: Call) -> pb.ListCalibrationsResponse:
@@ -169,20 +171,36 @@ class RoutingService:
         return not request.objective.kinds or list(request.objective.kinds) == [pb.BACKEND_KIND_SIMULATOR]
 
     def _simulated(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> _Answer:
+        key = self._look_up(request, now)
+        answer = self._known.get(key)
+        if answer is None:
+            answer = self._answer(self._situation.plain(wish_of(request)))
+            self._remember(key, answer)
+        return answer
+
+    async def _fitted(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> _Answer:
+        key = self._look_up(request, now)
+        if (known := self._known.get(key)) is not None:
+            return known
+        by = self._known_by
+        question, settled = await self._situation.question(wish_of(request), request.circuit)
+        answer = self._answer(question)
+        if settled and not question.explores and by == self._known_by:
+            self._remember(key, answer)
+        return answer
+
+    def _look_up(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> tuple[object, ...]:
+        """What a request is remembered by; forgets everything where something has changed."""
         version = self._situation.version(now)
         if version != self._known_by:
             self._known.clear()
             self._known_by = version
-        key = _key(request)
-        answer = self._known.get(key)
-        if answer is None:
-            answer = self._known[key] = self._answer(self._situation.plain(wish_of(request)))
-            if len(self._known) > KNOWN_WISHES:
-                self._known.popitem(last=False)
-        return answer
+        return _key(request)
 
-    async def _fitted(self, request: pb.ChooseBackendRequest) -> _Answer:
-        return self._answer(await self._situation.question(wish_of(request), request.circuit))
+    def _remember(self, key: tuple[object, ...], answer: _Answer) -> None:
+        self._known[key] = answer
+        if len(self._known) > KNOWN_WISHES:
+            self._known.popitem(last=False)
 
     def _answer(self, question: Question) -> _Answer:
         choice = choose(question)
@@ -214,6 +232,8 @@ def _key(request: pb.ChooseBackendRequest) -> tuple[object, ...]:
         request.priority,
         request.features.SerializeToString(),
         request.objective.SerializeToString(),
+        hashlib.sha256(request.circuit).digest() if request.circuit else b"",
+        *[account.SerializeToString() for account in request.accounts],
         *request.excluded_backend_ids,
         *[offer.SerializeToString() for offer in request.offers],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbits
@@ -51,17 +52,22 @@ class Situation:
         """The question that a wish among simulators comes to."""
         return self._question(wish, self._simulators, {})
 
-    async def question(self, wish: Wish, circuit: bytes) -> Question:
-        """The question that a wish comes to; `circuit` is empty where it is not known. Raises what `offered` raises."""
+    async def question(self, wish: Wish, circuit: bytes) -> tuple[Question, bool]:
+        """The question that a wish comes to, and whether it is settled: no prediction is still being worked on.
+
+        `circuit` is empty where it is not known. Raises what `offered` raises.
+        """
         backends = [self._calibrated(backend) for backend in offered(self.catalogue, wish)]
         noisy = [each for each in backends if each.calibration is not None and self._is_open(each, wish)]
         predictions: Mapping[BackendId, Prediction] = {}
+        began = time.monotonic()
         if circuit and noisy and self.predict is not None:
             try:
                 predictions = await self.predict(circuit, noisy, wish.shot_count, self.policy.prediction_seconds)
             except ValueError as error:
                 log.warning("prediction_refused", reason=str(error))
-        return self._question(wish, backends, predictions)
+        settled = time.monotonic() - began < self.policy.prediction_seconds
+        return self._question(wish, backends, predictions), settled
 
     def _question(
         self, wish: Wish, backends: Sequence[Backend], predictions: Mapping[BackendId, Prediction]

@@ -17,6 +17,8 @@ _LEAST_STEP = 0.05
 """So that what has changed is followed: after about 20 observations the old ones count little."""
 _PRIOR = 2
 """Observations that the first one counts for."""
+_FIRST_SPREAD = 1.0
+"""What the 90th percentile is taken to be above the first wait, in the logarithm, until more have come."""
 _GRID = 0.05
 """What is told of a logarithm is a multiple of this, so that it does not change with every job."""
 
@@ -67,7 +69,7 @@ class Waits:
         known = self._known.get(key)
         if known is None:
             x = math.log(max(seconds, _LEAST_SECONDS))
-            self._known[key] = Quantiles(x, x)
+            self._known[key] = Quantiles(x, x + _FIRST_SPREAD)
             return True
         fresh = self._known[key] = known.after(seconds)
         return fresh.wait != known.wait
