@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from asn1crypto import x509
+from asn1crypto import cms, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
@@ -25,6 +25,8 @@ from pyhanko.sign import PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers.pdf_cms import Signer
 from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from services.certificates.container import ECDSA, ML_DSA, seal_container
 
 DIGESTS_KEY = "/QMUMDigests"
 """Where the catalogue has the digests: a name of ours, as ISO 32000-1 annex E lets a developer add."""
@@ -57,11 +59,23 @@ class _ServiceSigner(Signer):
         certificate = x509.Certificate.load(key.certificate)
         super().__init__(signing_cert=certificate, cert_registry=SimpleCertificateStore())  # type: ignore[no-untyped-call]
         self._private = key.private
+        self._certificate = key.certificate
+        self._scheme = ML_DSA if isinstance(key.private, MLDSA65PrivateKey) else ECDSA
 
-    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:  # noqa: ARG002, FBT001, FBT002 - pyHanko's signature
+    @property
+    def digest(self) -> str:
+        """How the file is digested."""
+        return self._scheme.digest
+
+    async def async_sign(self, data_digest: bytes, *_arguments: object, **_settings: object) -> cms.ContentInfo:
+        """Make the container over a digest, whatever else is asked for: a seal has one form."""
+        der = seal_container(self._scheme, self._certificate, data_digest, self._sign)
+        return cms.ContentInfo.load(der)
+
+    def _sign(self, attributes: bytes) -> bytes:
         if isinstance(self._private, MLDSA65PrivateKey):
-            return self._private.sign(data)
-        return self._private.sign(data, ec.ECDSA(hashes.SHA256()))
+            return self._private.sign(attributes)
+        return self._private.sign(attributes, ec.ECDSA(hashes.SHA256()))
 
 
 def object_digests(pdf: bytes) -> dict[str, str]:
@@ -81,14 +95,14 @@ def seal_twice(pdf: bytes, classical: SealKey, quantum_safe: SealKey) -> bytes:
 
 
 def _seal(writer: IncrementalPdfFileWriter, key: SealKey, field: str, reserved: int) -> bytes:
+    signer = _ServiceSigner(key)
     metadata = PdfSignatureMetadata(
         field_name=field,
-        md_algorithm="sha256" if field == "Seal-ECDSA" else "sha512",
+        md_algorithm=signer.digest,
         subfilter=SigSeedSubFilter.PADES,
         reason="Attests origin and integrity; no signature of a person",
         app_build_props=None,
     )
-    signer = PdfSigner(metadata, _ServiceSigner(key))
-    out = signer.sign_pdf(writer, bytes_reserved=reserved, appearance_text_params=None)
+    out = PdfSigner(metadata, signer).sign_pdf(writer, bytes_reserved=reserved, appearance_text_params=None)
     content: bytes = out.getvalue()
     return content
