@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 from qm.signing.v1 import signing_pb2 as pb
 
 from edge.dialects.qmumma.ids import ANCHOR_PATTERN, leaf_hash_of, shown_anchor
-from edge.dialects.qmumma.rendering import moment
+from edge.dialects.qmumma.rendering import moment, proof_of, seal_members
 from edge.errors import Refusal
 from edge.exchange import Answer, Header, Request, etag_matches
 from edge.operations import Nothing
@@ -59,6 +59,18 @@ class PublicKey(msgspec.Struct, kw_only=True):
     ]
     not_before: Annotated[datetime, Meta(description="From when it signs.")]
     expires: Annotated[datetime, Meta(description="Until when it signs.")]
+
+
+class Rotations(msgspec.Struct):
+    """What the log was told of new keys, oldest first."""
+
+    rotations: Annotated[
+        list[dict[str, Any]],
+        Meta(
+            description="Records of the type `qmumma.key/v1`, each with its seal and proof, as `POST /v1/verify` takes "
+            "them: the new key (`jwk`), `not_before`, `expires`, the key that it `replaces` and signs this, `reason`."
+        ),
+    ]
 
 
 class LogTimestamp(msgspec.Struct, kw_only=True):
@@ -169,6 +181,17 @@ class Proofs:
         """Answer `GET /v1/log/witnesses`."""
         keys = "".join(f"{key}\n" for key in (await self._keys()).witness_keys)
         return Answer(200, keys.encode(), _TEXT, [_BRIEF_CACHE])
+
+    async def rotations(self, _request: Request[Nothing, Nothing]) -> Answer:
+        """Answer `GET /v1/log/rotations`."""
+        found = await self._signing.ListRotations(pb.ListRotationsRequest())
+        told = []
+        for rotation in found.rotations:
+            anchor = await self._signing.GetAnchor(pb.GetAnchorRequest(leaf_hash=rotation.seal.leaf_hash))
+            members = msgspec.json.decode(rotation.record)
+            proof = proof_of(rotation.record, anchor)
+            told.append({**members, **seal_members(rotation.seal), "proof": proof})
+        return Answer(200, encode(Rotations(told)), headers=[_KEYS_CACHE])
 
     async def timestamps(self, _request: Request[Nothing, Nothing]) -> Answer:
         """Answer `GET /v1/log/timestamps`."""

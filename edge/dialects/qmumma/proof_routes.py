@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.examples import one
-from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, LogTimestamps, Proofs, Verification
+from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, LogTimestamps, Proofs, Rotations, Verification
 from edge.dialects.qmumma.requests import SignedAnswer
 from edge.dialects.qmumma.verification import Verifier
 from edge.operations import Operation, Outcome, PathField
@@ -36,6 +36,7 @@ def proof_operations(proofs: Proofs, verifier: Verifier) -> list[Operation]:
         _log_keys(proofs),
         _witnesses(proofs),
         _timestamps(proofs),
+        _rotations(proofs),
     ]
 
 
@@ -176,6 +177,28 @@ def _witnesses(proofs: Proofs) -> Operation:
                 description="The keys; none, where no witness has signed yet.",
                 media_type="text/plain",
                 examples=one("One key", "witness.example/w1+0a1b2c3d+BHNvbWUgRWQyNTUxOSBwdWJsaWMga2V5\n"),
+            ),
+        ),
+        authenticated=False,
+    )
+
+
+def _rotations(proofs: Proofs) -> Operation:
+    return Operation(
+        id="getRotations",
+        method="GET",
+        path="/v1/log/rotations",
+        handler=proofs.rotations,
+        tag="Proof",
+        summary="Rotations of the signing keys",
+        description="Every new key of records was told to the log by the key before it. Each of these is a signed "
+        "answer with its proof, which `qmumma verify` checks as any other.",
+        outcomes=(
+            Outcome(
+                status=200,
+                description="The rotations; none while the first key signs.",
+                kind=Rotations,
+                examples=one("The first key", {"rotations": []}),
             ),
         ),
         authenticated=False,

@@ -415,6 +415,19 @@ class FakeSigning:
         default_factory=lambda: [signing_pb2.Check(name="signature", ok=True, detail="holds")]
     )
 
+    async def ListRotations(  # noqa: N802
+        self, _request: signing_pb2.ListRotationsRequest
+    ) -> signing_pb2.ListRotationsResponse:
+        rotation = signing_pb2.Rotation(record=b'{"replaces":"vajra-2026-10","type":"qmumma.key/v1"}', seal=SEAL)
+        return signing_pb2.ListRotationsResponse(rotations=[rotation])
+
+    async def ListTimestamps(  # noqa: N802
+        self, _request: signing_pb2.ListTimestampsRequest
+    ) -> signing_pb2.ListTimestampsResponse:
+        pending = signing_pb2.LogTimestamp(size=6, calendar="https://a", digest=bytes(32), file=b"\x01")
+        complete = signing_pb2.LogTimestamp(size=5, calendar="https://a", digest=bytes(32), bitcoin_roots={9: "ab"})
+        return signing_pb2.ListTimestampsResponse(timestamps=[pending, complete])
+
     async def GetTile(self, request: signing_pb2.GetTileRequest) -> signing_pb2.GetTileResponse:  # noqa: N802
         if request.path != "tile/0/x001/067.p/2":
             raise NotFound("The log has no such tile.", reason="TILE_NOT_FOUND", field="path")

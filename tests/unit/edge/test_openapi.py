@@ -53,6 +53,7 @@ PATHS = {
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/keys"),
     ("get", "/v1/log/witnesses"),
+    ("get", "/v1/log/rotations"),
     ("get", "/v1/log/timestamps"),
     ("get", "/verify/{job_id}"),
     ("get", "/v1/log/tile/{tile}"),

@@ -95,6 +95,27 @@ async def test_a_tile_is_told_once_and_for_ever(anyone: httpx.AsyncClient) -> No
     assert (await anyone.get("/v1/log/checkpoint?witnessed=maybe")).json()["error"]["param"] == "witnessed"
 
 
+async def test_rotations_are_signed_answers_with_their_proofs(anyone: httpx.AsyncClient) -> None:
+    [rotation] = (await anyone.get("/v1/log/rotations")).json()["rotations"]
+    assert (rotation["type"], rotation["replaces"]) == ("qmumma.key/v1", "vajra-2026-10")
+    assert rotation["blockchain_anchor"] == f"vajra://txid/{TXID}"
+    assert rotation["proof"]["leaf_index"] == 4
+    assert set(rotation["proof"]["digests"]) == {"type", "replaces"}
+
+
+async def test_timestamps_say_which_roots_nobody_has_looked_up_here(anyone: httpx.AsyncClient) -> None:
+    pending, complete = (await anyone.get("/v1/log/timestamps")).json()["timestamps"]
+    assert pending == {
+        "tree_size": 6,
+        "calendar": "https://a",
+        "digest": "sha256:" + "0" * 64,
+        "status": "pending",
+        "bitcoin_merkle_roots": {},
+        "ots": "AQ==",
+    }
+    assert (complete["status"], complete["bitcoin_merkle_roots"]) == ("complete", {"9": "ab"})
+
+
 async def test_verify_hands_signing_the_very_record_that_was_signed(world: Any, client: httpx.AsyncClient) -> None:
     job = world.execution.make()
     await world.execution.complete(job)
