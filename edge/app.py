@@ -200,6 +200,8 @@ class Edge:
         known = self._authentication.known(header)
         if known is not None:
             return known
+        if self._authentication.met(header):
+            return await self._authentication.requester(header)
         address = f"address {_address(scope)}"
         verdict = self._limiter.take(address, self._bounds.anonymous)
         if not verdict.allowed:

@@ -76,6 +76,12 @@ class Authentication:
         entry = self._fresh(self._digest(match[1])) if match is not None else None
         return entry.requester if entry is not None else None
 
+    def met(self, authorization: bytes | None) -> bool:
+        """Whether this `Authorization` header was good when accounts was last asked: asking again is no guess."""
+        match = _SECRET.fullmatch(authorization or b"")
+        entry = self._entries.get(self._digest(match[1])) if match is not None else None
+        return entry is not None and entry.requester is not None
+
     async def requester(self, authorization: bytes | None) -> Requester:
         """Who sends this `Authorization` header.
 

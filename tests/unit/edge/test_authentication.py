@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from typing import Any
 
 import pytest
 
+from edge.app import Bounds
 from edge.authentication import DEAF_SECONDS, GOOD_SECONDS, REFUSED_SECONDS, Authentication
 from edge.errors import Refusal
+from edge.limits import Rate
 from mesh.errors import Unavailable
 
 SECRET = "qm_test_sk_alice"
@@ -189,3 +192,13 @@ async def test_a_missing_key_is_401_before_anything_else_is_looked_at(world: Any
         answer = await anyone.post("/v1/jobs/submit", content=b"{")
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "unauthorized")
     assert answer.headers["www-authenticate"] == 'Bearer realm="qmumma"'
+
+
+async def test_a_known_key_is_asked_for_again_though_its_address_has_guessed_too_often(make_world: Any) -> None:
+    world = make_world(bounds=Bounds(anonymous=Rate(per_minute=1, burst=1)))
+    async with world.client() as client, world.client("qm_live_sk_guess") as guesser:
+        assert (await client.get("/v1/jobs")).status_code == 200
+        assert [(await guesser.get("/v1/jobs")).status_code for _ in range(2)] == [401, 429]
+        world.authentication._clock = lambda: time.time() + 2 * DEAF_SECONDS
+        assert (await client.get("/v1/jobs")).status_code == 200
+    assert world.accounts.calls == [SECRET, "qm_live_sk_guess", SECRET]
