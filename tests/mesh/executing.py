@@ -131,6 +131,7 @@ class FakeRouting(Peer):
         self.asked: list[routing_pb2.ChooseBackendRequest] = []
         self.pool = f"pool{next(_numbers)}"
         self.estimate = routing_pb2.Estimate()
+        self.objective = routing_pb2.Objective()
         self.backends = [
             routing_pb2.Backend(
                 backend_id=name,
@@ -157,6 +158,7 @@ class FakeRouting(Peer):
         backend.CopyFrom(next(each for each in able if each.backend_id not in request.excluded_backend_ids))
         backend.engine = ways.get(backend.method, backend.engine)
         decision = routing_pb2.Decision(backend=backend, reason="it is there", estimate=self.estimate)
+        decision.objective.CopyFrom(self.objective)
         return routing_pb2.ChooseBackendResponse(decision=decision)
 
 

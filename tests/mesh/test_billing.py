@@ -328,3 +328,24 @@ async def test_a_broken_ledger_is_named(postgres: RunningPostgres, authority: Au
         "the sum of all entries is 1 micros, not 0",
         f"the transfer {request.job_id}/hold sums to 1 micros, not 0",
     ]
+
+
+async def test_a_price_is_told_as_it_would_be_held_and_reserves_nothing(billing: Billing):
+    def price_of(hold: pb.HoldFundsRequest, **changes: bool) -> Awaitable[pb.PriceJobResponse]:
+        return billing.first.PriceJob(pb.PriceJobRequest(requester=hold.requester, price=hold.price, **changes))
+
+    student = ask(new_id(), plan="student")
+    for _ in range(7):  # of five included jobs
+        told = await price_of(student)
+        assert (told.amount.micros, told.charge_kind) == (0, pb.CHARGE_KIND_INCLUDED)
+    with pytest.raises(PermissionDenied):
+        await price_of(student, priority=True)
+    enterprise = ask(new_id(), 50 * DOLLAR)
+    told = await price_of(enterprise)
+    held = (await billing.first.HoldFunds(enterprise)).hold
+    assert (told.amount.micros, told.charge_kind) == (50 * DOLLAR, pb.CHARGE_KIND_PRICE)
+    assert (held.amount, held.charge_kind) == (told.amount, told.charge_kind)
+    bounded = pb.PriceJobRequest(requester=enterprise.requester, price=enterprise.price, max_amount=Money())
+    bounded.max_amount.currency_code = "USD"
+    with pytest.raises(InvalidArgument):
+        await billing.first.PriceJob(bounded)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from qm.execution.v1 import execution_pb2 as pb
+from qm.routing.v1 import routing_pb2
 from structlog.testing import capture_logs
 
 from mesh.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
@@ -185,6 +187,20 @@ async def test_a_backend_that_fails_twice_is_left_once_and_the_watchers_are_told
     assert (ended.state, parts.hold(job)) == (State.COMPLETED, "settled")
     record = json.loads(ended.record or b"")
     assert (record["hardware"], record["execution"]["method"]) == ("second", "matrix_product_state")
+
+
+async def test_a_twin_that_fails_is_left_for_another_by_the_jobs_own_wishes(parts: Parts):
+    wanted = routing_pb2.Objective(kinds=[routing_pb2.BACKEND_KIND_TWIN], min_fidelity=0.75)
+    for backend in parts.routing.backends:
+        backend.kind = routing_pb2.BACKEND_KIND_TWIN
+    parts.routing.objective.CopyFrom(wanted)
+    job = await parts.accepted(objective=wanted, priority=pb.PRIORITY_PRIORITY)
+    assert await parts.runner(children=FakeChildren(CRASH, CRASH)).run_job(job.job_id) is Verdict.DONE
+    again = parts.routing.asked[-1]
+    assert (again.hardware, list(again.excluded_backend_ids)) == ("auto", ["first"])
+    assert (again.objective, again.priority, again.circuit) == (wanted, True, b"a circuit")
+    moved = await parts.read(job.job_id)
+    assert (moved.state, moved.backend.backend_id) == (State.QUEUED, "second")
 
 
 async def test_a_job_is_moved_only_once(parts: Parts):
