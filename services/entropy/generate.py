@@ -193,11 +193,9 @@ class Generator:
         )
         if response.hold.state != billing_pb2.HOLD_STATE_RELEASED:
             return hold_id, int(response.hold.amount.micros)
-        if not request.keep_answer:
-            message = "An earlier try of this request was given up; send it again."
-            raise Conflict(message, reason="REQUEST_GIVEN_UP")
-        another = uuid_utils.compat.uuid7()
-        await self._archive.renew(request.requester.team_id, request.request_id, another)
+        another = uuid.uuid5(hold_id, "again")
+        if request.keep_answer:
+            await self._archive.renew(request.requester.team_id, request.request_id, another)
         return await self._hold(request, another)
 
     async def _settle(self, hold_id: uuid.UUID) -> None:

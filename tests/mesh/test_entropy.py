@@ -169,6 +169,14 @@ async def test_a_hold_that_the_sweeper_gave_back_is_replaced(shared: Entropy):
     assert shared.billing.holds[hold_id][1] == 3
 
 
+async def test_a_call_that_the_mesh_repeats_after_a_stop_is_answered(shared: Entropy):
+    same: dict[str, Any] = {"requester": requester(), "request_id": "made up by the edge"}
+    shared.signing.before["SignRecord"].append(Unavailable("stopping", reason="SHUTTING_DOWN"))
+    with pytest.raises(Unavailable):
+        await shared.generate(**same, certification=True)
+    assert (await shared.generate(**same, certification=True)).data
+
+
 async def test_certified_bits_enough_for_it_are_tested_themselves_while_others_are_served(make: Callable[..., Any]):
     entropy: Entropy = await make(block_bits=1_048_576)
     await entropy.refiller.fill(SOURCE)
