@@ -58,7 +58,11 @@ class ExecutionService:
         return pb.QuoteJobResponse(quote=quote_message(quote), replayed=replayed)
 
     async def GetJob(self, request: pb.GetJobRequest, _call: Call) -> pb.GetJobResponse:
-        """Return a job of the team."""
+        """Return a job of the team, or next to nothing of one that the caller has already."""
+        if request.known_version:
+            version = await self._store.version(_job_id(request.job_id), request.requester.team_id)
+            if version == request.known_version:
+                return pb.GetJobResponse(job=pb.Job(job_id=request.job_id, version=version))
         job = await self._store.get(_job_id(request.job_id), request.requester.team_id)
         if job is None:
             raise job_not_found()

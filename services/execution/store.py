@@ -77,6 +77,13 @@ class Store:
         )
         return job_of(row) if row else None
 
+    async def version(self, job_id: JobId, team_id: str) -> int | None:
+        """The version of a team's job; it costs the same however large the job is."""
+        found: int | None = await self._database.fetchval(
+            "SELECT version FROM jobs WHERE job_id = $1 AND team_id = $2", job_id, team_id
+        )
+        return found
+
     async def by_request(self, team_id: str, request_id: str) -> Job | None:
         """The job that a team's earlier request with this id made."""
         row = await self._database.fetchrow(

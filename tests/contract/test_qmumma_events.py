@@ -130,6 +130,15 @@ async def test_an_unchanged_job_is_a_304_and_a_changed_one_is_not(api: Api) -> N
     assert changed.headers["etag"] != tag
 
 
+async def test_a_tag_of_the_job_is_none_of_its_proof(api: Api) -> None:
+    path = f"/v1/jobs/{(await api.run())['job_id']}"
+    plain, proven = await api.get(path), await api.get(f"{path}?include=proof")
+    for known, other, target in ((plain, proven, f"{path}?include=proof"), (proven, plain, path)):
+        answer = await api.get(target, **{"If-None-Match": known.headers["etag"]})
+        assert (answer.status_code, answer.content) == (200, other.content)
+        assert (await api.get(target, **{"If-None-Match": other.headers["etag"]})).status_code == 304
+
+
 @pytest.mark.parametrize("path", ["/events", "?wait=1", ""])
 async def test_another_teams_job_cannot_be_followed(mesh: LocalMesh, api: Api, path: str) -> None:
     job_id = (await api.submit({**BELL_JOB})).json()["job_id"]

@@ -22,6 +22,7 @@ from edge.dialects.qmumma.rendering import (
     etag,
     has_ended,
     job_body,
+    known_version,
     proof_of,
     submitted,
     summary,
@@ -84,7 +85,8 @@ class Jobs:
         def is_news(job: pb.Job) -> bool:
             return has_ended(job) or (known is not None and not etag_matches(known, etag(job, with_proof=with_proof)))
 
-        job = await (self._awaited(request, is_news) if request.query.wait else self.find(request))
+        version = known_version(known, with_proof=with_proof)
+        job = await (self._awaited(request, is_news) if request.query.wait else self.find(request, version))
         tag = etag(job, with_proof=with_proof)
         headers = [(b"etag", tag), REVALIDATE]
         if etag_matches(known, tag):
@@ -118,9 +120,11 @@ class Jobs:
         response = await self._execution.CancelJob(message)
         return json_answer(summary(response.job), status=202)
 
-    async def find(self, request: Request[Any, Any]) -> pb.Job:
-        """The job in the path; raises Refusal or MeshError where there is none."""
-        message = pb.GetJobRequest(requester=request.requester, job_id=path_job_id(request))
+    async def find(self, request: Request[Any, Any], known_version: int = 0) -> pb.Job:
+        """The job in the path, its id and version alone where that is known; raises Refusal or MeshError."""
+        message = pb.GetJobRequest(
+            requester=request.requester, job_id=path_job_id(request), known_version=known_version
+        )
         return (await self._execution.GetJob(message)).job
 
     def states(self, request: Request[Any, Any], after_version: int) -> AsyncIterator[pb.WatchJobResponse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ PRIORITY_BY_WORD = {
     "standard": execution_pb2.PRIORITY_STANDARD,
     "priority": execution_pb2.PRIORITY_PRIORITY,
 }
+_ETAG = re.compile(rb'"([0-9]{1,18})(-proof)?"')
 _ENDED = {
     execution_pb2.JOB_STATE_COMPLETED,
     execution_pb2.JOB_STATE_FAILED,
@@ -172,6 +174,12 @@ def proof_of(record: bytes, anchor: GetAnchorResponse) -> Proof:
 def etag(job: Job, *, with_proof: bool = False) -> bytes:
     """The entity tag of a job's state."""
     return b'"%d-proof"' % job.version if with_proof else b'"%d"' % job.version
+
+
+def known_version(sent: bytes | None, *, with_proof: bool) -> int:
+    """The version that an `If-None-Match` header names by one tag of `etag`; 0 for any other header."""
+    match = _ETAG.fullmatch(sent or b"")
+    return int(match[1]) if match and bool(match[2]) == with_proof else 0
 
 
 def moment(timestamp: Timestamp) -> datetime:

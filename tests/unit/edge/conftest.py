@@ -249,7 +249,10 @@ class FakeExecution:
 
     async def GetJob(self, request: pb.GetJobRequest) -> pb.GetJobResponse:  # noqa: N802
         self._fail()
-        return pb.GetJobResponse(job=self._find(request.job_id, request.requester.team_id))
+        job = self._find(request.job_id, request.requester.team_id)
+        if request.known_version == job.version:
+            return pb.GetJobResponse(job=pb.Job(job_id=job.job_id, version=job.version))
+        return pb.GetJobResponse(job=job)
 
     async def ViewJob(self, request: pb.ViewJobRequest) -> pb.ViewJobResponse:  # noqa: N802
         job = self.jobs.get(request.job_id)

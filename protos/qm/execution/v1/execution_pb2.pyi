@@ -653,10 +653,13 @@ class GetJobRequest(_message.Message):
     REQUESTER_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
     WITH_PARAMETERS_FIELD_NUMBER: _builtins.int
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
     with_parameters: _builtins.bool
     """Asks for its parameters and its submitter too."""
+    known_version: _builtins.int
+    """Is a version that the caller has: where the job still has it, only its id and version are answered. 0 for none."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who asks."""
@@ -667,10 +670,11 @@ class GetJobRequest(_message.Message):
         requester: _requester_pb2.Requester | None = ...,
         job_id: _builtins.str = ...,
         with_parameters: _builtins.bool = ...,
+        known_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "requester", b"requester", "with_parameters", b"with_parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "known_version", b"known_version", "requester", b"requester", "with_parameters", b"with_parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
