@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -12,24 +11,20 @@ from qm.routing.v1 import routing_pb2 as pb
 from qm.type.v1 import requester_pb2
 from qm.type.v1.money_pb2 import Money
 
-from services.routing.catalogue import Backend, Calibration, Kind, Owner
-from services.routing.history import Snapshot
+from services.routing.catalogue import Backend, Kind, Owner
 from services.routing.objective import PLAIN, Objective, Preference, Weights
 from services.routing.policy import Alternative, Choice, Fit
 from services.routing.program import EngineOffer, Environment, Estimate, Features, Forecast, Wish
 from services.routing.question import Question
-from services.routing.standing import Report
-from services.routing.supplier import Supplier, Target
 
-_KINDS = {
+KINDS = {
     Kind.SIMULATOR: pb.BACKEND_KIND_SIMULATOR,
     Kind.TWIN: pb.BACKEND_KIND_TWIN,
     Kind.LIVE: pb.BACKEND_KIND_LIVE,
 }
 _OWNERS = {Owner.TEAM: pb.ACCOUNT_OWNER_TEAM, Owner.OPERATOR: pb.ACCOUNT_OWNER_OPERATOR}
 _OWNER_OF = {number: owner for owner, number in _OWNERS.items()}
-_ONLINE = {pb.BACKEND_STATUS_ONLINE: True, pb.BACKEND_STATUS_OFFLINE: False}
-_KIND_OF = {number: kind for kind, number in _KINDS.items()}
+_KIND_OF = {number: kind for kind, number in KINDS.items()}
 _PREFERENCES = {
     Preference.BALANCED: pb.PREFERENCE_BALANCED,
     Preference.FIDELITY: pb.PREFERENCE_FIDELITY,
@@ -115,7 +110,7 @@ def backend_message(backend: Backend, estimate: Estimate | None = None, queue_de
     return pb.Backend(
         backend_id=backend.backend_id,
         display_name=backend.display_name,
-        kind=_KINDS[backend.kind],
+        kind=KINDS[backend.kind],
         status=pb.BACKEND_STATUS_ONLINE if reachable else pb.BACKEND_STATUS_OFFLINE,
         qubit_count=backend.qubit_count,
         engine=estimate.engine if estimate else "",
@@ -160,7 +155,7 @@ def _objective_message(objective: Objective) -> pb.Objective:
         deadline=None if deadline is None else _duration(deadline),
         max_backend_price=None if most is None else _money(most),
         residency=objective.residency,
-        kinds=[_KINDS[kind] for kind in objective.kinds],
+        kinds=[KINDS[kind] for kind in objective.kinds],
         explore=objective.explore,
     )
 
@@ -189,7 +184,7 @@ def _alternative_message(alternative: Alternative) -> pb.Alternative:
         eligible=isinstance(candidate, Fit),
         reason=alternative.reason,
         estimate=_estimate_message(candidate.estimate) if candidate.estimate else None,
-        kind=_KINDS[candidate.backend.kind],
+        kind=KINDS[candidate.backend.kind],
     )
 
 
@@ -230,78 +225,3 @@ def _duration(span: dt.timedelta) -> Duration:
 
 def _money(micros: int) -> Money:
     return Money(currency_code="USD", micros=micros)
-
-
-def report_of(message: pb.BackendReport, now: dt.datetime) -> Report:
-    """What somebody says of a backend now."""
-    said = message.HasField
-    return Report(
-        time=now,
-        queue_depth=message.queue_depth if said("queue_depth") else None,
-        queue_seconds=message.queue_duration.ToTimedelta().total_seconds() if said("queue_duration") else None,
-        online=_ONLINE.get(message.status),
-        reason=message.reason,
-        task_price=message.task_price.micros if said("task_price") else None,
-        shot_price=message.shot_price.micros if said("shot_price") else None,
-    )
-
-
-def snapshot_of(message: pb.Calibration) -> Snapshot:
-    """A snapshot that is to be kept."""
-    medians = Calibration(
-        calibration_id=message.calibration_id,
-        working_qubit_count=message.working_qubit_count,
-        single_qubit_error=message.single_qubit_error,
-        two_qubit_error=message.two_qubit_error,
-        readout_error=message.readout_error,
-        operations=frozenset(),
-    )
-    return Snapshot(message.backend_id, medians, message.measure_time.ToDatetime(dt.UTC), message.source)
-
-
-def calibration_message(snapshot: Snapshot) -> pb.Calibration:
-    """A snapshot on the wire."""
-    medians = snapshot.medians
-    message = pb.Calibration(
-        calibration_id=medians.calibration_id,
-        backend_id=snapshot.backend_id,
-        source=snapshot.source,
-        working_qubit_count=medians.working_qubit_count,
-        single_qubit_error=medians.single_qubit_error,
-        two_qubit_error=medians.two_qubit_error,
-        readout_error=medians.readout_error,
-    )
-    message.measure_time.FromDatetime(snapshot.measure_time)
-    if snapshot.create_time is not None:
-        message.create_time.FromDatetime(snapshot.create_time)
-    return message
-
-
-def supplier_message(supplier: Supplier, modes: Mapping[str, Kind]) -> pb.Supplier:
-    """A supplier on the wire; `modes` says what runs here now."""
-    return pb.Supplier(
-        supplier_id=supplier.supplier_id,
-        display_name=supplier.display_name,
-        description=supplier.description,
-        providers=[
-            pb.Provider(
-                provider_id=each.provider_id,
-                display_name=each.display_name,
-                description=each.description,
-                qubit_count=each.qubit_count,
-                cost_model=each.cost_model,
-                targets=[_target_message(target, modes) for target in each.targets],
-            )
-            for each in supplier.providers
-        ],
-    )
-
-
-def _target_message(target: Target, modes: Mapping[str, Kind]) -> pb.Target:
-    mode = modes.get(target.backend_id or "")
-    return pb.Target(
-        target_id=target.target_id,
-        backend_id=target.backend_id or "",
-        qubit_count=target.qubit_count,
-        mode=_KINDS[mode] if mode else pb.BACKEND_KIND_UNSPECIFIED,
-    )

@@ -17,22 +17,13 @@ from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound
 from services.routing.catalogue import Backend, Kind
 from services.routing.decision import Decision, DecisionId, Grounds, JobId, Kept, TeamId
 from services.routing.history import newest
-from services.routing.messages import (
-    backend_message,
-    calibration_message,
-    choice_message,
-    objective_of,
-    report_of,
-    snapshot_of,
-    supplier_message,
-    weights_of,
-    wish_of,
-)
+from services.routing.messages import backend_message, choice_message, objective_of, weights_of, wish_of
 from services.routing.policy import choose
 from services.routing.program import AUTO
 from services.routing.question import Question
 from services.routing.recorder import Recorder
 from services.routing.situation import Situation
+from services.routing.standing_messages import calibration_message, report_of, snapshot_of, supplier_message
 from services.routing.store import CalibrationStore, DecisionStore
 from services.routing.supplier import Suppliers
 
