@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from mesh.telemetry import log
+
 OFFLINE_FILE = Path(__file__).parent.parent / "prediction" / "scoreboard.json"
 
 
@@ -66,10 +68,14 @@ class Offline:
 
 
 def load_offline(path: Path = OFFLINE_FILE) -> Offline | None:
-    """What the file says; None where there is no file. Raises msgspec.ValidationError for another form."""
+    """What the file says; None where there is none, or one of another form: no choice depends on it."""
     if not path.exists():
         return None
-    told = msgspec.json.decode(path.read_bytes(), type=_File)
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=_File)
+    except msgspec.DecodeError as error:
+        log.warning("offline_scoreboard_unreadable", file=str(path), reason=str(error))
+        return None
     scores: list[OfflineScore] = []
     for world, accuracy in told.accuracy.items():
         scores.append(OfflineScore(world, "", "coverage", "prediction", accuracy.coverage))

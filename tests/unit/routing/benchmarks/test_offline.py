@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.routing.benchmarks.offline import load_offline
+from services.routing.benchmarks.offline import OFFLINE_FILE, load_offline
 
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6}
 TOLD = {
@@ -38,3 +38,14 @@ def test_every_number_is_told_with_what_it_is_of(tmp_path: Path):
         ("stale", "eagles", "utility_regret", "ESP"),
     }
     assert (offline.model_version, offline.run_count) == ("7", 6)
+
+
+def test_a_file_of_another_form_is_left_out(tmp_path: Path):
+    file = tmp_path / "scoreboard.json"
+    file.write_text(json.dumps({**TOLD, "circuits": "many"}))
+    assert load_offline(file) is None
+
+
+def test_the_file_that_is_shipped_is_told():
+    if OFFLINE_FILE.exists():
+        assert load_offline() is not None
