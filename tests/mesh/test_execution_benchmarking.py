@@ -56,6 +56,7 @@ async def test_a_benchmark_is_a_job_of_nobody_that_is_not_billed_and_comes_once(
     job = await quiet.read(JobId(uuid.UUID(started.job_id)))
     assert (job.requester, job.requested_hardware, job.shot_count) == (REQUESTER, "sim.statevector", 4096)
     assert job.requester.environment == requester_pb2.ENVIRONMENT_TEST, "which billing never charges"
+    assert quiet.routing.asked[-1].objective.deadline.seconds == 20, "what may take long is left out"
     assert not await benchmarking.step(), "a job waits now, and nothing may disturb it"
     await quiet.store.end(job, None, State.CANCELLED, now=quiet.clock())
     assert await benchmarking.step(), "as after a crash that forgot what was started"
