@@ -69,7 +69,7 @@ async def _wire(process: Process[SigningConfig], config: SigningConfig) -> None:
     previous = previous_wrapping(config, os.environ)
     locksmith = Locksmith(provider, wrapping(config, os.environ), config.origin, previous)
     store = SigningStore(await process.database())
-    every = dt.timedelta(days=config.rotation_days) if config.rotation_days else None
+    every = None if config.rotation_days is None else dt.timedelta(days=config.rotation_days)
     custodian = Custodian(store, locksmith, every=every, clock=utc_now)
     await custodian.begin()
     writer = LogWriter(store, config.origin, clock=utc_now)
@@ -77,7 +77,7 @@ async def _wire(process: Process[SigningConfig], config: SigningConfig) -> None:
     reader = LogReader(store, config.origin, custodian.ring.log)
     await reader.head()  # signed from the first start on: the name in it is for ever
     process.on_close(writer.close)
-    await custodian.look(writer)
+    await custodian.try_to_look(writer)
     process.background(custodian.keep(writer), "keep the keys")
     signer = RecordSigner(custodian, clock=utc_now)
     process.on_close(signer.close)

@@ -30,8 +30,9 @@ class SigningConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """What opened the seeds before: at the start they are wrapped with the new key. Take it away afterwards."""
     previous_key_encryption_token: TokenConfig | None = None
     """As the file, for a key in a token."""
-    rotation_days: Annotated[int, Meta(ge=0, le=365)] = 0
-    """The age at which a key of records is followed by the next; 0 for only before it ends, after a year."""
+    rotation_days: Annotated[int, Meta(ge=7, le=365)] | None = None
+    """The age at which a key of records is followed by the next, without it only before it ends, after a year. A week
+    at least: a year has 99 key ids."""
     timestamp_calendars: tuple[Annotated[str, Meta(pattern=r"^https?://[^\s]+$")], ...] = ()
     """OpenTimestamps calendars that the hash of a checkpoint is sent to, such as https://a.pool.opentimestamps.org."""
     timestamp_seconds: Annotated[float, Meta(ge=60)] = 3600.0

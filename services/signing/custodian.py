@@ -92,10 +92,14 @@ class Custodian:
         """Look again and again; what fails is tried again."""
         while True:
             await asyncio.sleep(LOOK_PAUSE)
-            try:
-                await self.look(writer)
-            except MeshError as error:
-                log.warning("keys_not_looked_at", reason=error.reason)
+            await self.try_to_look(writer)
+
+    async def try_to_look(self, writer: LogWriter) -> None:
+        """Look; what fails is only told, since the keys that there are go on signing."""
+        try:
+            await self.look(writer)
+        except MeshError as error:
+            log.warning("keys_not_looked_at", reason=error.reason, error=error.message)
 
     async def record_keys(self) -> list[StoredKey]:
         """Every key of records, oldest first."""

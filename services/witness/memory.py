@@ -15,6 +15,7 @@ import msgspec
 from qmumma.merkle import EMPTY_ROOT, Tree
 
 FILE = "memory.json"
+_EVIDENCE_MAX = 100
 
 
 class MemoryFaultError(RuntimeError):
@@ -56,12 +57,20 @@ def keep(folder: Path, memory: Memory) -> None:
 
 
 def keep_evidence(folder: Path, note: str) -> Path:
-    """Keep a checkpoint that contradicts the memory, under its hash."""
+    """Keep a checkpoint that contradicts the memory, under its text's hash; returns where it, or enough others, lies.
+
+    One of a tree is enough, and a hundred of them prove no more than the first: a log that lies at every look does not
+    fill the disk.
+    """
     evidence = folder / "evidence"
     evidence.mkdir(mode=0o700, exist_ok=True)
-    file = evidence / f"{hashlib.sha256(note.encode()).hexdigest()[:32]}.note"
-    if not file.exists():
-        write_durably(file, note.encode())
+    text, _, _ = note.partition("\n\n")
+    file = evidence / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.note"
+    if file.exists():
+        return file
+    if len(list(evidence.iterdir())) >= _EVIDENCE_MAX:
+        return evidence
+    write_durably(file, note.encode())
     return file
 
 

@@ -19,6 +19,7 @@ from qmumma.remote import fetch
 from qmumma.report import printable
 
 EXIT_HONEST, EXIT_MISBEHAVES, EXIT_UNUSABLE, EXIT_UNSEEN = 0, 1, 2, 3
+_PAUSE_MIN = 1.0
 _BUNDLE_BYTES_MAX = 256 * (2 + 65535)
 
 _DESCRIPTION = """\
@@ -77,7 +78,7 @@ def monitor(options: argparse.Namespace) -> int:
                 memory = seen.memory
                 if options.once:
                     return EXIT_HONEST
-            time.sleep(options.interval)
+            time.sleep(max(options.interval, _PAUSE_MIN))
     except MisbehaviourError as fault:
         evidence = _evidence(options, memory, fault)
         _say(options, fault.kind, f"{fault}; the proof is in {evidence}", memory)

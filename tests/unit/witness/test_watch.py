@@ -19,7 +19,7 @@ from services.signing.note import Ed25519Signer, MlDsaSigner
 from services.signing.proofs import consistency_nodes, prove_consistency
 from services.signing.tree import Frontier, Node, hash_leaf
 from services.witness.key import open_key
-from services.witness.memory import MemoryFaultError, load
+from services.witness.memory import MemoryFaultError, keep_evidence, load
 from services.witness.watch import DistrustError, Witness
 
 NAME, ORIGIN = "qmumma.local/witness", "qmumma.local/log"
@@ -141,6 +141,15 @@ async def test_what_contradicts_its_memory_is_never_signed_and_kept_as_evidence(
     log.becomes("a", "b", "c", "d")
     await first.look()
     assert log.given[-1].size == 4
+
+
+def test_a_log_that_lies_at_every_look_does_not_fill_the_disk(tmp_path: Path) -> None:
+    first = keep_evidence(tmp_path, "tree 0\n\nits signature")
+    assert keep_evidence(tmp_path, "tree 0\n\nanother signature") == first
+    for number in range(103):
+        keep_evidence(tmp_path, f"tree {number}\n\nits signature")
+    assert len(list((tmp_path / "evidence").iterdir())) == 100
+    assert first.read_text().endswith("its signature")
 
 
 async def test_a_checkpoint_of_other_keys_or_another_log_is_not_signed(tmp_path: Path) -> None:
