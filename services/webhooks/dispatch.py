@@ -189,7 +189,9 @@ class Dispatcher:
 
     async def _forget(self) -> None:
         now = self._clock()
-        await self._store.forget(deliveries_before=now - dt.timedelta(days=self._config.keep_days), now=now)
+        before = now - dt.timedelta(days=self._config.keep_days)
+        while await self._store.forget(deliveries_before=before, now=now):
+            pass
 
 
 def printable(answer: Answer) -> str:

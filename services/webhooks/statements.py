@@ -172,5 +172,5 @@ ON CONFLICT (team_id) WHERE expire_time IS NULL DO NOTHING
 
 FORGET = """
 DELETE FROM deliveries WHERE delivery_id IN (
-  SELECT delivery_id FROM deliveries WHERE create_time < $1 AND state > 3 ORDER BY create_time LIMIT 5000)
+  SELECT delivery_id FROM deliveries WHERE create_time < $1 AND state > 3 ORDER BY create_time LIMIT $2)
 """

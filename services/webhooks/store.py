@@ -37,6 +37,8 @@ MOST_LINES = 16
 SHOWN_ATTEMPTS = 10
 """Of a delivery, the latest."""
 KEPT_ANSWERS = dt.timedelta(days=2)
+MOST_FORGOTTEN = 5000
+"""Deliveries that one statement drops."""
 
 Outcome = tuple[Sending, Attempt]
 
@@ -205,10 +207,11 @@ class WebhooksStore:
             rows = await connection.fetch(statements.LIST, team_id, after, job_id, states, size + 1)
             return await _told(connection, rows[:size]), len(rows) > size
 
-    async def forget(self, *, deliveries_before: dt.datetime, now: dt.datetime) -> None:
-        """Drop old deliveries that wait for nothing, and answers that no repeat can come for; some at a time."""
-        await self._database.execute(statements.FORGET, deliveries_before)
+    async def forget(self, *, deliveries_before: dt.datetime, now: dt.datetime) -> bool:
+        """Drop old deliveries that wait for nothing, and answers that no repeat can come for; whether some are left."""
+        dropped = await self._database.execute(statements.FORGET, deliveries_before, MOST_FORGOTTEN)
         await self._database.execute("DELETE FROM requests WHERE create_time < $1", now - KEPT_ANSWERS)
+        return dropped == f"DELETE {MOST_FORGOTTEN}"
 
     async def _once(
         self, request: Asked, change: Callable[[Connection], Awaitable[Sealed]], deed: Deed, now: dt.datetime

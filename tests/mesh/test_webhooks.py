@@ -459,6 +459,26 @@ async def test_an_event_that_makes_no_sense_is_buried(hooks: Hooks, publisher: E
     await heard.unsubscribe()
 
 
+async def test_old_deliveries_are_dropped_unless_they_still_wait(
+    hooks: Hooks, endpoint: Sink, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.webhooks.store.MOST_FORGOTTEN", 2)
+    mine, dispatcher = team(), hooks.dispatcher(keep_days=30)
+    await hooks.file(endpoint.url(), mine, count=5)
+    await hooks.turn(dispatcher)
+    endpoint.reply = refuse
+    [waiting] = await hooks.file(endpoint.url(), mine)
+    await hooks.turn(dispatcher)
+    hooks.clock.ahead(days=29)
+    await dispatcher._forget()
+    assert await hooks.has(mine, 6)
+    hooks.clock.ahead(days=2)
+    await dispatcher._forget()
+    assert [each.delivery_id for each in await hooks.of_team(mine)] == [waiting]
+    [left] = await hooks.home.rows("SELECT count(*) FROM attempts")
+    assert left["count"] == 1
+
+
 async def _called(mock: AsyncMock) -> bool:
     return mock.await_count > 0
 
