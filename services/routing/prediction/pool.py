@@ -47,6 +47,9 @@ class Pool:
         child = await self._idle.get()
         healthy = False
         try:
+            if child is not None and not child.alive:
+                self._living.discard(child)
+                child = None
             if child is None:
                 child = await self._start()
             async with asyncio.timeout(self._longest):
@@ -102,8 +105,19 @@ class _Child:
             raise ValueError("a child needs both pipes")
         self._process, self._to, self._from = process, process.stdin, process.stdout
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs: asked of the kernel, for the loop hears of an end only later."""
+        try:
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return ended is None and not self._to.is_closing()
+
     async def ask(self, request: bytes) -> bytes:
         """The answer to a request. Raises OSError and EOFError."""
+        if not self.alive:
+            raise EOFError("it has ended")
         self._to.write(HEAD.pack(len(request)) + request)
         await self._to.drain()
         return await self.receive()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ async def test_a_killed_child_costs_an_answer_and_is_replaced(predictor: Predict
         os.kill(child, signal.SIGKILL)
     assert set(await waiting) == {each.backend_id for each in FEW}
     found = await predictor.predict(rotations(6, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
+    assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
+
+
+async def test_a_child_that_died_while_idle_is_replaced_before_it_is_asked(predictor: Predictor):
+    await predictor.predict(ghz(5), FEW, shots=SHOTS, seconds=PATIENT)
+    for child in children():
+        os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):  # the loop has seen its end already
+            await asyncio.to_thread(os.waitid, os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    found = await predictor.predict(rotations(5, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
     assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
 
 
