@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from bench.routing_predictions import Judged, Numbers, array, fit, forest, judge, left_out
-from bench.routing_scores import START, Pool, Score, resampled
+from bench.routing_scores import Pool, Score, resampled
 from bench.routing_speed import Speed, measured
 from bench.routing_truth import MIXED, POOLS, PROBES, TEST, TEST_WORLDS, TRAIN_WORLDS, TRUTH_FILE, Truth
 from services.routing.decision import JobId
@@ -33,6 +33,7 @@ from services.routing.prediction.model import MODEL_FILE, Method, Model
 from services.routing.program import Forecast
 
 SCOREBOARD_FILE = Path(model_module.__file__).with_name("scoreboard.json")
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 PREDICTION, FEEDBACK = "prediction", "prediction with feedback"
 ESP, DEPOLARISED, FOREST, SELECTOR = "ESP", "depolarising, ESP2", "random forest", "quantum-backend-selector"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,6 +104,3 @@ def resampled(families: Sequence[str], score: Callable[[NDArray[np.int64]], floa
     ]
     low, high = np.nanquantile(drawn, (0.025, 0.975))
     return Score(round(score(np.arange(len(families))), 4), round(float(low), 4), round(float(high), 4))
-
-
-START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
