@@ -88,7 +88,7 @@ class Pool:
             self._refiller.want(key)
             if (left := end - time.monotonic()) <= 0:
                 message = f"No tested block of {key.source_id} is ready yet; try again in a few seconds."
-                raise Unavailable(message, reason="ENTROPY_NOT_READY", metadata={"retry_after": "5"})
+                raise Unavailable(message, reason="ENTROPY_NOT_READY", metadata={"retry_after_seconds": "5"})
             await self._refiller.news(min(left, 1.0))
 
     async def _find(self, key: SourceKey, grade: Grade, count: int, *, tested: bool) -> OpenBlock | None:

@@ -92,14 +92,9 @@ async def test_no_bit_is_handed_out_twice_at_once_or_after_a_kill(make: Callable
     everything = b"".join(answer.data for answer in answers)
     pieces = {everything[start : start + 8] for start in range(0, len(everything), 8)}
     assert len(pieces) == len(everything) // 8
-
-
-async def test_two_processes_never_open_the_same_block(make: Callable[..., Any]):
-    entropy: Entropy = await make(ready_blocks=3)
-    await entropy.refiller.fill(SOURCE)
-    takes = (entropy.store.take(SOURCE, Grade.DRBG, tested=True) for _ in range(6))
+    takes = (entropy.store.take(SOURCE, Grade.DRBG, tested=False) for _ in range(20))  # as several processes do
     taken = [block.block_id for block in await asyncio.gather(*takes) if block is not None]
-    assert len(taken) == len(set(taken)) == 3
+    assert len(taken) == len(set(taken)) == 16 - 3
 
 
 async def test_neither_seeds_nor_answers_lie_in_the_database_in_clear(shared: Entropy):

@@ -191,7 +191,7 @@ def _sources(entropies: Entropies) -> Operation:
         "simulated": True,
         "status": "healthy",
         "grades": ["drbg"],
-        "claimed_min_entropy": 0.8,
+        "claimed_min_entropy": 0.7,
         "assessed_min_entropy": 0.862214,
         "ready_bits": 20971520,
         "drawn_at": "2026-11-21T17:00:00Z",
