@@ -14,7 +14,7 @@ export PYTHONUNBUFFERED := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test soak lint generate bench clean
+.PHONY: help setup demo up down status test conformance soak lint generate bench clean
 
 help: ## show this list
 	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
@@ -49,6 +49,9 @@ status: setup ## say whether a mesh runs with STATE
 
 test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
 	@$(BIN)/pytest tests -n auto --dist loadfile
+
+conformance: setup ## try the OpenAPI document against a running mesh with schemathesis (minutes)
+	@$(BIN)/python -m tests.conformance
 
 soak: setup ## run the long stories: 200 jobs for each process that is killed
 	@$(BIN)/pytest tests -m soak

@@ -160,6 +160,8 @@ def _responses(operation: Operation, document: Document, references: Mapping[typ
         responses[str(outcome.status)] = _response(operation, outcome, references)
     for status, meaning in sorted(_errors(operation, document).items()):
         responses[str(status)] = _error_reference(operation, status, meaning, document)
+    for status in operation.error_pages:
+        responses[str(status)]["content"]["text/html"] = {"schema": {"type": "string"}}
     return responses
 
 
@@ -167,9 +169,15 @@ def _response(operation: Operation, outcome: Outcome, references: Mapping[type, 
     own = {name: {"description": text, "schema": {"type": "string"}} for name, text in outcome.headers.items()}
     response: Schema = {"description": outcome.description, "headers": own | _header_references(operation)}
     if outcome.status not in {204, 304}:
-        schema = references[outcome.kind] if outcome.kind is not None else {"type": "string"}
-        response["content"] = {outcome.media_type: {"schema": schema, **_examples(outcome.examples)}}
+        schema = references[outcome.kind] if outcome.kind is not None else _free(outcome.media_type)
+        also = {media_type: {"schema": {"type": "string"}} for media_type in outcome.also}
+        response["content"] = {outcome.media_type: {"schema": schema, **_examples(outcome.examples)}, **also}
     return response
+
+
+def _free(media_type: str) -> Schema:
+    """What is said of an answer of no type of ours: nothing of JSON and of events, whose data may be anything."""
+    return {} if media_type in {"application/json", "text/event-stream"} else {"type": "string"}
 
 
 def _errors(operation: Operation, document: Document) -> dict[int, str]:

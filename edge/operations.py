@@ -35,6 +35,8 @@ class Outcome:
     kind: type[msgspec.Struct] | None = None
     """The JSON that is answered; None for none, or for another media type."""
     media_type: str = "application/json"
+    also: tuple[str, ...] = ()
+    """Further media types, which the client asks for as the description says."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What each header of the answer says, by name."""
     examples: Mapping[str, Example] = field(default_factory=dict)
@@ -86,6 +88,8 @@ class Operation:
     outcomes: tuple[Outcome, ...] = ()
     errors: Mapping[int, str] = field(default_factory=dict)
     """What each status of 400 and more means here, beyond those that every operation has."""
+    error_pages: tuple[int, ...] = ()
+    """The statuses of `errors` that answer a page for people too."""
     authenticated: bool = True
     faults: frozenset[str] = ANYWHERE
     """The faults that a test key can script for it, where it takes a key."""

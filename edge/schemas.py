@@ -1,6 +1,7 @@
 """Schemas: from msgspec's JSON Schema 2020-12 to the older dialect of OpenAPI 3.0.
 
-Null types become `nullable`, `const` becomes `enum`, `examples` `example`; a `$ref` with neighbours goes into `allOf`.
+Null types become `nullable`, `const` becomes `enum`, `examples` `example`; an exclusive bound is a bound and a flag; a
+`$ref` with neighbours goes into `allOf`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def to_openapi(schema: Any) -> Any:  # noqa: ANN401 - a JSON value of any kind
         result["description"] = inspect.cleandoc(schema["description"])
     if schema.get("examples"):
         result["example"] = schema["examples"][0]
+    _rewrite_bounds(schema, result)
     if not result.get("required", True):
         del result["required"]
     _rewrite_union(schema, result)
@@ -57,6 +59,12 @@ def to_openapi(schema: Any) -> Any:  # noqa: ANN401 - a JSON value of any kind
 
 
 _REWRITTEN = {"const", "examples", "example", "default", "enum", "anyOf", "properties"}
+
+
+def _rewrite_bounds(schema: Schema, result: Schema) -> None:
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if exclusive in schema:
+            result |= {bound: schema[exclusive], exclusive: True}
 
 
 def _rewrite_union(schema: Schema, result: Schema) -> None:

@@ -141,6 +141,7 @@ def _audit(certificates: Certificates) -> Operation:
                 status=200,
                 description="A page, oldest first. `format` decides: JSON, `application/x-ndjson` or `text/csv`.",
                 kind=AuditPage,
+                also=("application/x-ndjson", "text/csv"),
                 examples=one(
                     "One entry",
                     {"type": "qmumma.audit_export/v1", "entries": [_ENTRY], "batches": {}, "has_more": False},

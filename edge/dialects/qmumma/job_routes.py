@@ -28,6 +28,7 @@ IDEMPOTENCY = HeaderField(
     schema={"type": "string", "minLength": 1, "maxLength": 255},
     example="order-2026-11-21-17",
 )
+_SCRIPT = r"(queue_delay=[0-9]{1,3}(\.[0-9]{1,3})?|hardware_offline|engine_crash|lost_response|rate_limited)"
 _TEST_FAULT = HeaderField(
     name="X-Test-Fault",
     description="With a test key, scripts faults for this request, separated by commas; 400 with any other key. "
@@ -36,13 +37,13 @@ _TEST_FAULT = HeaderField(
     "killed; the job is tried again, rerouted once where no hardware was named, and fails at no cost. `lost_response`: "
     "the job is accepted and the connection ends without an answer; send it again with the same `Idempotency-Key`. "
     "`rate_limited`: 429. The last two can be scripted for any request with a key.",
-    schema={"type": "string", "maxLength": 200},
+    schema={"type": "string", "pattern": f"^{_SCRIPT}( *, *{_SCRIPT}){{0,4}}$"},
     example="queue_delay=2.5, engine_crash",
 )
 _IF_NONE_MATCH = HeaderField(
     name="If-None-Match",
     description="The `ETag` of what you have; answered by 304 while nothing has changed.",
-    schema={"type": "string", "maxLength": 256},
+    schema={"type": "string"},
     example='"3"',
 )
 _LAST_EVENT_ID = HeaderField(

@@ -27,7 +27,7 @@ from edge.dialects.qmumma.rendering import (
     submitted,
     summary,
 )
-from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
+from edge.dialects.qmumma.requests import ListJobs, QuoteJob, ReadJob, SubmitJob
 from edge.dialects.qmumma.watching import WatchEnded, watching
 from edge.errors import Refusal
 from edge.exchange import JSON, REPLAYED, REVALIDATE, Answer, Request, etag_matches, json_answer
@@ -151,7 +151,7 @@ class Jobs:
         return seen or await self.find(request)
 
 
-def submission(body: SubmitJob) -> pb.SubmitJobRequest:
+def submission(body: QuoteJob) -> pb.SubmitJobRequest:
     """The message of a job. Raises Refusal."""
     max_cost = None
     if body.max_cost_usd is not UNSET:
@@ -167,7 +167,7 @@ def submission(body: SubmitJob) -> pb.SubmitJobRequest:
         allow_twin=body.allow_twin,
         webhook_url="" if body.webhook_url is UNSET else body.webhook_url,
         objective=None if body.routing is UNSET else objective_of(body.routing, body.max_cost_usd),
-        quote_id="" if body.quote_id is UNSET else quote_id_of(body.quote_id) or "",
+        quote_id=quote_id_of(body.quote_id) or "" if isinstance(body, SubmitJob) and body.quote_id is not UNSET else "",
     )
 
 

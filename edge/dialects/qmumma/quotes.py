@@ -16,7 +16,7 @@ from edge.dialects.qmumma.ids import ANCHOR_PATTERN, QUOTE_ID_PATTERN
 from edge.dialects.qmumma.jobs import SUBMIT_SECONDS, submission
 from edge.dialects.qmumma.objectives import BackendKind
 from edge.dialects.qmumma.rendering import sealed_body
-from edge.dialects.qmumma.requests import JobPriority, SubmitJob
+from edge.dialects.qmumma.requests import JobPriority, QuoteJob
 from edge.exchange import JSON, REPLAYED, Answer, Request
 from edge.money import Usd
 from edge.operations import Nothing
@@ -83,7 +83,7 @@ class Quotes:
         """Call `execution`."""
         self._execution = execution
 
-    async def quote(self, request: Request[SubmitJob, Nothing]) -> Answer:
+    async def quote(self, request: Request[QuoteJob, Nothing]) -> Answer:
         """Answer `POST /v1/jobs/quote`."""
         key = idempotency_key(request.headers)
         message = submission(request.body)

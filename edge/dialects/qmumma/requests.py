@@ -16,8 +16,8 @@ JobPriority = Literal["standard", "priority"]
 MAX_SEED = 2**63 - 1
 
 
-class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A job to run: which algorithm, with which parameters, on what, and how often."""
+class QuoteJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A job as it would be submitted."""
 
     algorithm_id: Annotated[
         str,
@@ -107,6 +107,11 @@ class SubmitJob(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+class SubmitJob(QuoteJob, forbid_unknown_fields=True, kw_only=True):
+    """A job to run: which algorithm, with which parameters, on what, and how often."""
+
     quote_id: (
         Annotated[
             str,
@@ -216,7 +221,12 @@ class SignedAnswer(msgspec.Struct, kw_only=True):
 
     pqc_signature: Annotated[
         str,
-        Meta(description="Base64 of the ML-DSA-65 signature, 3309 bytes.", min_length=4, max_length=8192),
+        Meta(
+            description="Base64 of the ML-DSA-65 signature, 3309 bytes.",
+            pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+            min_length=4,
+            max_length=8192,
+        ),
     ]
     key_id: Annotated[str, Meta(description="The signing key.", min_length=1, max_length=128)]
     audit_hash: Annotated[

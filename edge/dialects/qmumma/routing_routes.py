@@ -7,7 +7,7 @@ from edge.dialects.qmumma.decisions import Decision, Decisions
 from edge.dialects.qmumma.examples import one
 from edge.dialects.qmumma.job_routes import IDEMPOTENCY, JOB_ID, NO_JOB
 from edge.dialects.qmumma.quotes import Quote, Quotes
-from edge.dialects.qmumma.requests import SubmitJob
+from edge.dialects.qmumma.requests import QuoteJob
 from edge.operations import Example, Operation, Outcome
 
 
@@ -28,7 +28,7 @@ def _quote(quotes: Quotes) -> Operation:
         "The answer is signed and logged: check it at `POST /v1/verify`. Send the same body with its `quote_id` to "
         "`POST /v1/jobs/submit` before it expires, and the job runs on that backend and never costs more. The times "
         "are predictions; how often they hold is on `GET /v1/benchmarks/routing`.",
-        body=SubmitJob,
+        body=QuoteJob,
         body_examples={
             "twin": Example(summary="Which machine would be best for a Bell pair?", value=examples.QUOTE_TWIN),
             "vqe": Example(summary="Ground-state energy of water", value=examples.SUBMIT_VQE),

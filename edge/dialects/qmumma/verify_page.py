@@ -138,6 +138,7 @@ def page_operations(page: VerifyPage) -> list[Operation]:
             query=PageQuery,
             outcomes=(Outcome(status=200, description="The page.", media_type="text/html"),),
             errors={404: "No job has this token; answered as a page."},
+            error_pages=(404,),
             authenticated=False,
         )
     ]

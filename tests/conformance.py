@@ -1,0 +1,52 @@
+"""The OpenAPI document against the running mesh: schemathesis tries what it promises, and what it forbids.
+
+    python -m tests.conformance [--max-examples 6]
+
+Starts a mesh of its own, makes a team, and sends some thousand requests with its test key: the document's examples,
+values at and past every bound, fuzzed ones, and chains of them along links. Exits 1 where an answer breaks the
+document, and at any status of 500.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from deploy.local.mesh import LocalMesh
+from tests.live import Team
+
+PHASES = "examples,coverage,fuzzing,stateful"
+
+
+async def main() -> int:
+    """Run it; the exit status of schemathesis."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--max-examples", type=int, default=6, help="fuzzed requests for each operation (default 6)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="qmumma-conformance-") as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
+        async with LocalMesh(Path(folder) / "mesh", port=0, base_port=0) as mesh:
+            team = await Team.create(mesh, "enterprise")
+            process = await asyncio.create_subprocess_exec(
+                Path(sys.executable).with_name("schemathesis"),
+                *("--config-file", str(Path(__file__).with_suffix(".toml"))),
+                *("run", f"{mesh.base_url}/v1/openapi.json", "--phases", PHASES, "--continue-on-failure"),
+                *("--max-examples", str(arguments.max_examples), "--request-timeout", "40", "--workers", "2"),
+                *("--header", f"Authorization: Bearer {team.secrets['test']}"),
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(sys.path),
+                    "SCHEMATHESIS_HOOKS": "tests.conformance_hooks",
+                    "OWN_KEY": team.key_ids["test"],
+                },
+            )
+            return await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
