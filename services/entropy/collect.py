@@ -6,11 +6,10 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-import numpy as np
 import uuid_utils.compat
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
@@ -126,8 +125,9 @@ def hadamards(qubits: int) -> str:
 
 def pack(outcomes: list[str], bit_count: int) -> bytes:
     """The first bits of all shots, one shot after the other; raises Unavailable where there are fewer."""
-    text: Any = np.frombuffer("".join(outcomes).encode("ascii"), np.uint8)
+    text = "".join(outcomes)
     if len(text) < bit_count:
         message = f"The job gave {len(text):,} raw bits and not {bit_count:,}."
         raise Unavailable(message, reason="HARDWARE_UNAVAILABLE", field="source")
-    return np.packbits(text[:bit_count] & 1).tobytes()
+    size = -(-bit_count // 8)
+    return int(text[:bit_count].ljust(8 * size, "0"), 2).to_bytes(size, "big")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 960, 460
 _LEFT, _TOP, _BOTTOM = 56, 64, 330

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from qm.billing.v1 import billing_pb2
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
+from qmumma.remote import fetch
+from qmumma.tiles import WIDTH, read_entries
 
 from deploy.local.mesh import LocalMesh
 from deploy.local.programs import Program, every_program
@@ -26,10 +30,16 @@ SWEEP_PATIENCE = 90.0  # seconds until the sweeper has closed what a killed inta
 
 
 def parts(*, apart: bool) -> list[Program]:
-    """The parts of a mesh whose sweeper looks sooner at what a killed intake left: no submission takes that long."""
-    soon = {"hold_seconds": 25, "sweep_seconds": 1}
+    """The parts of a mesh that runs no jobs of its own.
+
+    Its sweeper looks sooner at what a killed intake left: no submission takes that long.
+    """
+    told = {
+        "execution": {"hold_seconds": 25, "sweep_seconds": 1, "benchmark_seconds": 0},
+        "entropy": {"first_refill_seconds": 10**6, "refill_seconds": 10**6},
+    }
     programs = every_program(workers=1, apart=apart)
-    return [replace(each, told={**each.told, **soon}) if each.name == "execution" else each for each in programs]
+    return [replace(each, told={**each.told, **told.get(each.name, {})}) for each in programs]
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +88,16 @@ async def ended(api: Api, job_id: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def log_size(api: Api) -> int:
-    note = (await api.get("/v1/log/checkpoint")).text
-    return int(note.splitlines()[1])
+async def logged_results(api: Api) -> int:
+    """How many leaves of the log are of results."""
+    size = int((await api.get("/v1/log/checkpoint")).text.splitlines()[1])
+
+    def read() -> list[bytes]:
+        look = partial(fetch, str(api.http.base_url))
+        bundles = [read_entries(look, first // WIDTH, min(WIDTH, size - first)) for first in range(0, size, WIDTH)]
+        return [entry for bundle in bundles for entry in bundle]
+
+    return sum(json.loads(entry)["type"] == "qmumma.result/v1" for entry in await asyncio.to_thread(read))
 
 
 @pytest.mark.timeout(300)
@@ -105,7 +122,7 @@ async def assert_jobs_survive(mesh: LocalMesh, victims: list[str]) -> None:
     """Run JOBS jobs and kill the victims meanwhile, the next one when the last is back."""
     team = await Team.create(mesh, "enterprise")
     api = Api(mesh, team.secrets["live"])
-    leaves_before = await log_size(api)
+    results_before = await logged_results(api)
     keys: asyncio.Queue[str] = asyncio.Queue()
     for _ in range(JOBS):
         keys.put_nowait(uuid.uuid4().hex)
@@ -123,7 +140,7 @@ async def assert_jobs_survive(mesh: LocalMesh, victims: list[str]) -> None:
 
     assert len(set(accepted.values())) == JOBS
     assert set(statuses) == {"completed"}, faults
-    assert await log_size(api) - leaves_before == JOBS
+    assert await logged_results(api) - results_before == JOBS
     await assert_books_are_right(mesh, team, accepted.values())
     await api.close()
 
