@@ -29,6 +29,15 @@ Without --config the mesh of `make up` in this folder is meant (QMUMMA_ADMIN_CON
 """
 
 
+def console() -> int:
+    """Be the command `qmumma-admin`: what the mesh's runtime logs is a line of JSON on standard error."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from mesh.telemetry import configure_logging  # noqa: PLC0415 - after gRPC was told to be silent
+
+    configure_logging("qmumma-admin", "error")
+    return main()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status. Wrong usage ends in SystemExit(2), as argparse does."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -49,9 +58,7 @@ async def _run(command: Command, given: argparse.Namespace) -> int:
     from deploy.admin.command import Failed  # noqa: PLC0415
     from deploy.admin.session import Session  # noqa: PLC0415
     from mesh.errors import DeadlineExceeded, MeshError, Unavailable  # noqa: PLC0415
-    from mesh.telemetry import configure_logging  # noqa: PLC0415
 
-    configure_logging("qmumma-admin", "error")
     async with Session.read(given.config) as session:
         try:
             _show(await command.run(session, given), given)
@@ -144,4 +151,4 @@ def _say(message: str, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(console())

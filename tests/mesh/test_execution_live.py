@@ -231,7 +231,7 @@ async def test_cancel_passes_on_to_the_provider(live: Live):
     live.fake.queue.stage = "queued"
     job = await live.accepted()
     await live.worker().run_job(job.job_id)
-    await live.parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    await live.parts.cancellations().cancel(job.job_id, job.requester)
     assert await live.worker("another").run_job(job.job_id) is Verdict.DONE  # at once, not when it was due
     ended = await live.parts.read(job.job_id)
     assert (ended.state, live.parts.hold(job)) == (State.CANCELLED, "released")
@@ -244,7 +244,7 @@ async def test_cancel_waits_for_what_may_have_been_sent(live: Live):
     job = await live.accepted()
     await live.worker().run_job(job.job_id)
     live.fake.faults.append(Fault("GET", "/jobs", status=503))
-    await live.parts.cancellations().cancel(job.job_id, job.requester.team_id)
+    await live.parts.cancellations().cancel(job.job_id, job.requester)
     assert await live.worker().run_job(job.job_id) is Verdict.LATER
     await live.wait()
     assert await live.worker().run_job(job.job_id) is Verdict.DONE
