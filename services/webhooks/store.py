@@ -34,6 +34,7 @@ from services.webhooks.signature import MOST_SECRETS
 
 MOST_LINES = 16
 """Teams, and endpoints of each, that one claim looks at, from either of two ends."""
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 SHOWN_ATTEMPTS = 10
 """Of a delivery, the latest."""
 KEPT_ANSWERS = dt.timedelta(days=2)
@@ -202,8 +203,8 @@ class WebhooksStore:
         states: Sequence[State] | None,
         size: int,
     ) -> tuple[Sequence[Delivery], bool]:
-        """Up to `size` deliveries of a team, newest first; and whether there are more."""
-        async with self._database.acquire() as connection:
+        """Up to `size` deliveries of a team, newest first; and whether there are more. All as of one moment."""
+        async with self._database.transaction(first=_SNAPSHOT) as connection:
             rows = await connection.fetch(statements.LIST, team_id, after, job_id, states, size + 1)
             return await _told(connection, rows[:size]), len(rows) > size
 
