@@ -22,7 +22,7 @@ from bench.submit import load, pid_of
 from deploy.local.mesh import LocalMesh
 from deploy.local.postgres import Postgres
 from deploy.local.programs import every_program
-from tests.live import Team
+from tests.live import Team, without_own_jobs
 
 SMALL_TEAMS = 10
 CLIENTS = 32
@@ -32,7 +32,7 @@ _ENDED = "SELECT count(*) FROM execution.jobs WHERE state > 2"
 
 async def accept(state: Path, jobs: int) -> list[str]:
     """Submit the jobs to a mesh without a worker; returns the teams, the big one first."""
-    async with LocalMesh(state, port=0, base_port=0, programs=every_program(workers=0)) as mesh:
+    async with LocalMesh(state, port=0, base_port=0, programs=without_own_jobs(every_program(workers=0))) as mesh:
         teams = [await Team.create(mesh, "enterprise") for _ in range(SMALL_TEAMS + 1)]
         for team in teams:
             count = jobs // 2 if team is teams[0] else jobs // 2 // SMALL_TEAMS
@@ -48,7 +48,7 @@ async def ended(connection: asyncpg.Connection, count: int) -> None:
 
 async def drain(state: Path, teams: Sequence[str]) -> None:
     """Let a worker run them, and print what it took."""
-    async with LocalMesh(state, port=0, base_port=0) as mesh:
+    async with LocalMesh(state, port=0, base_port=0, programs=without_own_jobs(every_program(workers=1))) as mesh:
         layout = mesh.layout
         postgres = Postgres(layout.state / "postgres", layout.ports["postgres"], layout.log("postgres"))
         connection = await postgres.connect()

@@ -27,7 +27,8 @@ from qiskit_aer import AerSimulator
 
 from bench.processes import cpu_seconds, loads
 from deploy.local.mesh import LocalMesh
-from tests.live import BELL, BELL_JOB, Team
+from deploy.local.programs import every_program
+from tests.live import BELL, BELL_JOB, Team, without_own_jobs
 
 TARGET_MS = 15.0
 WARM_UP = 30
@@ -117,7 +118,8 @@ async def main() -> int:
     print(loads())
     with tempfile.TemporaryDirectory(prefix="qmumma-bench-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
-        async with LocalMesh(Path(folder) / "mesh", port=0, base_port=0) as mesh:
+        programs = without_own_jobs(every_program(workers=1))
+        async with LocalMesh(Path(folder) / "mesh", port=0, base_port=0, programs=programs) as mesh:
             team = await Team.create(mesh, "enterprise")
             client = Client(mesh.layout.ports["edge"], team.secrets["live"])
             found = measure(client, jobs)

@@ -34,7 +34,7 @@ from bench.processes import cpu_seconds, loads
 from deploy.local.mesh import LocalMesh
 from deploy.local.process import Child
 from deploy.local.programs import every_program
-from tests.live import BELL_JOB, Team
+from tests.live import BELL_JOB, Team, without_own_jobs
 
 TARGET_MICROS = 900
 ROUNDS = 3
@@ -155,7 +155,7 @@ async def load(port: int, secret: str, jobs: int, clients: int) -> tuple[int, fl
 
 async def measure(state: Path, jobs: int, clients: int) -> tuple[Way, Way, Bare]:
     """The mesh, the naive way and the limit, in turn."""
-    programs = every_program(workers=0)
+    programs = without_own_jobs(every_program(workers=0))
     async with (
         naive_mesh(state / "naive") as rival,
         LocalMesh(state / "mesh", port=0, base_port=0, programs=programs) as mesh,

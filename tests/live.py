@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.type.v1 import requester_pb2
 
 from deploy.local.mesh import LocalMesh
+from deploy.local.programs import Program
 from mesh.channel import MeshChannel
 from mesh.identity import Identity
 
@@ -23,6 +25,15 @@ ENVIRONMENTS = {
     "test": requester_pb2.ENVIRONMENT_TEST,
     "ent": requester_pb2.ENVIRONMENT_ENTERPRISE,
 }
+
+
+def without_own_jobs(programs: Sequence[Program]) -> list[Program]:
+    """The same parts in a mesh that neither measures backends nor draws random bits unless it is asked to."""
+    told = {
+        "execution": {"benchmark_seconds": 0},
+        "entropy": {"first_refill_seconds": 10**6, "refill_seconds": 10**6},
+    }
+    return [replace(each, told={**each.told, **told.get(each.name, {})}) for each in programs]
 
 
 def operator_channel(mesh: LocalMesh, service: str) -> MeshChannel:

@@ -20,7 +20,7 @@ from qmumma.tiles import WIDTH, read_entries
 
 from deploy.local.mesh import LocalMesh
 from deploy.local.programs import Program, every_program
-from tests.live import BELL_JOB, Api, Team, operator_channel
+from tests.live import BELL_JOB, Api, Team, operator_channel, without_own_jobs
 
 JOBS = 200
 PRICE_MICROS = 100_000
@@ -34,12 +34,9 @@ def parts(*, apart: bool) -> list[Program]:
 
     Its sweeper looks sooner at what a killed intake left: no submission takes that long.
     """
-    told = {
-        "execution": {"hold_seconds": 25, "sweep_seconds": 1, "benchmark_seconds": 0},
-        "entropy": {"first_refill_seconds": 10**6, "refill_seconds": 10**6},
-    }
-    programs = every_program(workers=1, apart=apart)
-    return [replace(each, told={**each.told, **told.get(each.name, {})}) for each in programs]
+    soon = {"hold_seconds": 25, "sweep_seconds": 1}
+    programs = without_own_jobs(every_program(workers=1, apart=apart))
+    return [replace(each, told={**each.told, **soon}) if each.name == "execution" else each for each in programs]
 
 
 @pytest.fixture(scope="module")
