@@ -9,15 +9,15 @@ from typing import Any
 import schemathesis
 
 FRAMEWORKS = ("generic", "fda-21cfr11", "sec-17a-4", "iso-27001")
+"""What is shipped; an operator may add some."""
 
 
 @schemathesis.hook
-def filter_case(_context: Any, case: Any) -> bool:
-    """Whether to send a request."""
-    query = case.query if isinstance(case.query, dict) else {}
-    both_ways = "before" in query and "after" in query  # "not both" is beyond a list of parameters
-    framework = query.get("framework", "generic") not in FRAMEWORKS  # an operator may add some
-    body = case.body if isinstance(case.body, dict) else {}
-    entropy = body.get("grade") == "full_entropy"  # which a simulator does not have
-    key = (case.path_parameters or {}).get("key_id", "")
-    return not (both_ways or framework or entropy) and uuid.UUID(os.environ["OWN_KEY"]).hex not in str(key)
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """Keep to what goes together, and leave the key alone by which everything is sent."""
+    if "before" in (case.query or {}) and "after" in case.query:  # a list of parameters cannot say "not both"
+        del case.query["after"]
+    if "framework" in (case.query or {}) and case.query["framework"] not in FRAMEWORKS:
+        del case.query["framework"]
+    if uuid.UUID(os.environ["OWN_KEY"]).hex in str((case.path_parameters or {}).get("key_id", "")):
+        case.path_parameters["key_id"] = f"qm_key_{uuid.UUID(int=0).hex}"

@@ -61,9 +61,11 @@ class LogReader:
         """
         try:
             tile = parse_tile(path)
-            if tile.level is None:
+            if tile.first.position not in _STORED_POSITIONS:
+                parts = []
+            elif tile.level is None:
                 parts = await self._store.read_leaves(tile.first.position, tile.width)
-            elif tile.first.level in _STORED_LEVELS and tile.first.position in _STORED_POSITIONS:
+            elif tile.first.level in _STORED_LEVELS:
                 parts = await self._store.read_hashes(tile.first, tile.width)
             else:
                 parts = []

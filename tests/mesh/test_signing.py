@@ -42,6 +42,10 @@ MakeLog = Callable[[], Awaitable[Log]]
 NAMES = ["canonical", "type", "audit_hash", "key", "signature", "leaf", "inclusion", "checkpoint"]
 
 
+BEYOND = "tile/entries/" + "x879/" * 8 + "883"
+"""Past what any number of the database can say."""
+
+
 @pytest.fixture
 def new_log(postgres: RunningPostgres, authority: Authority, scratch: Path) -> MakeLog:
     """Makes an empty log."""
@@ -253,7 +257,15 @@ async def test_500_records_at_once_are_500_leaves_whose_proofs_follow_the_rfc(ne
         }
         for path, data in tiles.items():
             assert (await signing.GetTile(pb.GetTileRequest(path=path))).data == data, path
-        for path in ("tile/0/001", "tile/0/001.p/245", "tile/1/000.p/2", "tile/1/000", "tile/63/x999/999", "tile/0/0"):
+        for path in (
+            "tile/0/001",
+            "tile/0/001.p/245",
+            "tile/1/000.p/2",
+            "tile/1/000",
+            "tile/63/x999/999",
+            "tile/0/0",
+            BEYOND,
+        ):
             with pytest.raises(NotFound):
                 await signing.GetTile(pb.GetTileRequest(path=path))
         sizes = [(0, 0), (0, 500), (1, 500), (255, 256), (256, 500), (300, 499), (499, 500), (500, 500)]

@@ -25,7 +25,7 @@ IDEMPOTENCY = HeaderField(
     description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each "
     "team. A repeat with the same body answers the first status and body with `Idempotency-Replayed: "
     "true`, and makes no second job; with another body it is 409. Refused requests are not kept.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
     example="order-2026-11-21-17",
 )
 _SCRIPT = r"(queue_delay=[0-9]{1,3}(\.[0-9]{1,3})?|hardware_offline|engine_crash|lost_response|rate_limited)"

@@ -31,7 +31,7 @@ _IDEMPOTENCY = HeaderField(
     "body answers the first status and body, the secret included, with `Idempotency-Replayed: true`, and makes no "
     "second key; later it is 409, for the secret is not kept longer. With another body it is 409. The secret is kept "
     "encrypted until then. Refused requests are not kept.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
     example="key-2026-11-21-17",
 )
 _REPLAYED = {"Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key."}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 _TEXT = b"text/plain; charset=utf-8"
+_LONGEST_TILE_PATH = 64
 _KEYS_CACHE: Header = (b"cache-control", b"public, max-age=300")
 _BRIEF_CACHE: Header = (b"cache-control", b"public, max-age=1")
 _FOR_EVER: Header = (b"cache-control", b"public, max-age=31536000, immutable")
@@ -169,8 +170,10 @@ class Proofs:
 
     async def tile(self, request: Request[Nothing, Nothing]) -> Answer:
         """Answer `GET /v1/log/tile/{tile}`: once it is there, a tile never changes."""
-        message = pb.GetTileRequest(path=f"tile/{request.path['tile']}"[:64])
-        data = (await self._signing.GetTile(message)).data
+        path = f"tile/{request.path['tile']}"
+        if len(path) > _LONGEST_TILE_PATH:
+            raise Refusal(404, "The log has no such tile.", reason="TILE_NOT_FOUND")
+        data = (await self._signing.GetTile(pb.GetTileRequest(path=path))).data
         tag = b'"%s"' % hashlib.sha256(data).hexdigest()[:32].encode()
         headers = [(b"etag", tag), _FOR_EVER]
         if etag_matches(request.headers.get(b"if-none-match"), tag):

@@ -36,7 +36,7 @@ _IDEMPOTENCY = HeaderField(
     description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each team. A repeat "
     "of the same request answers the first status and body with `Idempotency-Replayed: true`, and does nothing; with "
     "another request it is 409. Refused requests are not kept.",
-    schema={"type": "string", "minLength": 1, "maxLength": 255},
+    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
     example="hooks-2026-11-21-17",
 )
 _REPLAYED = {"Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key."}
