@@ -1,10 +1,10 @@
-"""Random bits: what SP 800-22 and 90B cost, beside the limits that the product promises and NIST's own programs.
+"""Random bits: what SP 800-22 and 90B cost, beside the limits that the product promises and NIST's own program.
 
     python -m bench.entropy                       the tests alone
     python -m bench.entropy URL KEY               and a running mesh over REST
 
-NIST's C programs were timed on the same machine: sts-2.1.2 takes 3.6 s for 10^6 bits, and the 90B program as long as
-ours to within a few per cent. Ratios above 1 mean: within the limit.
+NIST's C program (sts-2.1.2) is not run here: 3.6 s for 10^6 bits is the better of the times measured for it on another
+2-core machine (shared/facts.md, 3.6 to 4.4 s). Ratios above 1 mean: within the limit.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ def main() -> None:
     print(f"{'':34}{'wall ms':>9}{'CPU ms':>9}   ratio")
     million, ten = unpack(os.urandom(125_000), 10**6), unpack(os.urandom(1_250_000), 10**7)
     _line("SP 800-22, 10^6 bits", lambda: run_suite(million), rounds=7)
-    wall = _line("  beside NIST's program", lambda: run_suite(million), rounds=7, limit=STS_MS)
-    assert wall < STS_MS
+    _line("  beside NIST's program elsewhere", lambda: run_suite(million), rounds=7, limit=STS_MS)
     _line("SP 800-22, 10^7 bits", lambda: run_suite(ten), rounds=3)
     _line("SP 800-90B, 10^6 bits", lambda: assess(million), rounds=3)
     seed = os.urandom(80)
@@ -72,8 +71,8 @@ def _line(
     rounds: int,
     limit: float | None = None,
     before: Callable[[], None] = lambda: None,
-) -> float:
-    """Warm up once, then print the medians; the wall time in milliseconds."""
+) -> None:
+    """Warm up once, then print the medians."""
     work()
     walls, cpus = [], []
     for _ in range(rounds):
@@ -85,7 +84,6 @@ def _line(
     bound = limit or LIMITS_MS.get(name.strip())
     ratio = f"   {bound / statistics.median(walls):.1f} x the limit of {bound} ms" if bound else ""
     print(f"{name:34}{statistics.median(walls):9.1f}{statistics.median(cpus):9.1f}{ratio}")
-    return statistics.median(walls)
 
 
 _ID = BlockId(uuid4())
