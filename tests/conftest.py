@@ -22,7 +22,7 @@ from mesh.identity import Authority, Identity, ensure_authority, ensure_identity
 from mesh.streams import RIGHTS
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Background:
@@ -33,7 +33,7 @@ class Background:
         threading.Thread(target=self.loop.run_forever, name="servers", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=60)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=90)
 
 
 class Running:

@@ -37,6 +37,7 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_wal_size": "512MB",
+    "recovery_init_sync_method": "syncfs",  # after a crash; file by file takes seconds for some thousand tables
     "io_workers": "1",
     "autovacuum_max_workers": "2",
     "max_logical_replication_workers": "0",

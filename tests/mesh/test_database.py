@@ -162,7 +162,7 @@ async def test_the_pool_recovers_after_postgres_is_killed(postgres: RunningPostg
     async def count() -> None:
         assert await database.fetchval("SELECT count(*) FROM kept") == 1
 
-    await retry_while_unavailable(count, 15)
+    await retry_while_unavailable(count, 60)
     await postgres.ready()
     assert await database.is_ready()
     await database.close()

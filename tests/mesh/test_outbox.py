@@ -58,7 +58,7 @@ class Parts:
             if await self.database.fetchval("SELECT count(*) FROM outbox"):
                 raise Unavailable("rows are left", reason="ROWS_LEFT")
 
-        await retry_while_unavailable(check, 10)
+        await retry_while_unavailable(check, 60)
 
 
 @pytest_asyncio.fixture

@@ -85,7 +85,7 @@ class Ears:
             if row["count"] < len(events):
                 raise Unavailable("rows are missing", reason="ROWS_MISSING")
 
-        await retry_while_unavailable(look, 10)
+        await retry_while_unavailable(look, 60)
 
 
 @pytest_asyncio.fixture(scope="module")
