@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from edge.dialects.qmumma.examples import one
 from edge.dialects.qmumma.ids import KEY_ID_PATTERN
-from edge.dialects.qmumma.keys import CreateKey, Key, KeyPage, Keys, ListKeys, NewKey, RotatedKey, RotateKey
+from edge.dialects.qmumma.keys import (
+    EXAMPLE_SECRET,
+    CreateKey,
+    Key,
+    KeyPage,
+    Keys,
+    ListKeys,
+    NewKey,
+    RotatedKey,
+    RotateKey,
+)
 from edge.operations import HeaderField, Operation, Outcome, PathField
 
 _ID = "qm_key_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"
@@ -12,12 +22,12 @@ _FACTS = {
     "key_id": _ID,
     "name": "nightly build",
     "environment": "live",
-    "hint": "qm_live_sk_8x9z",
+    "hint": EXAMPLE_SECRET[:15],
     "user_id": "qm_user_0199f0c2a4b87c1d9e5f3a2b1c0d4e60",
     "created_at": "2026-11-21T04:00:00.125000Z",
     "expires_at": "2027-02-19T04:00:00.125000Z",
 }
-_NEW = {**_FACTS, "secret": "qm_live_sk_8x9z2mNQpTkVb4rYcW1hJd6uLs0aXeGf3oKi7nBtZqM"}
+_NEW = {**_FACTS, "secret": EXAMPLE_SECRET}
 _OLD = {"key_id": "qm_key_0199f0c2a4b87c1d9e5f3a2b1c0d4e61", "expires_at": "2026-11-22T04:00:00.125000Z"}
 _KEY_ID = PathField(
     name="key_id",

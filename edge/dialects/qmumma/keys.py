@@ -29,6 +29,8 @@ ENVIRONMENTS: dict[KeyEnvironment, requester_pb2.Environment.ValueType] = {
 }
 _WORDS = {number: word for word, number in ENVIRONMENTS.items()}
 _DAY_SECONDS = 86_400
+EXAMPLE_SECRET = "qm_live_sk_" + "EXAMPLE" * 6 + "0"
+"""Of the form of a secret, and plainly none."""
 _KEY_ID = Annotated[
     str,
     Meta(
@@ -102,7 +104,7 @@ class _KeyFacts(msgspec.Struct, kw_only=True):
     key_id: _KEY_ID
     name: Annotated[str, Meta(description="What it is called.", examples=["nightly build"])]
     environment: Annotated[KeyEnvironment, Meta(description="What it may touch.")]
-    hint: Annotated[str, Meta(description="The start of its secret.", examples=["qm_live_sk_8x9z"])]
+    hint: Annotated[str, Meta(description="The start of its secret.", examples=[EXAMPLE_SECRET[:15]])]
     user_id: Annotated[str, Meta(description="The user for whom it acts.", pattern="^qm_user_[0-9a-f]{32}$")]
     created_at: Annotated[Moment, Meta(description="When it was made.")]
 
@@ -131,7 +133,7 @@ class NewKey(_KeyFacts, kw_only=True):
         Meta(
             description="What to send as `Authorization: Bearer <secret>`. Keep it: it is not shown again.",
             pattern="^qm_(live|test|ent)_sk_[0-9A-Za-z]{43}$",
-            examples=["qm_live_sk_8x9z2mNQpTkVb4rYcW1hJd6uLs0aXeGf3oKi7nBtZqM"],
+            examples=[EXAMPLE_SECRET],
         ),
     ]
 
