@@ -128,7 +128,7 @@ class Worker:
         self._overheard[message.id] = None
         if len(self._overheard) > MOST_OVERHEARD:  # other workers got their messages
             self._overheard.popitem(last=False)
-        self._begin(queue, self._answer_overheard(queue))
+        self._begin(queue, self._answer(queue, None))
 
     def _was_overheard(self, delivery: Delivery) -> bool:
         """Whether the database was asked already for what a message tells of."""
@@ -171,29 +171,23 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(ended)
 
-    async def _answer(self, queue: Queue, delivery: Delivery) -> None:
-        """Run the job whose turn it is; the message comes again where the database could not be asked."""
+    async def _answer(self, queue: Queue, delivery: Delivery | None) -> None:
+        """Run the job whose turn it is, once a message has come, or was overheard and is still to come (None).
+
+        Where the database could not be asked, the message comes again, and what was overheard waits for the next look.
+        """
         self._heard[queue] += 1
         try:
             jobs = await self._turns.claim(queue)
         except Exception as error:
-            await delivery.nak(LOOK_SECONDS)
+            if delivery is not None:
+                await delivery.nak(LOOK_SECONDS)
             if not isinstance(error, MeshError):
                 raise
             log.warning("claim_postponed", reason=error.reason)
             return
-        await delivery.ack()
-        self._heard_early[queue] += max(0, len(jobs) - 1)
-        await self._run(jobs)
-
-    async def _answer_overheard(self, queue: Queue) -> None:
-        """Run the job whose turn it is; a later look takes it where the database could not be asked."""
-        self._heard[queue] += 1
-        try:
-            jobs = await self._turns.claim(queue)
-        except MeshError as error:
-            log.warning("claim_postponed", reason=error.reason)
-            return
+        if delivery is not None:
+            await delivery.ack()
         self._heard_early[queue] += max(0, len(jobs) - 1)
         await self._run(jobs)
 
