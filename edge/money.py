@@ -13,7 +13,12 @@ class Usd:
     """An amount in US dollars, at most 6 decimals; negative where the holder owes."""
 
     __slots__ = ("micros",)
-    schema: ClassVar[dict[str, Any]] = {"type": "number", "format": "decimal"}
+    schema: ClassVar[dict[str, Any]] = {
+        "type": "number",
+        "format": "decimal",
+        "minimum": -MAX_MICROS // 10**6,
+        "maximum": MAX_MICROS // 10**6,
+    }
 
     def __init__(self, micros: int) -> None:
         """Take an amount in millionths of a dollar."""

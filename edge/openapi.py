@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from edge.operations import Example, HeaderField, Nothing, Operation, Outcome
+from edge.illustration import fill, illustrate
+from edge.operations import Example, HeaderField, Link, Nothing, Operation, Outcome
 from edge.schemas import REFERENCE, Schema, schemas_of
 from edge.values import encode
 
@@ -46,6 +47,9 @@ def openapi(document: Document, operations: Sequence[Operation]) -> Schema:
     """The whole document, as JSON values."""
     shown = [operation for operation in operations if operation.documented]
     references, components = _schemas(document, shown)
+    illustrate(components, shown)
+    for example in document.error_examples.values():
+        fill(components[document.error.__name__], example, components)
     paths: dict[str, Schema] = {}
     for operation in shown:
         for path in (path.replace("+}", "}") for path in (operation.path, *operation.aliases)):
@@ -172,7 +176,16 @@ def _response(operation: Operation, outcome: Outcome, references: Mapping[type, 
         schema = references[outcome.kind] if outcome.kind is not None else _free(outcome.media_type)
         also = {media_type: {"schema": {"type": "string"}} for media_type in outcome.also}
         response["content"] = {outcome.media_type: {"schema": schema, **_examples(outcome.examples)}, **also}
+    if outcome.links:
+        response["links"] = {link.operation: _link(link) for link in outcome.links}
     return response
+
+
+def _link(link: Link) -> Schema:
+    told: Schema = {"operationId": link.operation, "description": link.description}
+    if link.parameters:
+        told["parameters"] = dict(link.parameters)
+    return told | ({"requestBody": link.body} if link.body else {})
 
 
 def _free(media_type: str) -> Schema:

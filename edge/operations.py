@@ -27,6 +27,19 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Link:
+    """What can be asked next, of an answer's own values, by the runtime expressions of OpenAPI (4.7.20)."""
+
+    operation: str
+    """The id of the operation that comes next."""
+    description: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Where each of its parameters comes from, such as `$response.body#/job_id`."""
+    body: str = ""
+    """Where its body comes from; empty for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """One way in which an operation succeeds."""
 
@@ -40,6 +53,8 @@ class Outcome:
     headers: Mapping[str, str] = field(default_factory=dict)
     """What each header of the answer says, by name."""
     examples: Mapping[str, Example] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    """What can be asked next."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.algorithms import AlgorithmDetail, AlgorithmList, Algorithms
 from edge.dialects.qmumma.examples import one
+from edge.dialects.qmumma.links import of_algorithm, of_example
 from edge.dialects.qmumma.requests import ListAlgorithms
 from edge.operations import Operation, Outcome, PathField
 
@@ -38,6 +39,7 @@ def _list(algorithms: Algorithms) -> Operation:
                 description="The algorithms that match.",
                 kind=AlgorithmList,
                 examples=one("One algorithm", examples.ALGORITHMS),
+                links=of_algorithm("/algorithms/0/id"),
             ),
         ),
         errors={400: "A query parameter is wrong; `param` names it."},
@@ -61,6 +63,7 @@ def _get(algorithms: Algorithms) -> Operation:
                 description="The algorithm.",
                 kind=AlgorithmDetail,
                 examples=one("VQE", examples.ALGORITHM),
+                links=of_example("/example/request"),
             ),
         ),
         errors={404: "There is no such algorithm."},

@@ -11,6 +11,7 @@ from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 
 from edge.dialects.qmumma.requests import ListAlgorithms
+from edge.dialects.qmumma.scalars import Cost, Count, Name, Sentence
 from edge.exchange import Answer, Request, json_answer
 from edge.money import Usd
 from edge.operations import Nothing
@@ -25,32 +26,32 @@ _EVERY_BACKEND = "Every backend, whatever the algorithm: routing decides for eac
 class AlgorithmSummary(msgspec.Struct, kw_only=True):
     """An algorithm of the marketplace."""
 
-    id: Annotated[str, Meta(description="Its id, for `algorithm_id`.", examples=["vqe.molecular.v2"])]
-    name: Annotated[str, Meta(description="Its name.", examples=["VQE Molecular Simulation"])]
-    category: Annotated[str, Meta(description="Its field.", examples=["drug_discovery"])]
-    version: Annotated[str, Meta(description="Its version.", examples=["2.0.0"])]
-    description: Annotated[str, Meta(description="What it does.")]
-    max_qubits: Annotated[int, Meta(description="Qubits of its largest instance.", ge=0, examples=[8])]
-    cost_usd: Annotated[Usd, Meta(description="List price of one job.", examples=[50.0])]
-    hardware: Annotated[list[str], Meta(description=_EVERY_BACKEND, examples=[["sim.statevector"]])]
+    id: Annotated[Name, Meta(description="Its id, for `algorithm_id`.", examples=["vqe.molecular.v2"])]
+    name: Annotated[Name, Meta(description="Its name.", examples=["VQE Molecular Simulation"])]
+    category: Annotated[Name, Meta(description="Its field.", examples=["drug_discovery"])]
+    version: Annotated[Name, Meta(description="Its version.", examples=["2.0.0"])]
+    description: Annotated[Sentence, Meta(description="What it does.")]
+    max_qubits: Annotated[Count, Meta(description="Qubits of its largest instance.", examples=[8])]
+    cost_usd: Annotated[Cost, Meta(description="List price of one job.", examples=[50.0])]
+    hardware: Annotated[list[Name], Meta(description=_EVERY_BACKEND, examples=[["sim.statevector"]], max_length=1000)]
     required_parameters: Annotated[
-        list[str], Meta(description="Parameters that must be given.", examples=[["molecule"]])
+        list[Name], Meta(description="Parameters that must be given.", examples=[["molecule"]], max_length=1000)
     ]
 
 
 class AlgorithmList(msgspec.Struct):
     """The algorithms, in the order of the catalogue."""
 
-    algorithms: Annotated[list[AlgorithmSummary], Meta(description="The algorithms that match.")]
+    algorithms: Annotated[list[AlgorithmSummary], Meta(description="The algorithms that match.", max_length=1000)]
 
 
 class Availability(msgspec.Struct, kw_only=True):
     """How busy one backend is."""
 
-    hardware: Annotated[str, Meta(description="The backend.", examples=["sim.statevector"])]
+    hardware: Annotated[Name, Meta(description="The backend.", examples=["sim.statevector"])]
     status: Annotated[Literal["online", "offline"], Meta(description="Whether it takes jobs.")]
-    queue_depth: Annotated[int, Meta(description="Jobs that wait for it.", ge=0, examples=[0])]
-    estimated_wait_ms: Annotated[int, Meta(description="Predicted wait.", ge=0, examples=[120])]
+    queue_depth: Annotated[Count, Meta(description="Jobs that wait for it.", examples=[0])]
+    estimated_wait_ms: Annotated[Count, Meta(description="Predicted wait.", examples=[120])]
 
 
 class AlgorithmExample(msgspec.Struct):
@@ -65,8 +66,8 @@ class AlgorithmDetail(AlgorithmSummary, kw_only=True):
 
     parameters: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `parameters` in a submission.")]
     result: Annotated[dict[str, Any], Meta(description="JSON Schema 2020-12 of `result` in a completed job.")]
-    availability: Annotated[list[Availability], Meta(description=f"How busy it is. {_EVERY_BACKEND}")]
-    queue_depth: Annotated[int, Meta(description="Jobs that wait on all backends together.", ge=0, examples=[0])]
+    availability: Annotated[list[Availability], Meta(description=f"How busy it is. {_EVERY_BACKEND}", max_length=1000)]
+    queue_depth: Annotated[Count, Meta(description="Jobs that wait on all backends together.", examples=[0])]
     example: Annotated[AlgorithmExample, Meta(description="A request to try, and what it gave.")]
 
 

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.dialects.qmumma.ids import ANCHOR_PATTERN, JOB_ID_PATTERN
 from edge.dialects.qmumma.requests import JobPriority, JobStatus
-from edge.money import Usd
-
-JobIdText = Annotated[
-    str,
-    Meta(
-        description="The job's id.",
-        pattern=JOB_ID_PATTERN,
-        examples=["qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
-    ),
-]
-Hash = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
-Moment = Annotated[datetime, Meta(tz=True)]
+from edge.dialects.qmumma.scalars import (
+    Anchor,
+    Cost,
+    Count,
+    Document,
+    Extent,
+    Hash,
+    JobIdText,
+    Moment,
+    Name,
+    Node,
+    Positive,
+    Sentence,
+    Signature,
+)
 
 
 class Alternative(msgspec.Struct, kw_only=True):
     """A backend that was not chosen."""
 
-    backend: Annotated[str, Meta(description="Its id.", examples=["sim.mps"])]
+    backend: Annotated[Name, Meta(description="Its id.", examples=["sim.mps"])]
     eligible: Annotated[bool, Meta(description="Whether it could have run the job.")]
-    reason: Annotated[str, Meta(description="Why it was not chosen.")]
+    reason: Annotated[Sentence, Meta(description="Why it was not chosen.")]
     estimated_ms: (
-        Annotated[int, Meta(description="Predicted queue and run, median; absent where it could not run the job.")]
+        Annotated[Count, Meta(description="Predicted queue and run, median; absent where it could not run the job.")]
         | UnsetType
     ) = UNSET
 
@@ -39,7 +40,7 @@ class Alternative(msgspec.Struct, kw_only=True):
 class RoutingNote(msgspec.Struct, kw_only=True):
     """Where the job was sent, and why."""
 
-    backend: Annotated[str, Meta(description="The chosen backend.", examples=["sim.statevector"])]
+    backend: Annotated[Name, Meta(description="The chosen backend.", examples=["sim.statevector"])]
     kind: Annotated[
         Literal["simulator", "twin", "live"],
         Meta(
@@ -47,8 +48,8 @@ class RoutingNote(msgspec.Struct, kw_only=True):
             "calibration, or the machine itself."
         ),
     ]
-    reason: Annotated[str, Meta(description="Why, in words.")]
-    alternatives: Annotated[list[Alternative], Meta(description="The other backends, best first.")]
+    reason: Annotated[Sentence, Meta(description="Why, in words.")]
+    alternatives: Annotated[list[Alternative], Meta(description="The other backends, best first.", max_length=1000)]
 
 
 class SubmittedJob(msgspec.Struct, kw_only=True):
@@ -56,9 +57,9 @@ class SubmittedJob(msgspec.Struct, kw_only=True):
 
     job_id: JobIdText
     status: Annotated[Literal["queued"], Meta(description="Always `queued`: the job was accepted.")] = "queued"
-    hardware: Annotated[str, Meta(description="The backend that was chosen.", examples=["sim.statevector"])]
-    estimated_ms: Annotated[int, Meta(description="Predicted queue and run, median.", ge=0, examples=[8400])]
-    cost_usd: Annotated[Usd, Meta(description="What is held for the job; charged when it completes.", examples=[50.0])]
+    hardware: Annotated[Name, Meta(description="The backend that was chosen.", examples=["sim.statevector"])]
+    estimated_ms: Annotated[Count, Meta(description="Predicted queue and run, median.", examples=[8400])]
+    cost_usd: Annotated[Cost, Meta(description="What is held for the job; charged when it completes.", examples=[50.0])]
     routing: Annotated[RoutingNote, Meta(description="Where the job was sent, and why.")]
 
 
@@ -66,16 +67,16 @@ class JobFailure(msgspec.Struct):
     """Why a job failed."""
 
     type: Annotated[
-        str, Meta(description="A stable word.", examples=["hardware_unavailable", "server_error", "bad_request"])
+        Name, Meta(description="A stable word.", examples=["hardware_unavailable", "server_error", "bad_request"])
     ]
-    message: Annotated[str, Meta(description="Why, for people.")]
+    message: Annotated[Sentence, Meta(description="Why, for people.")]
 
 
 class Progress(msgspec.Struct):
     """How far a running job is."""
 
     fraction: Annotated[float, Meta(description="From 0 to 1.", ge=0, le=1, examples=[0.4])]
-    message: Annotated[str, Meta(description="What it is doing, for people.")]
+    message: Annotated[Sentence, Meta(description="What it is doing, for people.")]
 
 
 class JobSummary(msgspec.Struct, kw_only=True):
@@ -83,13 +84,13 @@ class JobSummary(msgspec.Struct, kw_only=True):
 
     job_id: JobIdText
     status: Annotated[JobStatus, Meta(description="Where the job is in its life.")]
-    algorithm_id: Annotated[str, Meta(description="The algorithm.", examples=["vqe.molecular.v2"])]
-    hardware: Annotated[str, Meta(description="The backend that runs or ran it.", examples=["sim.statevector"])]
-    shots: Annotated[int, Meta(description="How often each circuit is measured.", ge=1, examples=[4096])]
+    algorithm_id: Annotated[Name, Meta(description="The algorithm.", examples=["vqe.molecular.v2"])]
+    hardware: Annotated[Name, Meta(description="The backend that runs or ran it.", examples=["sim.statevector"])]
+    shots: Annotated[Positive, Meta(description="How often each circuit is measured.", examples=[4096])]
     priority: Annotated[JobPriority, Meta(description="The queue it waited in.")]
     created_at: Annotated[Moment, Meta(description="When it was accepted.")]
     cost_usd: Annotated[
-        Usd,
+        Cost,
         Meta(
             description="Held while it runs, charged when it completes, 0 when it was cancelled or failed by a fault "
             "of hardware or ours.",
@@ -103,21 +104,21 @@ class JobSummary(msgspec.Struct, kw_only=True):
 class Execution(msgspec.Struct, kw_only=True):
     """What made the result."""
 
-    engine: Annotated[str, Meta(description="The engine.", examples=["aer"])]
-    engine_version: Annotated[str, Meta(description="Its version.", examples=["0.18.2"])]
+    engine: Annotated[Name, Meta(description="The engine.", examples=["aer"])]
+    engine_version: Annotated[Name, Meta(description="Its version.", examples=["0.18.2"])]
     simulated: Annotated[bool, Meta(description="Whether a simulator made it.")]
-    method: Annotated[str, Meta(description="The engine's method.", examples=["statevector"])]
+    method: Annotated[Name, Meta(description="The engine's method.", examples=["statevector"])]
     seed: Annotated[
-        str | None,
+        Name | None,
         Meta(description="What repeats it bit for bit, in decimal, since it may pass 2^53; null where nothing does."),
     ] = None
-    calibration_id: Annotated[str | None, Meta(description="The calibration behind the noise; null without noise.")] = (
-        None
-    )
-    duration_ms: Annotated[float, Meta(description="How long the run took, parsing included.", ge=0, examples=[41])]
-    device_ms: Annotated[float | None, Meta(description="How long its circuits took, compilation included.")] = None
-    circuits: Annotated[int | None, Meta(description="Circuits that were run for it.")] = None
-    shots_total: Annotated[int | None, Meta(description="Shots of all circuits together.")] = None
+    calibration_id: Annotated[
+        Name | None, Meta(description="The calibration behind the noise; null without noise.")
+    ] = None
+    duration_ms: Annotated[Extent, Meta(description="How long the run took, parsing included.", examples=[41])]
+    device_ms: Annotated[Extent | None, Meta(description="How long its circuits took, compilation included.")] = None
+    circuits: Annotated[Count | None, Meta(description="Circuits that were run for it.")] = None
+    shots_total: Annotated[Count | None, Meta(description="Shots of all circuits together.")] = None
     stages: Annotated[Stages, Meta(description="When the job reached each stage.")] | UnsetType = UNSET
     transpiled: Annotated[
         Transpiled | None, Meta(description="The circuit as it was fitted to the device; null where none was.")
@@ -147,35 +148,43 @@ class Transpiled(msgspec.Struct, kw_only=True):
     """The circuit that the device ran; of several the one with the most gates on two qubits."""
 
     layout: Annotated[
-        list[int | None],
-        Meta(description="The device's qubit on which each qubit of the program begins; null for an idle one."),
+        list[Count | None],
+        Meta(
+            description="The device's qubit on which each qubit of the program begins; null for an idle one.",
+            max_length=100_000,
+        ),
     ]
-    depth: Annotated[int, Meta(description="Its longest chain of operations.", ge=0, examples=[31])]
-    gates: Annotated[int, Meta(description="Its gates.", ge=0, examples=[57])]
-    two_qubit_gates: Annotated[int, Meta(description="Its gates on two qubits.", ge=0, examples=[9])]
+    depth: Annotated[Count, Meta(description="Its longest chain of operations.", examples=[31])]
+    gates: Annotated[Count, Meta(description="Its gates.", examples=[57])]
+    two_qubit_gates: Annotated[Count, Meta(description="Its gates on two qubits.", examples=[9])]
     optimization_level: Annotated[int, Meta(description="The transpiler's effort.", ge=0, le=3, examples=[2])]
-    openqasm: Annotated[str | None, Meta(description="Its OpenQASM 3 text, where it has at most 500 gates.")] = None
+    openqasm: Annotated[Document | None, Meta(description="Its OpenQASM 3 text, where it has at most 500 gates.")] = (
+        None
+    )
 
 
 class ResultObject(msgspec.Struct, kw_only=True):
     """A result that is not in the job but beside it: `GET /v1/jobs/{job_id}/result` gives the bytes."""
 
     digest: Annotated[Hash, Meta(description="SHA-256 of its bytes.")]
-    size_bytes: Annotated[int, Meta(description="How many they are.", ge=1, examples=[2097152])]
-    media_type: Annotated[str, Meta(description="Their form: canonical JSON.", examples=["application/json"])]
+    size_bytes: Annotated[Positive, Meta(description="How many they are.", examples=[2097152])]
+    media_type: Annotated[Name, Meta(description="Their form: canonical JSON.", examples=["application/json"])]
 
 
 class Proof(msgspec.Struct, kw_only=True):
     """The log's proof that the result was published: RFC 6962, C2SP tlog-checkpoint."""
 
-    leaf: Annotated[str, Meta(description="The canonical log entry; SHA-256 of a zero byte and it is the anchor.")]
-    leaf_index: Annotated[int, Meta(description="Entries before it.", ge=0)]
-    tree_size: Annotated[int, Meta(description="Entries in the tree that the proof is for.", ge=1)]
-    inclusion: Annotated[list[str], Meta(description="Base64 of the hashes from the leaf up to the root.")]
-    inclusion_digests: Annotated[
-        list[Hash], Meta(description="SHA-256 of each hash of `inclusion`, to name one that was altered.")
+    leaf: Annotated[Document, Meta(description="The canonical log entry; SHA-256 of a zero byte and it is the anchor.")]
+    leaf_index: Annotated[Count, Meta(description="Entries before it.")]
+    tree_size: Annotated[Positive, Meta(description="Entries in the tree that the proof is for.")]
+    inclusion: Annotated[
+        list[Node], Meta(description="Base64 of the hashes from the leaf up to the root.", max_length=64)
     ]
-    checkpoint: Annotated[str, Meta(description="The signed note with the tree's size and root.")]
+    inclusion_digests: Annotated[
+        list[Hash],
+        Meta(description="SHA-256 of each hash of `inclusion`, to name one that was altered.", max_length=64),
+    ]
+    checkpoint: Annotated[Document, Meta(description="The signed note with the tree's size and root.")]
     digests: Annotated[
         dict[str, Hash],
         Meta(description="SHA-256 of each member's RFC 8785 form, to name a member that was altered."),
@@ -195,10 +204,10 @@ class Job(JobSummary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    qubits: Annotated[int, Meta(description="Qubits of the backend.", examples=[27])] | UnsetType = UNSET
-    qubits_used: Annotated[int, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
+    qubits: Annotated[Count, Meta(description="Qubits of the backend.", examples=[27])] | UnsetType = UNSET
+    qubits_used: Annotated[Count, Meta(description="Qubits that the job used.", examples=[4])] | UnsetType = UNSET
     parameters_hash: (
-        Annotated[str, Meta(description="SHA-256 of the parameters' RFC 8785 form, defaults included.")] | UnsetType
+        Annotated[Hash, Meta(description="SHA-256 of the parameters' RFC 8785 form, defaults included.")] | UnsetType
     ) = UNSET
     result: Annotated[dict[str, Any], Meta(description="By the algorithm's result schema.")] | UnsetType = UNSET
     result_object: (
@@ -208,7 +217,7 @@ class Job(JobSummary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    fidelity: Annotated[str, Meta(description="How close to the ideal it came.", examples=["99.24%"])] | UnsetType = (
+    fidelity: Annotated[Name, Meta(description="How close to the ideal it came.", examples=["99.24%"])] | UnsetType = (
         UNSET
     )
     fidelity_method: (
@@ -221,11 +230,12 @@ class Job(JobSummary, kw_only=True):
     executed_at: Annotated[Moment, Meta(description="When it ended.")] | UnsetType = UNSET
     execution: Annotated[Execution, Meta(description="What made the result.")] | UnsetType = UNSET
     pqc_signature: (
-        Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")] | UnsetType
+        Annotated[Signature, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")]
+        | UnsetType
     ) = UNSET
     key_id: (
         Annotated[
-            str,
+            Name,
             Meta(description="The signing key, in `/.well-known/jwks.json`.", examples=["vajra-2026-11"]),
         ]
         | UnsetType
@@ -233,8 +243,8 @@ class Job(JobSummary, kw_only=True):
     audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record's RFC 8785 form.")] | UnsetType = UNSET
     blockchain_anchor: (
         Annotated[
-            str,
-            Meta(description="The log entry, for `/v1/anchors/{txid}`.", pattern=ANCHOR_PATTERN),
+            Anchor,
+            Meta(description="The log entry, for `/v1/anchors/{txid}`."),
         ]
         | UnsetType
     ) = UNSET
@@ -250,5 +260,5 @@ class Job(JobSummary, kw_only=True):
 class JobPage(msgspec.Struct):
     """A page of jobs."""
 
-    jobs: Annotated[list[JobSummary], Meta(description="Newest first.")]
+    jobs: Annotated[list[JobSummary], Meta(description="Newest first.", max_length=100)]
     has_more: Annotated[bool, Meta(description="Whether there are more in the direction of the page.")]

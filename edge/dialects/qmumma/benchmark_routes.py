@@ -63,7 +63,7 @@ _SCOREBOARD = {
         "scores": [
             {
                 "world": "fresh",
-                "pool": None,
+                "pool": "all",
                 "measure": "mean_absolute_error",
                 "method": "prediction",
                 "value": 0.014,

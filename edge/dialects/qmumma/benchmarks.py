@@ -13,6 +13,7 @@ from qm.routing.v1 import routing_pb2 as pb
 
 from edge.dialects.qmumma.benchmark_pictures import draw_benchmarks, draw_predictions
 from edge.dialects.qmumma.rendering import milliseconds
+from edge.dialects.qmumma.scalars import Count, Extent, Moment, Name, Positive, Real
 from edge.exchange import Answer, Request, json_answer
 from edge.operations import Nothing
 
@@ -24,7 +25,6 @@ _A_MINUTE = (b"cache-control", b"public, max-age=60")
 _NO_SCRIPTS = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
 _PICTURED = 1000
 _NAME = "^[a-z0-9_.-]{1,64}$"
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class DrawBenchmarks(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -64,42 +64,42 @@ class PredictedPart(msgspec.Struct):
 class PredictedTime(msgspec.Struct):
     """A time as it was predicted when the job was sent, queue and run."""
 
-    p50: Annotated[int, Meta(description="The median.", ge=0)]
-    p90: Annotated[int, Meta(description="The 90th percentile.", ge=0)]
+    p50: Annotated[Count, Meta(description="The median.")]
+    p90: Annotated[Count, Meta(description="The 90th percentile.")]
 
 
 class Measurement(msgspec.Struct, kw_only=True):
     """What one circuit did on one backend."""
 
-    hardware: Annotated[str, Meta(description="The backend.", examples=["sim.statevector"])]
+    hardware: Annotated[Name, Meta(description="The backend.", examples=["sim.statevector"])]
     simulated: Annotated[
         bool, Meta(description="Whether a simulation ran it: of the machine's calibration, or without noise.")
     ]
-    family: Annotated[str, Meta(description="The circuit's family.", examples=["ghz"])]
-    qubits: Annotated[int, Meta(description="The circuit's width.", ge=1)]
-    depth: Annotated[int, Meta(description="Of the circuit before it was fitted to the device.", ge=1)]
-    two_qubit_gates: Annotated[int, Meta(description="Likewise.", ge=0)]
-    shots: Annotated[int, Meta(description="How often it was measured.", ge=1)]
+    family: Annotated[Name, Meta(description="The circuit's family.", examples=["ghz"])]
+    qubits: Annotated[Positive, Meta(description="The circuit's width.")]
+    depth: Annotated[Positive, Meta(description="Of the circuit before it was fitted to the device.")]
+    two_qubit_gates: Annotated[Count, Meta(description="Likewise.")]
+    shots: Annotated[Positive, Meta(description="How often it was measured.")]
     fidelity: Annotated[float, Meta(description="Hellinger fidelity against the ideal distribution.", ge=0, le=1)]
     predicted_fidelity: Annotated[PredictedPart | None, Meta(description="Null where nothing was predicted.")]
-    run_ms: Annotated[float, Meta(description="What its engine took.", ge=0)]
+    run_ms: Annotated[Extent, Meta(description="What its engine took.")]
     predicted_ms: Annotated[PredictedTime | None, Meta(description="Null where nothing was predicted.")]
-    calibration_id: Annotated[str | None, Meta(description="The calibration that was simulated, or that it had.")]
+    calibration_id: Annotated[Name | None, Meta(description="The calibration that was simulated, or that it had.")]
     measured_at: Annotated[Moment, Meta(description="When its job ended.")]
 
 
 class MeasurementList(msgspec.Struct):
     """The newest measurement of each backend, family and width."""
 
-    benchmarks: Annotated[list[Measurement], Meta(description="Newest first.")]
+    benchmarks: Annotated[list[Measurement], Meta(description="Newest first.", max_length=1000)]
 
 
 class Accuracy(msgspec.Struct, kw_only=True):
     """How right predictions were; every number is 0 where `count` is."""
 
-    count: Annotated[int, Meta(description="Predictions whose outcome was measured.", ge=0)]
-    mean_absolute_error: Annotated[float, Meta(description="Of times, of the natural logarithm.", ge=0)]
-    bias: Annotated[float, Meta(description="Mean of measured minus predicted, likewise.")]
+    count: Annotated[Count, Meta(description="Predictions whose outcome was measured.")]
+    mean_absolute_error: Annotated[Extent, Meta(description="Of times, of the natural logarithm.")]
+    bias: Annotated[Real, Meta(description="Mean of measured minus predicted, likewise.")]
     coverage: Annotated[
         float, Meta(description="The part that kept to the predicted 90 %: 0.9 would be exact.", ge=0, le=1)
     ]
@@ -109,54 +109,56 @@ class Accuracy(msgspec.Struct, kw_only=True):
 class Regret(msgspec.Struct, kw_only=True):
     """What choices lost against the best of their candidates. A model's word: nobody ran the others."""
 
-    choices: Annotated[int, Meta(description="Choices among two backends or more.", ge=0)]
-    mean: Annotated[float, Meta(description="Of utility; 1 is worth as much as a fidelity of 1.", ge=0)]
-    worst: Annotated[float, Meta(description="The greatest of them.", ge=0)]
+    choices: Annotated[Count, Meta(description="Choices among two backends or more.")]
+    mean: Annotated[Extent, Meta(description="Of utility; 1 is worth as much as a fidelity of 1.")]
+    worst: Annotated[Extent, Meta(description="The greatest of them.")]
 
 
 class Drift(msgspec.Struct):
     """A backend that no longer does what its calibration says."""
 
-    hardware: Annotated[str, Meta(description="The backend.")]
+    hardware: Annotated[Name, Meta(description="The backend.")]
     found_at: Annotated[Moment, Meta(description="When it was found.")]
 
 
 class OfflineScore(msgspec.Struct, kw_only=True):
     """A number, with the interval in which 95 % of resamplings lie."""
 
-    world: Annotated[str, Meta(description="Whether calibrations were fresh or stale.", examples=["fresh"])]
-    pool: Annotated[str | None, Meta(description="The machines chosen among; null where all were predicted.")]
-    measure: Annotated[str, Meta(description="What was measured.", examples=["mean_absolute_error", "captured"])]
-    method: Annotated[str, Meta(description="What predicted or chose; ours is `prediction`.", examples=["prediction"])]
-    value: Annotated[float, Meta(description="The number.")]
-    low: Annotated[float, Meta(description="The interval's lower end.")]
-    high: Annotated[float, Meta(description="The interval's upper end.")]
+    world: Annotated[Name, Meta(description="Whether calibrations were fresh or stale.", examples=["fresh"])]
+    pool: Annotated[Name | None, Meta(description="The machines chosen among; null where all were predicted.")]
+    measure: Annotated[Name, Meta(description="What was measured.", examples=["mean_absolute_error", "captured"])]
+    method: Annotated[Name, Meta(description="What predicted or chose; ours is `prediction`.", examples=["prediction"])]
+    value: Annotated[Real, Meta(description="The number.")]
+    low: Annotated[Real, Meta(description="The interval's lower end.")]
+    high: Annotated[Real, Meta(description="The interval's upper end.")]
 
 
 class OfflineScoreboard(msgspec.Struct, kw_only=True):
     """What predictions and choices were worth on circuits that the model never saw, before anything ran here."""
 
-    date: Annotated[str, Meta(description="When it was made.", examples=["2026-11-21"])]
+    date: Annotated[Name, Meta(description="When it was made.", examples=["2026-11-21"])]
     simulated: Annotated[bool, Meta(description="Always true: its truth is simulated.")] = True
-    model_version: Annotated[str, Meta(description="Of the model of fidelity.")]
-    circuits: Annotated[int, Meta(description="Circuits that were run.", ge=0)]
-    machines: Annotated[int, Meta(description="Machines that were simulated.", ge=0)]
-    runs: Annotated[int, Meta(description="Runs that were simulated.", ge=0)]
-    scores: Annotated[list[OfflineScore], Meta(description="Ours and its rivals.")]
+    model_version: Annotated[Name, Meta(description="Of the model of fidelity.")]
+    circuits: Annotated[Count, Meta(description="Circuits that were run.")]
+    machines: Annotated[Count, Meta(description="Machines that were simulated.")]
+    runs: Annotated[Count, Meta(description="Runs that were simulated.")]
+    scores: Annotated[list[OfflineScore], Meta(description="Ours and its rivals.", max_length=10_000)]
 
 
 class Scoreboard(msgspec.Struct, kw_only=True):
     """How right routing was, by what became of the last jobs of everybody here."""
 
-    jobs: Annotated[int, Meta(description="The jobs that count.", ge=0)]
-    failed: Annotated[int, Meta(description="Of them, those that failed for a fault of their hardware or ours.", ge=0)]
+    jobs: Annotated[Count, Meta(description="The jobs that count.")]
+    failed: Annotated[Count, Meta(description="Of them, those that failed for a fault of their hardware or ours.")]
     since: Annotated[Moment | None, Meta(description="When the first of them ended.")]
     until: Annotated[Moment | None, Meta(description="When the last of them ended.")]
     fidelity: Annotated[Accuracy, Meta(description="Of fidelities measured against the ideal distribution.")]
     time: Annotated[Accuracy, Meta(description="Of the time from acceptance to end; 90 % are to take at most `p90`.")]
     regret: Annotated[Regret, Meta(description="Of the choices.")]
-    drifts: Annotated[list[Drift], Meta(description="Machines that have drifted from their calibrations.")]
-    beliefs_version: Annotated[str, Meta(description="Names what was learned so far.")]
+    drifts: Annotated[
+        list[Drift], Meta(description="Machines that have drifted from their calibrations.", max_length=1000)
+    ]
+    beliefs_version: Annotated[Name, Meta(description="Names what was learned so far.")]
     offline: Annotated[
         OfflineScoreboard | None, Meta(description="Not of jobs here: measured offline. Null where it was not.")
     ]

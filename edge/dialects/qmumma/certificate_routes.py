@@ -44,6 +44,7 @@ _ENTRY = {
     "leaf_index": None,
     "inclusion": None,
 }
+_ANCHORED = {**_ENTRY, "batch": 7, "leaf_index": 3, "inclusion": [64 * "a"]}
 
 
 def certificate_operations(certificates: Certificates) -> list[Operation]:
@@ -143,8 +144,13 @@ def _audit(certificates: Certificates) -> Operation:
                 kind=AuditPage,
                 also=("application/x-ndjson", "text/csv"),
                 examples=one(
-                    "One entry",
-                    {"type": "qmumma.audit_export/v1", "entries": [_ENTRY], "batches": {}, "has_more": False},
+                    "Two entries, the newer not anchored yet",
+                    {
+                        "type": "qmumma.audit_export/v1",
+                        "entries": [_ANCHORED, _ENTRY],
+                        "batches": {},
+                        "has_more": False,
+                    },
                 ),
             ),
         ),

@@ -10,6 +10,7 @@ from qm.certificates.v1 import certificates_pb2 as pb
 
 from edge.dialects.qmumma.audit_export import as_csv, as_json, as_ndjson
 from edge.dialects.qmumma.jobs import path_job_id
+from edge.dialects.qmumma.scalars import Count
 from edge.exchange import NO_STORE, Answer, Header, Request
 from edge.operations import Nothing
 
@@ -80,10 +81,12 @@ class AuditEntry(msgspec.Struct, kw_only=True):
     entry: Annotated[
         dict[str, Any], Meta(description="What was done, with the hash of the team's entry before, as it was hashed.")
     ]
-    batch: Annotated[int | None, Meta(description="The batch that it is in; null while the log does not have it yet.")]
-    leaf_index: Annotated[int | None, Meta(description="Entries of the batch before it.")]
+    batch: Annotated[
+        Count | None, Meta(description="The batch that it is in; null while the log does not have it yet.")
+    ]
+    leaf_index: Annotated[Count | None, Meta(description="Entries of the batch before it.")]
     inclusion: Annotated[
-        list[str] | None,
+        Annotated[list[Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]], Meta(max_length=64)] | None,
         Meta(description="Hexadecimal hashes from the entry up to the batch's root (RFC 6962, 2.1.1)."),
     ]
 
@@ -92,7 +95,7 @@ class AuditPage(msgspec.Struct, kw_only=True):
     """A page of the audit trail, oldest first."""
 
     type: Annotated[Literal["qmumma.audit_export/v1"], Meta(description="What this file is.")]
-    entries: Annotated[list[AuditEntry], Meta(description="The entries.")]
+    entries: Annotated[list[AuditEntry], Meta(description="The entries.", max_length=1000)]
     batches: Annotated[
         dict[str, dict[str, Any]],
         Meta(description="By number, the signed record of each batch (`qmumma.audit/v1`) with its proof in the log."),

@@ -127,7 +127,8 @@ def _outcome(provider: _Provider) -> Outcome:
         "provider": provider.name,
         "set_at": "2026-11-21T04:00:00.125000Z",
         "set_by": "qm_user_0199f0c2a4b87c1d9e5f3a2b1c0d4e60",
+        "last_used_at": "2026-11-21T05:00:00.250000Z",
     }
     return Outcome(
-        status=200, description="What is told of them.", kind=CredentialsNote, examples=one("Set, not used yet", note)
+        status=200, description="What is told of them.", kind=CredentialsNote, examples=one("Set and used", note)
     )

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from qm.accounts.v1 import accounts_pb2 as pb
 
-from edge.dialects.qmumma.answers import Moment
 from edge.dialects.qmumma.ids import shown_user_id
 from edge.dialects.qmumma.rendering import moment
+from edge.dialects.qmumma.scalars import Moment, Name
 from edge.errors import Refusal
 from edge.exchange import Answer, Request, json_answer
 from edge.operations import Nothing
@@ -64,7 +64,7 @@ class IonqCredentials(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class CredentialsNote(msgspec.Struct, kw_only=True):
     """What is told of credentials: never a part of them."""
 
-    provider: Annotated[str, Meta(description="The provider.", examples=["ibm"])]
+    provider: Annotated[Name, Meta(description="The provider.", examples=["ibm"])]
     set_at: Annotated[Moment, Meta(description="When they were last set.")]
     set_by: Annotated[str, Meta(description="The user who set them.", pattern="^qm_user_[0-9a-f]{32}$")]
     last_used_at: (

@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 
-from edge.dialects.qmumma.answers import JobIdText, Moment
 from edge.dialects.qmumma.ids import shown_job_id
 from edge.dialects.qmumma.jobs import path_job_id
 from edge.dialects.qmumma.objectives import KIND_WORDS, PREFERENCE_WORDS, BackendKind, Prefer
 from edge.dialects.qmumma.rendering import milliseconds, moment
+from edge.dialects.qmumma.scalars import Cost, Count, Extent, JobIdText, Moment, Name, Positive, Real, Sentence
 from edge.exchange import Answer, Request, json_answer
 from edge.money import Usd
 from edge.operations import Nothing
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Milliseconds(msgspec.Struct):
     """A predicted time, as two quantiles."""
 
-    p50: Annotated[int, Meta(description="Half of such jobs take less.", ge=0, examples=[900])]
-    p90: Annotated[int, Meta(description="Nine of ten take less.", ge=0, examples=[2400])]
+    p50: Annotated[Count, Meta(description="Half of such jobs take less.", examples=[900])]
+    p90: Annotated[Count, Meta(description="Nine of ten take less.", examples=[2400])]
 
 
 class PredictedFidelity(msgspec.Struct, kw_only=True):
@@ -36,80 +36,82 @@ class PredictedFidelity(msgspec.Struct, kw_only=True):
     low: Annotated[float, Meta(description="Nineteen of twenty such runs do better.", ge=0, le=1, examples=[0.88])]
     high: Annotated[float, Meta(description="Nineteen of twenty do worse.", ge=0, le=1, examples=[0.93])]
     method: Annotated[
-        str,
+        Name,
         Meta(
             description="How it was predicted: `exact` of a simulation without noise, `medians` of a calibration, or "
             "by a model that fitted the circuit to the machine.",
             examples=["ideal_mixture"],
         ),
     ]
-    calibration_id: Annotated[str | None, Meta(description="From which calibration; null where there is no noise.")] = (
-        None
-    )
+    calibration_id: Annotated[
+        Name | None, Meta(description="From which calibration; null where there is no noise.")
+    ] = None
 
 
 class Utility(msgspec.Struct, kw_only=True):
     """What a prediction is worth, term by term."""
 
-    total: Annotated[float, Meta(description="The sum; the highest was taken.", examples=[0.897])]
-    fidelity: Annotated[float, Meta(description="What the fidelity adds.")]
-    time: Annotated[float, Meta(description="What the time takes.", le=0)]
-    cost: Annotated[float, Meta(description="What the price takes.", le=0)]
+    total: Annotated[Real, Meta(description="The sum; the highest was taken.", examples=[0.897])]
+    fidelity: Annotated[Real, Meta(description="What the fidelity adds.")]
+    time: Annotated[Real, Meta(description="What the time takes.")]
+    cost: Annotated[Real, Meta(description="What the price takes.")]
 
 
 class Candidate(msgspec.Struct, kw_only=True):
     """A backend that was looked at."""
 
-    backend: Annotated[str, Meta(description="Its id.", examples=["sim.mps"])]
+    backend: Annotated[Name, Meta(description="Its id.", examples=["sim.mps"])]
     kind: Annotated[BackendKind, Meta(description="What really runs.")]
     chosen: Annotated[bool, Meta(description="Whether it was taken.")]
     eligible: Annotated[bool, Meta(description="Whether it could have run the job.")]
-    reason: Annotated[str, Meta(description="Why it was taken, or why not.")]
+    reason: Annotated[Sentence, Meta(description="Why it was taken, or why not.")]
     estimated_ms: (
         Annotated[Milliseconds, Meta(description="Queue and run; absent where it could not run the job.")] | UnsetType
     ) = UNSET
-    queue_ms: Annotated[int, Meta(description="What of the median is waiting.", ge=0)] | UnsetType = UNSET
+    queue_ms: Annotated[Count, Meta(description="What of the median is waiting.")] | UnsetType = UNSET
     predicted_fidelity: Annotated[PredictedFidelity, Meta(description="Likewise.")] | UnsetType = UNSET
-    backend_cost_usd: Annotated[Usd, Meta(description="What it adds to the algorithm's price.")] | UnsetType = UNSET
+    backend_cost_usd: Annotated[Cost, Meta(description="What it adds to the algorithm's price.")] | UnsetType = UNSET
     utility: Annotated[Utility, Meta(description="What that is worth.")] | UnsetType = UNSET
 
 
 class Weights(msgspec.Struct):
     """What each part of a prediction counted."""
 
-    fidelity: Annotated[float, Meta(description="Times the fidelity, 0 to 1.", ge=0)]
-    time: Annotated[float, Meta(description="Times log10(1 + minutes).", ge=0)]
-    cost: Annotated[float, Meta(description="Times the dollars that the backend adds.", ge=0)]
+    fidelity: Annotated[Extent, Meta(description="Times the fidelity, 0 to 1.")]
+    time: Annotated[Extent, Meta(description="Times log10(1 + minutes).")]
+    cost: Annotated[Extent, Meta(description="Times the dollars that the backend adds.")]
 
 
 class Program(msgspec.Struct, kw_only=True):
     """What the router knew of the program."""
 
-    qubits: Annotated[int, Meta(description="Qubits that an operation touches.", ge=1)]
-    depth: Annotated[int, Meta(description="Its longest chain of operations.", ge=0)]
-    gates: Annotated[int, Meta(description="Its gates.", ge=0)]
-    two_qubit_gates: Annotated[int, Meta(description="Its gates on two qubits or more.", ge=0)]
-    circuits: Annotated[int, Meta(description="Circuits that the job runs.", ge=1)]
-    shots: Annotated[int, Meta(description="Of each.", ge=1)]
+    qubits: Annotated[Positive, Meta(description="Qubits that an operation touches.")]
+    depth: Annotated[Count, Meta(description="Its longest chain of operations.")]
+    gates: Annotated[Count, Meta(description="Its gates.")]
+    two_qubit_gates: Annotated[Count, Meta(description="Its gates on two qubits or more.")]
+    circuits: Annotated[Positive, Meta(description="Circuits that the job runs.")]
+    shots: Annotated[Positive, Meta(description="Of each.")]
 
 
 class Decision(msgspec.Struct, kw_only=True):
     """The choice of a job's backend, as it was made when the job was accepted."""
 
     job_id: JobIdText
-    decision_id: Annotated[str, Meta(description="What the operator replays it by.")]
+    decision_id: Annotated[Name, Meta(description="What the operator replays it by.")]
     decided_at: Annotated[Moment, Meta(description="When.")]
-    backend: Annotated[str, Meta(description="The backend that was chosen.")]
-    reason: Annotated[str, Meta(description="Why, in words.")]
+    backend: Annotated[Name, Meta(description="The backend that was chosen.")]
+    reason: Annotated[Sentence, Meta(description="Why, in words.")]
     prefer: Annotated[Prefer, Meta(description="What was to count most.")]
     weights: Annotated[Weights, Meta(description="What that came to.")]
     explored: Annotated[bool, Meta(description="Whether it was taken to learn of it, though another looked better.")]
-    policy_version: Annotated[str, Meta(description="The rules, the weights and the catalogue that decided.")]
+    policy_version: Annotated[Name, Meta(description="The rules, the weights and the catalogue that decided.")]
     model_version: Annotated[
-        str | None, Meta(description="The model that predicted fidelities; null where none had to.")
+        Name | None, Meta(description="The model that predicted fidelities; null where none had to.")
     ]
     program: Annotated[Program, Meta(description="What was to be run.")]
-    candidates: Annotated[list[Candidate], Meta(description="The chosen one, then the others, best first.")]
+    candidates: Annotated[
+        list[Candidate], Meta(description="The chosen one, then the others, best first.", max_length=1000)
+    ]
 
 
 class Decisions:

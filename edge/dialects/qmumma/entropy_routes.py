@@ -14,6 +14,8 @@ from edge.dialects.qmumma.entropy_types import (
     ReadSigned,
 )
 from edge.dialects.qmumma.examples import one
+from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
+from edge.dialects.qmumma.links import of_bits, of_record
 from edge.operations import Example, HeaderField, Operation, Outcome, PathField
 
 _TAG = "Entropy"
@@ -28,13 +30,6 @@ _INDEX = PathField(
     description="How many values came before it, or `latest`.",
     schema={"type": "string", "pattern": "^(latest|0|[1-9][0-9]{0,15})$"},
     example="latest",
-)
-_IDEMPOTENCY = HeaderField(
-    name="Idempotency-Key",
-    description="1 to 255 printable ASCII characters of your choice, kept for a day for each team. A repeat answers "
-    "the same bits, and costs nothing; for that the answer is kept, encrypted. Without it nobody keeps your bits.",
-    schema={"type": "string", "pattern": "^[\\x20-\\x7e]{1,255}$"},
-    example="5f0c1d7e-seed-17",
 )
 _ACCEPT = HeaderField(
     name="Accept",
@@ -87,6 +82,9 @@ _BEACON = {
     "grade": "drbg",
     **_SEAL,
 }
+_VALUE = Outcome(
+    status=200, description="The value.", kind=BeaconValue, examples=one("A value", _BEACON), links=of_record()
+)
 
 
 def entropy_operations(entropies: Entropies) -> list[Operation]:
@@ -112,13 +110,14 @@ def _generate(entropies: Entropies) -> Operation:
         description="$0.01 for each started 10,000 bits; a test key pays nothing. No bit is handed out twice. "
         "Certified bits come with every p-value of SP 800-22, the min-entropy of the raw source by SP 800-90B, its "
         "health tests, and an ML-DSA-65 signature over all of it and the bits' digest. Below 1,000,000 bits the tests "
-        "are those of the block that the bits come from (`report.sp800_22.of`).",
+        "are those of the block that the bits come from (`report.sp800_22.of`). Nobody keeps your bits, unless "
+        "you send an `Idempotency-Key`: then the answer is kept for a day, encrypted.",
         body=GenerateEntropy,
         body_examples={
             "plain": Example(summary="256 bits", value={"bits": 256}),
             "certified": Example(summary="Certified", value={"bits": 10000, "format": "hex", "certification": True}),
         },
-        header_fields=(_IDEMPOTENCY, _ACCEPT),
+        header_fields=(IDEMPOTENCY_KEY, _ACCEPT),
         outcomes=(
             Outcome(
                 status=200,
@@ -126,18 +125,19 @@ def _generate(entropies: Entropies) -> Operation:
                 kind=Entropy,
                 headers={
                     "Link": "The record of certified bits (`rel=describedby`).",
-                    "Idempotency-Replayed": "`true` on the answer of an earlier request with the same key.",
+                    **REPLAYED,
                 },
                 examples={
                     "plain": Example(summary="60 bits", value=_PLAIN),
                     "certified": Example(summary="Certified", value={"data": _PLAIN["data"], **_RECORD}),
                 },
+                links=of_bits(),
             ),
         ),
         errors={
             400: "A field is missing, unknown or out of range, the source is unknown, or the grade is not one it has.",
             402: "The team's budget does not cover it.",
-            409: "The `Idempotency-Key` was used for another request.",
+            409: KEY_CONFLICT,
             503: "The source has failed a health test (`hardware_unavailable`), or has no tested block ready yet.",
         },
     )
@@ -156,7 +156,13 @@ def _record(entropies: Entropies) -> Operation:
         query=ReadSigned,
         path_fields=(_ENTROPY_ID,),
         outcomes=(
-            Outcome(status=200, description="The record.", kind=EntropyRecord, examples=one("A record", _RECORD)),
+            Outcome(
+                status=200,
+                description="The record.",
+                kind=EntropyRecord,
+                examples=one("A record", _RECORD),
+                links=of_record(),
+            ),
         ),
         errors={404: "There is no such record, or it belongs to another team."},
     )
@@ -196,6 +202,7 @@ def _sources(entropies: Entropies) -> Operation:
         "ready_bits": 20971520,
         "drawn_at": "2026-11-21T17:00:00Z",
     }
+    failed = {**source, "id": "sim.mps", "status": "quarantined", "ready_bits": 0, "reason": "Its bits were stuck."}
     return Operation(
         id="listEntropySources",
         method="GET",
@@ -209,7 +216,7 @@ def _sources(entropies: Entropies) -> Operation:
                 status=200,
                 description="The sources.",
                 kind=EntropySources,
-                examples=one("One source", {"sources": [source]}),
+                examples=one("Two sources", {"sources": [source, failed]}),
             ),
         ),
     )
@@ -226,7 +233,7 @@ def _newest(entropies: Entropies) -> Operation:
         description="512 bits every hour, chained by hash, signed and in the transparency log. Never use them as a "
         "secret: they are public.",
         query=ReadSigned,
-        outcomes=(Outcome(status=200, description="The value.", kind=BeaconValue, examples=one("A value", _BEACON)),),
+        outcomes=(_VALUE,),
         errors={404: "It has no value yet."},
         authenticated=False,
     )
@@ -243,7 +250,7 @@ def _beacon(entropies: Entropies) -> Operation:
         description="By its index, or `latest`.",
         query=ReadSigned,
         path_fields=(_INDEX,),
-        outcomes=(Outcome(status=200, description="The value.", kind=BeaconValue, examples=one("A value", _BEACON)),),
+        outcomes=(_VALUE,),
         errors={404: "There is no such value."},
         authenticated=False,
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.dialects.qmumma.answers import Proof
-from edge.dialects.qmumma.ids import ANCHOR_PATTERN
-from edge.money import Usd
+from edge.dialects.qmumma.scalars import Anchor, Cost, Count, Hash, Moment, Name, Sentence, Signature
 
 ENTROPY_ID_PATTERN = "^qm_entropy_[0-9a-f]{32}$"
 MOST_BITS = 10_000_000
@@ -98,18 +96,18 @@ class EntropyRecord(msgspec.Struct, kw_only=True):
     entropy_id: Annotated[str, Meta(description="Its id.", pattern=ENTROPY_ID_PATTERN)]
     bits: Annotated[int, Meta(description="How many.", ge=1, le=MOST_BITS)]
     format: Annotated[Literal["hex", "base64", "bytes", "raw"], Meta(description="How they were sent; `raw` as bytes.")]
-    source: Annotated[str, Meta(description="The backend that they come from.", examples=["sim.stabilizer"])]
+    source: Annotated[Name, Meta(description="The backend that they come from.", examples=["sim.stabilizer"])]
     simulated: Annotated[bool, _SIMULATED]
     grade: Annotated[GradeWord, _GRADE]
     nist_tests_passed: Annotated[bool, _PASSED]
-    cost_usd: Annotated[Usd, Meta(description="What was charged.")]
+    cost_usd: Annotated[Cost, Meta(description="What was charged.")]
     data_sha256: Annotated[str, Meta(description="SHA-256 of the packed bits.", pattern="^[0-9a-f]{64}$")]
-    generated_at: Annotated[datetime, Meta(description="When.", tz=True)]
+    generated_at: Annotated[Moment, Meta(description="When.")]
     report: Annotated[EntropyReport, Meta(description="Where they come from and what was tested.")]
-    pqc_signature: Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")]
-    key_id: Annotated[str, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
-    audit_hash: Annotated[str, Meta(description="SHA-256 of the record.", pattern="^sha256:[0-9a-f]{64}$")]
-    blockchain_anchor: Annotated[str, Meta(description="The log entry.", pattern=ANCHOR_PATTERN)]
+    pqc_signature: Annotated[Signature, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")]
+    key_id: Annotated[Name, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
+    audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record.")]
+    blockchain_anchor: Annotated[Anchor, Meta(description="The log entry.")]
     proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET
 
 
@@ -117,36 +115,39 @@ class Entropy(msgspec.Struct, kw_only=True):
     """Random bits. Certified ones carry the other members of `EntropyRecord` too."""
 
     data: Annotated[
-        str | list[Annotated[int, Meta(ge=0, le=255)]],
+        Annotated[str, Meta(max_length=2_500_000)]
+        | Annotated[list[Annotated[int, Meta(ge=0, le=255)]], Meta(max_length=1_250_000)],
         Meta(description="The bits, as `format` asks. Nobody keeps them."),
     ]
     bits: Annotated[int, Meta(description="How many.", ge=1, le=MOST_BITS)]
-    source: Annotated[str, Meta(description="The backend that they come from.", examples=["sim.stabilizer"])]
+    source: Annotated[Name, Meta(description="The backend that they come from.", examples=["sim.stabilizer"])]
     simulated: Annotated[bool, _SIMULATED]
     grade: Annotated[GradeWord, _GRADE]
     nist_tests_passed: Annotated[bool, _PASSED]
     cost_usd: Annotated[
-        Usd, Meta(description="What was charged: $0.01 for each started 10,000 bits; 0 for a test key.")
+        Cost, Meta(description="What was charged: $0.01 for each started 10,000 bits; 0 for a test key.")
     ]
     type: Annotated[Literal["qmumma.entropy/v1"], Meta(description="Of the signed record.")] | UnsetType = UNSET
     entropy_id: (
         Annotated[str, Meta(description="For `GET /v1/entropy/records/{id}`.", pattern=ENTROPY_ID_PATTERN)] | UnsetType
     ) = UNSET
     format: Annotated[Format, Meta(description="As asked.")] | UnsetType = UNSET
-    data_sha256: Annotated[str, Meta(description="SHA-256 of the packed bits.")] | UnsetType = UNSET
-    generated_at: Annotated[datetime, Meta(description="When.", tz=True)] | UnsetType = UNSET
+    data_sha256: (
+        Annotated[str, Meta(description="SHA-256 of the packed bits.", pattern="^[0-9a-f]{64}$")] | UnsetType
+    ) = UNSET
+    generated_at: Annotated[Moment, Meta(description="When.")] | UnsetType = UNSET
     report: Annotated[EntropyReport, Meta(description="Where they come from.")] | UnsetType = UNSET
-    pqc_signature: Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature.")] | UnsetType = UNSET
-    key_id: Annotated[str, Meta(description="The signing key.")] | UnsetType = UNSET
-    audit_hash: Annotated[str, Meta(description="SHA-256 of the record.")] | UnsetType = UNSET
-    blockchain_anchor: Annotated[str, Meta(description="The log entry.", pattern=ANCHOR_PATTERN)] | UnsetType = UNSET
+    pqc_signature: Annotated[Signature, Meta(description="Base64 of the ML-DSA-65 signature.")] | UnsetType = UNSET
+    key_id: Annotated[Name, Meta(description="The signing key.")] | UnsetType = UNSET
+    audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record.")] | UnsetType = UNSET
+    blockchain_anchor: Annotated[Anchor, Meta(description="The log entry.")] | UnsetType = UNSET
 
 
 class EntropySource(msgspec.Struct, kw_only=True):
     """A backend as a source of randomness."""
 
-    id: Annotated[str, Meta(description="For `source`.", examples=["sim.stabilizer"])]
-    name: Annotated[str, Meta(description="Its name for people.")]
+    id: Annotated[Name, Meta(description="For `source`.", examples=["sim.stabilizer"])]
+    name: Annotated[Name, Meta(description="Its name for people.")]
     simulated: Annotated[bool, _SIMULATED]
     status: Annotated[
         Literal["idle", "starting", "healthy", "quarantined"],
@@ -155,37 +156,42 @@ class EntropySource(msgspec.Struct, kw_only=True):
             "failed a test, and gives nothing before it has passed another start-up test."
         ),
     ]
-    reason: Annotated[str, Meta(description="Why it is quarantined.")] | UnsetType = UNSET
-    grades: Annotated[list[GradeWord], Meta(description="What it can give.")]
-    claimed_min_entropy: Annotated[float, Meta(description="Bits that its health tests take a raw bit to be worth.")]
-    assessed_min_entropy: Annotated[
-        float | None, Meta(description="What SP 800-90B said of its last raw bits, in bits a bit; null before.")
+    reason: Annotated[Sentence, Meta(description="Why it is quarantined.")] | UnsetType = UNSET
+    grades: Annotated[list[GradeWord], Meta(description="What it can give.", max_length=2)]
+    claimed_min_entropy: Annotated[
+        float, Meta(description="Bits that its health tests take a raw bit to be worth.", ge=0, le=1)
     ]
-    ready_bits: Annotated[int, Meta(description="Bits that are tested and wait in the pool.", ge=0)]
-    drawn_at: Annotated[datetime, Meta(description="When it was drawn from last.", tz=True)] | UnsetType = UNSET
+    assessed_min_entropy: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="What SP 800-90B said of its last raw bits, in bits a bit; null before."),
+    ]
+    ready_bits: Annotated[Count, Meta(description="Bits that are tested and wait in the pool.")]
+    drawn_at: Annotated[Moment, Meta(description="When it was drawn from last.")] | UnsetType = UNSET
 
 
 class EntropySources(msgspec.Struct):
     """The sources."""
 
-    sources: Annotated[list[EntropySource], Meta(description="Live machines first, then the default one.")]
+    sources: Annotated[
+        list[EntropySource], Meta(description="Live machines first, then the default one.", max_length=1000)
+    ]
 
 
 class BeaconValue(msgspec.Struct, kw_only=True):
     """A value of the beacon, its signed record and seal."""
 
     type: Annotated[Literal["qmumma.beacon/v1"], Meta(description="The type of the record.")]
-    beacon_index: Annotated[int, Meta(description="Values before it.", ge=0)]
+    beacon_index: Annotated[Count, Meta(description="Values before it.")]
     value: Annotated[str, Meta(description="512 bits in hexadecimal.", pattern="^[0-9a-f]{128}$")]
     previous_hash: Annotated[
-        str, Meta(description="SHA-256 of the record before it: its `audit_hash`. Zeros for the first.")
+        Hash, Meta(description="SHA-256 of the record before it: its `audit_hash`. Zeros for the first.")
     ]
-    time: Annotated[datetime, Meta(description="When it was drawn.", tz=True)]
-    source: Annotated[str, Meta(description="The backend that it comes from.")]
+    time: Annotated[Moment, Meta(description="When it was drawn.")]
+    source: Annotated[Name, Meta(description="The backend that it comes from.")]
     simulated: Annotated[bool, _SIMULATED]
     grade: Annotated[GradeWord, _GRADE]
-    pqc_signature: Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature of the record.")]
-    key_id: Annotated[str, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
-    audit_hash: Annotated[str, Meta(description="SHA-256 of the record.", pattern="^sha256:[0-9a-f]{64}$")]
-    blockchain_anchor: Annotated[str, Meta(description="The log entry.", pattern=ANCHOR_PATTERN)]
+    pqc_signature: Annotated[Signature, Meta(description="Base64 of the ML-DSA-65 signature of the record.")]
+    key_id: Annotated[Name, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
+    audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record.")]
+    blockchain_anchor: Annotated[Anchor, Meta(description="The log entry.")]
     proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.dialects.qmumma.scalars import Name, Sentence
 from edge.errors import Refusal
 from edge.values import encode
 
@@ -103,14 +104,18 @@ _PARAM_BY_PROTO_FIELD = {
 class ErrorDetail(msgspec.Struct):
     """What went wrong."""
 
-    type: Annotated[str, Meta(description="A stable word to branch on.", examples=["bad_request"])]
-    message: Annotated[str, Meta(description="What is wrong and what to do, for people; its wording may change.")]
+    type: Annotated[Name, Meta(description="A stable word to branch on.", examples=["bad_request"])]
+    message: Annotated[Sentence, Meta(description="What is wrong and what to do, for people; its wording may change.")]
     request_id: Annotated[str, Meta(description="The `X-Request-Id` of this exchange.", max_length=128)]
-    doc_url: Annotated[str, Meta(description="Where this `type` is explained.")]
+    doc_url: Annotated[Sentence, Meta(description="Where this `type` is explained.")]
     param: (
         Annotated[
             str,
-            Meta(description="The field to blame, as a path such as `parameters.molecule`.", examples=["shots"]),
+            Meta(
+                description="The field to blame, as a path such as `parameters.molecule`.",
+                examples=["shots"],
+                max_length=200,
+            ),
         ]
         | UnsetType
     ) = UNSET

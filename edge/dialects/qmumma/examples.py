@@ -9,6 +9,7 @@ from edge.operations import Example
 JOB_ID = "qm_job_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"
 ANCHOR = "vajra://txid/5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
 _HASH = "sha256:2f4a0c1f7a4c8e6a5b3d9f0e1c2b3a4958676a5b4c3d2e1f00112233445566aa"
+_SIGNATURE = "TUwtRFNBLTY1IHNpZ25hdHVyZSwgMzMwOSBieXRlcw=="
 _CHECKPOINT = "qmumma.example/vajra\n42\nXcnaeacGWamtVZy3Ad7Zoqudgjqtb0lgz+Nw7/RgQyg=\n\n— qmumma.example/vajra …\n"
 
 SUBMIT_VQE = {
@@ -110,7 +111,7 @@ COMPLETED = {
         "transpiled": None,
         "versions": {"algorithm": "2.0.0", "qiskit": "2.6.2", "qmumma": "0.1.0"},
     },
-    "pqc_signature": "TUwtRFNBLTY1IHNpZ25hdHVyZSwgMzMwOSBieXRlcw==",
+    "pqc_signature": _SIGNATURE,
     "key_id": "vajra-2026-11",
     "audit_hash": _HASH,
     "blockchain_anchor": ANCHOR,
@@ -124,6 +125,29 @@ ANCHOR_FOUND = {
     "tree_size": 42,
     "inclusion": ["XcnaeacGWamtVZy3Ad7Zoqudgjqtb0lgz+Nw7/RgQyg="],
     "checkpoint": _CHECKPOINT,
+}
+_PROOF = {name: value for name, value in ANCHOR_FOUND.items() if name != "blockchain_anchor"} | {
+    "inclusion_digests": [_HASH],
+    "digests": {"shots": _HASH},
+}
+PROVEN = {name: value for name, value in COMPLETED.items() if name != "completed_at"} | {"proof": _PROOF}
+_ON_TWIN = {
+    **COMPLETED["execution"],
+    "engine": "qmumma-twin",
+    "calibration_id": "iqm_garnet@2026-09-01",
+    "transpiled": {
+        "layout": [3, 8, None],
+        "depth": 31,
+        "gates": 57,
+        "two_qubit_gates": 9,
+        "optimization_level": 2,
+        "openqasm": 'OPENQASM 3.0; include "stdgates.inc"; sx $3; cz $3, $8;',
+    },
+}
+LARGE = {name: value for name, value in COMPLETED.items() if name != "result"} | {
+    "hardware": "iqm_garnet",
+    "execution": _ON_TWIN,
+    "result_object": {"digest": _HASH, "size_bytes": 2_097_152, "media_type": "application/json"},
 }
 KEY_SET = {
     "keys": [
@@ -179,6 +203,13 @@ ALGORITHM = {
 QUOTE_TWIN = {**SUBMIT_CIRCUIT, "routing": {"kinds": ["twin"], "prefer": "fidelity", "min_fidelity": 0.9}}
 _EXACT = {"value": 1.0, "low": 1.0, "high": 1.0, "method": "exact", "calibration_id": None}
 _REASON = "Circuit of 2 qubits: the state vector of 4 amplitudes is exact and takes qulacs 0.1 ms."
+_NOISY = {
+    "value": 0.91,
+    "low": 0.88,
+    "high": 0.93,
+    "method": "ideal_mixture",
+    "calibration_id": "iqm_garnet@2026-09-01",
+}
 QUOTED = {
     "type": "qmumma.quote/v1",
     "quote_id": "qm_quote_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f",
@@ -203,10 +234,19 @@ QUOTED = {
             "estimated_ms": {"p50": 19.2, "p90": 45.3},
             "predicted_fidelity": _EXACT,
             "backend_cost_usd": 0,
-        }
+        },
+        {
+            "hardware": "iqm_garnet",
+            "kind": "twin",
+            "eligible": False,
+            "reason": "Only simulators were asked for.",
+            "estimated_ms": {"p50": 160.5, "p90": 410.0},
+            "predicted_fidelity": _NOISY,
+            "backend_cost_usd": 0,
+        },
     ],
     "decision_id": "0199f0c2-a4b8-7c1d-9e5f-3a2b1c0d4e60",
-    "pqc_signature": "base64 of 3309 bytes",
+    "pqc_signature": _SIGNATURE,
     "key_id": "vajra-2026-11",
     "audit_hash": _HASH,
     "blockchain_anchor": ANCHOR,
@@ -221,7 +261,7 @@ DECISION = {
     "weights": {"fidelity": 1.0, "time": 0.03, "cost": 0.02},
     "explored": False,
     "policy_version": "3/1/2026-11-21.7",
-    "model_version": None,
+    "model_version": "2026-11-21.2",
     "program": {"qubits": 2, "depth": 3, "gates": 2, "two_qubit_gates": 1, "circuits": 1, "shots": 1024},
     "candidates": [
         {

@@ -5,9 +5,11 @@ from __future__ import annotations
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.answers import Job, JobPage, JobSummary, SubmittedJob
 from edge.dialects.qmumma.examples import one
+from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH, KEY_CONFLICT, REPLAYED
 from edge.dialects.qmumma.ids import JOB_ID_PATTERN
 from edge.dialects.qmumma.job_events import JobEvents
 from edge.dialects.qmumma.jobs import Jobs
+from edge.dialects.qmumma.links import next_page, of_job, of_record
 from edge.dialects.qmumma.requests import ListJobs, ReadJob, SubmitJob
 from edge.dialects.qmumma.results import Results
 from edge.faults import ANYWHERE, OF_JOBS
@@ -20,14 +22,6 @@ JOB_ID = PathField(
     example=examples.JOB_ID,
 )
 NO_JOB = "There is no such job, or it belongs to another team."
-IDEMPOTENCY = HeaderField(
-    name="Idempotency-Key",
-    description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each "
-    "team. A repeat with the same body answers the first status and body with `Idempotency-Replayed: "
-    "true`, and makes no second job; with another body it is 409. Refused requests are not kept.",
-    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
-    example="order-2026-11-21-17",
-)
 _SCRIPT = r"(queue_delay=[0-9]{1,3}(\.[0-9]{1,3})?|hardware_offline|engine_crash|lost_response|rate_limited)"
 _TEST_FAULT = HeaderField(
     name="X-Test-Fault",
@@ -39,12 +33,6 @@ _TEST_FAULT = HeaderField(
     "`rate_limited`: 429. The last two can be scripted for any request with a key.",
     schema={"type": "string", "pattern": f"^{_SCRIPT}( *, *{_SCRIPT}){{0,4}}$"},
     example="queue_delay=2.5, engine_crash",
-)
-_IF_NONE_MATCH = HeaderField(
-    name="If-None-Match",
-    description="The `ETag` of what you have; answered by 304 while nothing has changed.",
-    schema={"type": "string"},
-    example='"3"',
 )
 _LAST_EVENT_ID = HeaderField(
     name="Last-Event-ID",
@@ -77,25 +65,23 @@ def _submit(jobs: Jobs) -> Operation:
             "sample": Example(summary="A circuit with two sets of inputs", value=examples.SUBMIT_SAMPLE),
             "estimate": Example(summary="An observable with its error bar", value=examples.SUBMIT_ESTIMATE),
         },
-        header_fields=(IDEMPOTENCY, _TEST_FAULT),
+        header_fields=(IDEMPOTENCY_KEY, _TEST_FAULT),
         faults=ANYWHERE | OF_JOBS,
         outcomes=(
             Outcome(
                 status=202,
                 description="The job is queued.",
                 kind=SubmittedJob,
-                headers={
-                    "Location": "Where to read the job.",
-                    "Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key.",
-                },
+                headers={"Location": "Where to read the job.", **REPLAYED},
                 examples=one("A queued job", examples.SUBMITTED),
+                links=of_job("/job_id"),
             ),
         ),
         errors={
             402: "The team's budget does not cover the job.",
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
-            409: "`Idempotency-Key` was used with another body.",
+            409: KEY_CONFLICT,
             503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job "
             "now. `server_error`: a part of the service does not answer.",
         },
@@ -115,7 +101,7 @@ def _get(jobs: Jobs) -> Operation:
         "verify it offline with `qmumma verify`.",
         query=ReadJob,
         path_fields=(JOB_ID,),
-        header_fields=(_IF_NONE_MATCH,),
+        header_fields=(IF_NONE_MATCH,),
         outcomes=(
             Outcome(
                 status=200,
@@ -124,9 +110,12 @@ def _get(jobs: Jobs) -> Operation:
                 headers={"ETag": "Changes with the job."},
                 examples={
                     "completed": Example(summary="Completed", value=examples.COMPLETED),
+                    "proven": Example(summary="With its proof", value=examples.PROVEN),
+                    "large": Example(summary="With a large result, on a machine's twin", value=examples.LARGE),
                     "running": Example(summary="Running", value=examples.RUNNING),
                     "failed": Example(summary="Failed", value=examples.FAILED),
                 },
+                links=(*of_job("/job_id", "getJob"), *of_record()),
             ),
             Outcome(status=304, description="Nothing has changed since the `ETag` that was sent."),
         ),
@@ -148,7 +137,7 @@ def _result(results: Results) -> Operation:
         "results, of at most 64 MiB, are kept for 90 days unless the operator says otherwise; the signed record is "
         "kept with the job.",
         path_fields=(JOB_ID,),
-        header_fields=(_IF_NONE_MATCH,),
+        header_fields=(IF_NONE_MATCH,),
         outcomes=(
             Outcome(
                 status=200,
@@ -186,6 +175,7 @@ def _list(jobs: Jobs) -> Operation:
                 description="A page of jobs.",
                 kind=JobPage,
                 examples=one("A page of one", {"jobs": [examples.RUNNING], "has_more": False}),
+                links=(*of_job("/jobs/0/job_id"), *next_page("listJobs", "/jobs/0/job_id")),
             ),
         ),
         errors={
@@ -215,6 +205,7 @@ def _cancel(jobs: Jobs) -> Operation:
                 description="The job as it is now.",
                 kind=JobSummary,
                 examples=one("Cancelled", examples.CANCELLED),
+                links=of_job("/job_id", "cancelJob"),
             ),
         ),
         errors={404: NO_JOB, 409: "The job has already ended."},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge.dialects.qmumma.examples import one
+from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
 from edge.dialects.qmumma.ids import KEY_ID_PATTERN
 from edge.dialects.qmumma.keys import (
     EXAMPLE_SECRET,
@@ -15,7 +16,8 @@ from edge.dialects.qmumma.keys import (
     RotatedKey,
     RotateKey,
 )
-from edge.operations import HeaderField, Operation, Outcome, PathField
+from edge.dialects.qmumma.links import next_page, of_key
+from edge.operations import Operation, Outcome, PathField
 
 _ID = "qm_key_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"
 _FACTS = {
@@ -27,6 +29,7 @@ _FACTS = {
     "created_at": "2026-11-21T04:00:00.125000Z",
     "expires_at": "2027-02-19T04:00:00.125000Z",
 }
+_LISTED = {**_FACTS, "last_used_at": "2026-11-21T04:30:00.500000Z"}
 _NEW = {**_FACTS, "secret": EXAMPLE_SECRET}
 _OLD = {"key_id": "qm_key_0199f0c2a4b87c1d9e5f3a2b1c0d4e61", "expires_at": "2026-11-22T04:00:00.125000Z"}
 _KEY_ID = PathField(
@@ -35,18 +38,14 @@ _KEY_ID = PathField(
     schema={"type": "string", "pattern": KEY_ID_PATTERN},
     example=_ID,
 )
-_IDEMPOTENCY = HeaderField(
-    name="Idempotency-Key",
-    description="1 to 255 printable ASCII characters of your choice. For 24 h a repeat by the same user with the same "
-    "body answers the first status and body, the secret included, with `Idempotency-Replayed: true`, and makes no "
-    "second key; later it is 409, for the secret is not kept longer. With another body it is 409. The secret is kept "
-    "encrypted until then. Refused requests are not kept.",
-    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
-    example="key-2026-11-21-17",
-)
-_REPLAYED = {"Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key."}
 _NO_KEY = "There is no such key, or it belongs to another team."
-_CONFLICT = "`Idempotency-Key` was used with another body, or more than 24 h ago; or the team has 1000 keys that hold."
+_CONFLICT = (
+    f"{KEY_CONFLICT} Or more than 24 h ago, for the secret is not kept longer. Or the team has 1000 keys that hold."
+)
+_REPEAT = (
+    "For 24 h a repeat by the same user with the same `Idempotency-Key` answers the secret again; it is kept encrypted "
+    "until then."
+)
 _ROLES = "Members manage their own keys, owners and admins all of the team's."
 
 
@@ -64,17 +63,18 @@ def _create(keys: Keys) -> Operation:
         tag="Keys",
         summary="Make an API key",
         description="The secret is in this answer and nowhere else: what is stored is a keyed hash. The key acts for "
-        "the user whose key asks.",
+        f"the user whose key asks. {_REPEAT}",
         body=CreateKey,
         body_examples=one("A key for 90 days", {"name": "nightly build", "environment": "live", "expires_in_days": 90}),
-        header_fields=(_IDEMPOTENCY,),
+        header_fields=(IDEMPOTENCY_KEY,),
         outcomes=(
             Outcome(
                 status=201,
                 description="The key, with its secret.",
                 kind=NewKey,
-                headers=_REPLAYED,
+                headers=REPLAYED,
                 examples=one("A new key", _NEW),
+                links=of_key("/key_id"),
             ),
         ),
         errors={
@@ -100,7 +100,8 @@ def _list(keys: Keys) -> Operation:
                 status=200,
                 description="A page of keys.",
                 kind=KeyPage,
-                examples=one("A page of one", {"keys": [_FACTS], "has_more": False}),
+                examples=one("A page of one", {"keys": [_LISTED], "has_more": False}),
+                links=(*of_key("/keys/0/key_id"), *next_page("listKeys", "/keys/0/key_id")),
             ),
         ),
         errors={400: "A query parameter is wrong; `param` names it."},
@@ -117,18 +118,19 @@ def _rotate(keys: Keys) -> Operation:
         summary="Replace an API key",
         description="Makes a key of the same name, user, environment and lifetime. The old one goes on for "
         f"`grace_seconds`, so that nothing stops while the new one is put in place. {_ROLES} The secret of a key that "
-        "acts for an owner is told to owners alone.",
+        f"acts for an owner is told to owners alone. {_REPEAT}",
         body=RotateKey,
         body_examples=one("A day to change over", {"grace_seconds": 86_400}),
         path_fields=(_KEY_ID,),
-        header_fields=(_IDEMPOTENCY,),
+        header_fields=(IDEMPOTENCY_KEY,),
         outcomes=(
             Outcome(
                 status=201,
                 description="The new key, with its secret, and when the old one ends.",
                 kind=RotatedKey,
-                headers=_REPLAYED,
+                headers=REPLAYED,
                 examples=one("A replaced key", {**_NEW, "replaces": _OLD}),
+                links=of_key("/key_id"),
             ),
         ),
         errors={

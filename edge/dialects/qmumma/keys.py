@@ -10,10 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.type.v1 import requester_pb2
 
-from edge.dialects.qmumma.answers import Moment
 from edge.dialects.qmumma.idempotency import idempotency_key, own_key
 from edge.dialects.qmumma.ids import KEY_ID_PATTERN, key_id_of, shown_key_id, shown_user_id
 from edge.dialects.qmumma.rendering import moment
+from edge.dialects.qmumma.scalars import Moment, Name
 from edge.errors import Refusal
 from edge.exchange import REPLAYED, Answer, Request, json_answer
 from edge.operations import Nothing
@@ -102,9 +102,9 @@ class ListKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 class _KeyFacts(msgspec.Struct, kw_only=True):
     key_id: _KEY_ID
-    name: Annotated[str, Meta(description="What it is called.", examples=["nightly build"])]
+    name: Annotated[str, Meta(description="What it is called.", examples=["nightly build"], max_length=200)]
     environment: Annotated[KeyEnvironment, Meta(description="What it may touch.")]
-    hint: Annotated[str, Meta(description="The start of its secret.", examples=[EXAMPLE_SECRET[:15]])]
+    hint: Annotated[Name, Meta(description="The start of its secret.", examples=[EXAMPLE_SECRET[:15]])]
     user_id: Annotated[str, Meta(description="The user for whom it acts.", pattern="^qm_user_[0-9a-f]{32}$")]
     created_at: Annotated[Moment, Meta(description="When it was made.")]
 
@@ -154,7 +154,7 @@ class RotatedKey(NewKey, kw_only=True):
 class KeyPage(msgspec.Struct):
     """Keys, newest first: for an owner or admin the team's, for a member the own."""
 
-    keys: Annotated[list[Key], Meta(description="The keys of the page, ended ones included.")]
+    keys: Annotated[list[Key], Meta(description="The keys of the page, ended ones included.", max_length=100)]
     has_more: Annotated[bool, Meta(description="Whether there are more in the direction that was asked for.")]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from qm.signing.v1 import signing_pb2 as pb
 
 from edge.dialects.qmumma.ids import ANCHOR_PATTERN, leaf_hash_of, shown_anchor
 from edge.dialects.qmumma.rendering import moment, proof_of, seal_members
+from edge.dialects.qmumma.scalars import Count, Document, Moment, Name, Node, Positive, Sentence
 from edge.errors import Refusal
 from edge.exchange import Answer, Header, Request, etag_matches
 from edge.operations import Nothing
@@ -37,13 +37,14 @@ class Anchor(msgspec.Struct, kw_only=True):
     """One entry of the transparency log, with the proof that the log holds it."""
 
     blockchain_anchor: Annotated[str, Meta(description="The entry's name.", pattern=ANCHOR_PATTERN)]
-    leaf: Annotated[str, Meta(description="The canonical entry: SHA-256 of a zero byte and it is the name.")]
-    leaf_index: Annotated[int, Meta(description="Entries before it.", ge=0, examples=[41])]
-    tree_size: Annotated[int, Meta(description="Entries in the tree that the proof is for.", ge=1, examples=[42])]
+    leaf: Annotated[Document, Meta(description="The canonical entry: SHA-256 of a zero byte and it is the name.")]
+    leaf_index: Annotated[Count, Meta(description="Entries before it.", examples=[41])]
+    tree_size: Annotated[Positive, Meta(description="Entries in the tree that the proof is for.", examples=[42])]
     inclusion: Annotated[
-        list[str], Meta(description="Base64 of the hashes from the leaf up to the root (RFC 6962, 2.1.1).")
+        list[Node],
+        Meta(description="Base64 of the hashes from the leaf up to the root (RFC 6962, 2.1.1).", max_length=64),
     ]
-    checkpoint: Annotated[str, Meta(description="The signed note of the tree (C2SP tlog-checkpoint).")]
+    checkpoint: Annotated[Document, Meta(description="The signed note of the tree (C2SP tlog-checkpoint).")]
 
 
 class PublicKey(msgspec.Struct, kw_only=True):
@@ -52,14 +53,19 @@ class PublicKey(msgspec.Struct, kw_only=True):
     kty: Annotated[Literal["AKP"], Meta(description="Algorithm key pair.")] = "AKP"
     alg: Annotated[Literal["ML-DSA-65"], Meta(description="The one algorithm of the key.")] = "ML-DSA-65"
     use: Annotated[Literal["sig"], Meta(description="Signatures.")] = "sig"
-    kid: Annotated[str, Meta(description="The key's id: `key_id` of a result.", examples=["vajra-2026-11"])]
-    pub: Annotated[str, Meta(description="Base64url of the public key, 1952 bytes, without padding.")]
+    kid: Annotated[Name, Meta(description="The key's id: `key_id` of a result.", examples=["vajra-2026-11"])]
+    pub: Annotated[
+        str,
+        Meta(
+            description="Base64url of the public key, 1952 bytes, without padding.", pattern="^[A-Za-z0-9_-]{1,4096}$"
+        ),
+    ]
     status: Annotated[
         Literal["pending", "active", "retired"],
         Meta(description="Whether it signs at the moment. What a retired key signed holds."),
     ]
-    not_before: Annotated[datetime, Meta(description="From when it signs.")]
-    expires: Annotated[datetime, Meta(description="Until when it signs.")]
+    not_before: Annotated[Moment, Meta(description="From when it signs.")]
+    expires: Annotated[Moment, Meta(description="Until when it signs.")]
 
 
 class Rotations(msgspec.Struct):
@@ -69,7 +75,8 @@ class Rotations(msgspec.Struct):
         list[dict[str, Any]],
         Meta(
             description="Records of the type `qmumma.key/v1`, each with its seal and proof, as `POST /v1/verify` takes "
-            "them: the new key (`jwk`), `not_before`, `expires`, the key that it `replaces` and signs this, `reason`."
+            "them: the new key (`jwk`), `not_before`, `expires`, the key that it `replaces` and signs this, `reason`.",
+            max_length=10_000,
         ),
     ]
 
@@ -77,8 +84,8 @@ class Rotations(msgspec.Struct):
 class LogTimestamp(msgspec.Struct, kw_only=True):
     """What a calendar outside said of one checkpoint of the log."""
 
-    tree_size: Annotated[int, Meta(description="Entries in the checkpoint's tree.", ge=1)]
-    calendar: Annotated[str, Meta(description="The OpenTimestamps calendar.")]
+    tree_size: Annotated[Positive, Meta(description="Entries in the checkpoint's tree.")]
+    calendar: Annotated[Sentence, Meta(description="The OpenTimestamps calendar.")]
     digest: Annotated[
         str,
         Meta(
@@ -96,13 +103,13 @@ class LogTimestamp(msgspec.Struct, kw_only=True):
             "looked: ask a Bitcoin node."
         ),
     ]
-    ots: Annotated[str, Meta(description="Base64 of the proof as an `.ots` file, for the public tools.")]
+    ots: Annotated[Document, Meta(description="Base64 of the proof as an `.ots` file, for the public tools.")]
 
 
 class LogTimestamps(msgspec.Struct):
     """The newest timestamps, newest first; none where this log is not anchored outside."""
 
-    timestamps: Annotated[list[LogTimestamp], Meta(description="The timestamps.")]
+    timestamps: Annotated[list[LogTimestamp], Meta(description="The timestamps.", max_length=100)]
 
 
 class CheckpointQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,22 +123,22 @@ class CheckpointQuery(msgspec.Struct, forbid_unknown_fields=True):
 class KeySet(msgspec.Struct):
     """The public keys of records, newest first. Retired ones stay, so that old results can be checked."""
 
-    keys: Annotated[list[PublicKey], Meta(description="The keys.")]
+    keys: Annotated[list[PublicKey], Meta(description="The keys.", max_length=10_000)]
 
 
 class Verification(msgspec.Struct, kw_only=True):
     """What holds and what does not."""
 
     valid: Annotated[bool, Meta(description="Whether every check holds.")]
-    checks: Annotated[list[Check], Meta(description="The checks in the order they were made.")]
+    checks: Annotated[list[Check], Meta(description="The checks in the order they were made.", max_length=100_000)]
 
 
 class Check(msgspec.Struct):
     """One thing that was looked at."""
 
-    name: Annotated[str, Meta(description="What: a member, or a step of the proof.", examples=["signature"])]
+    name: Annotated[Sentence, Meta(description="What: a member, or a step of the proof.", examples=["signature"])]
     ok: Annotated[bool, Meta(description="Whether it holds.")]
-    detail: Annotated[str, Meta(description="What was found, for people.")]
+    detail: Annotated[Sentence, Meta(description="What was found, for people.")]
 
 
 class Proofs:

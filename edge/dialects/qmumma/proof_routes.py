@@ -7,7 +7,7 @@ from edge.dialects.qmumma.examples import one
 from edge.dialects.qmumma.proof import Anchor, CheckpointQuery, KeySet, LogTimestamps, Proofs, Rotations, Verification
 from edge.dialects.qmumma.requests import SignedAnswer
 from edge.dialects.qmumma.verification import Verifier
-from edge.operations import Operation, Outcome, PathField
+from edge.operations import Example, Operation, Outcome, PathField
 
 _TXID = PathField(
     name="txid",
@@ -23,6 +23,14 @@ _TILE = PathField(
     schema={"type": "string", "pattern": "^(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\\.p/[1-9][0-9]{0,2})?$"},
     example="entries/000.p/5",
 )
+_TIMESTAMP = {
+    "tree_size": 42,
+    "calendar": "https://calendar.example",
+    "digest": "sha256:" + 64 * "c",
+    "status": "complete",
+    "bitcoin_merkle_roots": {"912345": 64 * "d"},
+    "ots": "AE9wZW5UaW1lc3RhbXBz",
+}
 
 
 def proof_operations(proofs: Proofs, verifier: Verifier) -> list[Operation]:
@@ -77,7 +85,10 @@ def _verify(verifier: Verifier) -> Operation:
         "offline, trusting only the public keys.",
         body=SignedAnswer,
         documents={media_type: document.description for media_type, document in verifier.documents.items()},
-        body_examples=one("A completed job", examples.COMPLETED),
+        body_examples={
+            "completed": Example(summary="A completed job", value=examples.COMPLETED),
+            "proven": Example(summary="With its proof", value=examples.PROVEN),
+        },
         outcomes=(
             Outcome(
                 status=200,
@@ -220,7 +231,7 @@ def _timestamps(proofs: Proofs) -> Operation:
                 status=200,
                 description="The newest hundred.",
                 kind=LogTimestamps,
-                examples=one("No anchoring", {"timestamps": []}),
+                examples=one("One timestamp", {"timestamps": [_TIMESTAMP]}),
             ),
         ),
         authenticated=False,

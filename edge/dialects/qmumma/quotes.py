@@ -9,16 +9,15 @@ from msgspec import UNSET, Meta, UnsetType
 from qm.execution.v1 import execution_pb2 as pb
 from qm.type.v1.requester_pb2 import Environment
 
-from edge.dialects.qmumma.answers import Hash, Moment
 from edge.dialects.qmumma.decisions import PredictedFidelity
 from edge.dialects.qmumma.idempotency import fingerprint, idempotency_key, own_key
-from edge.dialects.qmumma.ids import ANCHOR_PATTERN, QUOTE_ID_PATTERN
+from edge.dialects.qmumma.ids import QUOTE_ID_PATTERN
 from edge.dialects.qmumma.jobs import SUBMIT_SECONDS, submission
 from edge.dialects.qmumma.objectives import BackendKind
 from edge.dialects.qmumma.rendering import sealed_body
 from edge.dialects.qmumma.requests import JobPriority, QuoteJob
+from edge.dialects.qmumma.scalars import Anchor, Cost, Extent, Hash, Moment, Name, Positive, Sentence, Signature
 from edge.exchange import JSON, REPLAYED, Answer, Request
-from edge.money import Usd
 from edge.operations import Nothing
 
 if TYPE_CHECKING:
@@ -28,20 +27,20 @@ if TYPE_CHECKING:
 class QuotedTime(msgspec.Struct):
     """A predicted time in milliseconds, as two quantiles."""
 
-    p50: Annotated[float, Meta(description="Half of such jobs take less.", ge=0, examples=[31.2])]
-    p90: Annotated[float, Meta(description="Nine of ten take less.", ge=0, examples=[77.9])]
+    p50: Annotated[Extent, Meta(description="Half of such jobs take less.", examples=[31.2])]
+    p90: Annotated[Extent, Meta(description="Nine of ten take less.", examples=[77.9])]
 
 
 class QuotedAlternative(msgspec.Struct, kw_only=True):
     """A backend that was not chosen."""
 
-    hardware: Annotated[str, Meta(description="Its id.", examples=["sim.mps"])]
+    hardware: Annotated[Name, Meta(description="Its id.", examples=["sim.mps"])]
     kind: Annotated[BackendKind, Meta(description="What really runs.")]
     eligible: Annotated[bool, Meta(description="Whether it could run the job.")]
-    reason: Annotated[str, Meta(description="Why it was not chosen.")]
+    reason: Annotated[Sentence, Meta(description="Why it was not chosen.")]
     estimated_ms: Annotated[QuotedTime, Meta(description="Absent where it could not run the job.")] | UnsetType = UNSET
     predicted_fidelity: Annotated[PredictedFidelity, Meta(description="Likewise.")] | UnsetType = UNSET
-    backend_cost_usd: Annotated[Usd, Meta(description="What it adds to the algorithm's price.")] | UnsetType = UNSET
+    backend_cost_usd: Annotated[Cost, Meta(description="What it adds to the algorithm's price.")] | UnsetType = UNSET
 
 
 class Quote(msgspec.Struct, kw_only=True):
@@ -58,22 +57,22 @@ class Quote(msgspec.Struct, kw_only=True):
     ]
     created_at: Annotated[Moment, Meta(description="When it was made.")]
     expires_at: Annotated[Moment, Meta(description="Until when it holds.")]
-    algorithm_id: Annotated[str, Meta(description="The algorithm.")]
+    algorithm_id: Annotated[Name, Meta(description="The algorithm.")]
     parameters_hash: Annotated[Hash, Meta(description="SHA-256 of the parameters' RFC 8785 form, defaults included.")]
-    shots: Annotated[int, Meta(description="How often each circuit would be measured.", ge=1)]
+    shots: Annotated[Positive, Meta(description="How often each circuit would be measured.")]
     priority: Annotated[JobPriority, Meta(description="The queue.")]
-    hardware: Annotated[str, Meta(description="The backend that would run it.", examples=["sim.statevector"])]
+    hardware: Annotated[Name, Meta(description="The backend that would run it.", examples=["sim.statevector"])]
     kind: Annotated[BackendKind, Meta(description="What would really run.")]
-    cost_usd: Annotated[Usd, Meta(description="The most that a job by this quote costs.", examples=[50.0])]
+    cost_usd: Annotated[Cost, Meta(description="The most that a job by this quote costs.", examples=[50.0])]
     estimated_ms: Annotated[QuotedTime, Meta(description="Queue and run.")]
     predicted_fidelity: Annotated[PredictedFidelity, Meta(description="Of the result.")]
-    reason: Annotated[str, Meta(description="Why this backend, in words.")]
-    alternatives: Annotated[list[QuotedAlternative], Meta(description="The others, best first.")]
-    decision_id: Annotated[str, Meta(description="What the operator replays the choice by.")]
-    pqc_signature: Annotated[str, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")]
-    key_id: Annotated[str, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
+    reason: Annotated[Sentence, Meta(description="Why this backend, in words.")]
+    alternatives: Annotated[list[QuotedAlternative], Meta(description="The others, best first.", max_length=1000)]
+    decision_id: Annotated[Name, Meta(description="What the operator replays the choice by.")]
+    pqc_signature: Annotated[Signature, Meta(description="Base64 of the ML-DSA-65 signature (FIPS 204) of the record.")]
+    key_id: Annotated[Name, Meta(description="The signing key, in `/.well-known/jwks.json`.")]
     audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record's RFC 8785 form.")]
-    blockchain_anchor: Annotated[str, Meta(description="The log entry.", pattern=ANCHOR_PATTERN)]
+    blockchain_anchor: Annotated[Anchor, Meta(description="The log entry.")]
 
 
 class Quotes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.decisions import Decision, Decisions
 from edge.dialects.qmumma.examples import one
-from edge.dialects.qmumma.job_routes import IDEMPOTENCY, JOB_ID, NO_JOB
+from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
+from edge.dialects.qmumma.job_routes import JOB_ID, NO_JOB
+from edge.dialects.qmumma.links import of_record
 from edge.dialects.qmumma.quotes import Quote, Quotes
 from edge.dialects.qmumma.requests import QuoteJob
 from edge.operations import Example, Operation, Outcome
@@ -33,23 +35,22 @@ def _quote(quotes: Quotes) -> Operation:
             "twin": Example(summary="Which machine would be best for a Bell pair?", value=examples.QUOTE_TWIN),
             "vqe": Example(summary="Ground-state energy of water", value=examples.SUBMIT_VQE),
         },
-        header_fields=(IDEMPOTENCY,),
+        header_fields=(IDEMPOTENCY_KEY,),
         outcomes=(
             Outcome(
                 status=201,
                 description="The quote.",
                 kind=Quote,
-                headers={
-                    "Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key.",
-                },
+                headers=REPLAYED,
                 examples=one("A quote for a Bell pair", examples.QUOTED),
+                links=of_record(),
             ),
         ),
         errors={
             402: "The team's budget does not cover the job.",
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
-            409: "`Idempotency-Key` was used with another body.",
+            409: KEY_CONFLICT,
             503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job "
             "now. `server_error`: a part of the service does not answer.",
         },

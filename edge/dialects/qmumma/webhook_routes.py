@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from edge.dialects.qmumma.examples import JOB_ID, one
+from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
+from edge.dialects.qmumma.links import next_page, of_delivery, of_job
 from edge.dialects.qmumma.webhooks import (
     DELIVERY_ID_PATTERN,
     Delivery,
@@ -12,7 +14,7 @@ from edge.dialects.qmumma.webhooks import (
     Webhooks,
     WebhookSecret,
 )
-from edge.operations import HeaderField, Nothing, Operation, Outcome, PathField
+from edge.operations import Nothing, Operation, Outcome, PathField
 
 _ID = "0199f0c2-a4b8-7c1d-9e5f-3a2b1c0d4e5f"
 _SECRET = {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=", "created_at": "2026-11-21T04:00:00Z"}
@@ -31,16 +33,11 @@ _DELIVERY = {
     ],
     "endpoint": {"url": "https://your.app/hook", "failing_since": "2026-11-21T04:00:00.342Z"},
 }
-_IDEMPOTENCY = HeaderField(
-    name="Idempotency-Key",
-    description="1 to 255 printable ASCII characters of your choice, kept for at least 24 h for each team. A repeat "
-    "of the same request answers the first status and body with `Idempotency-Replayed: true`, and does nothing; with "
-    "another request it is 409. Refused requests are not kept.",
-    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
-    example="hooks-2026-11-21-17",
-)
-_REPLAYED = {"Idempotency-Replayed": "`true` where this is the answer of an earlier request with the same key."}
-_CONFLICT = "`Idempotency-Key` was used with another request."
+_DISABLED = {
+    **{name: value for name, value in _DELIVERY.items() if name != "next_attempt_at"},
+    "status": "disabled",
+    "endpoint": {**_DELIVERY["endpoint"], "disabled_at": "2026-11-26T04:00:00.342Z"},  # type: ignore[dict-item]
+}
 
 
 def webhook_operations(webhooks: Webhooks) -> list[Operation]:
@@ -82,17 +79,17 @@ def _rotate(webhooks: Webhooks) -> Operation:
         body=RotateSecret,
         body_optional=True,
         body_examples=one("An hour to change over", {"grace_seconds": 3600}),
-        header_fields=(_IDEMPOTENCY,),
+        header_fields=(IDEMPOTENCY_KEY,),
         outcomes=(
             Outcome(
                 status=201,
                 description="The new secret.",
                 kind=WebhookSecret,
-                headers=_REPLAYED,
+                headers=REPLAYED,
                 examples=one("A new secret", _ROTATED),
             ),
         ),
-        errors={409: _CONFLICT},
+        errors={409: KEY_CONFLICT},
     )
 
 
@@ -112,7 +109,12 @@ def _list(webhooks: Webhooks) -> Operation:
                 status=200,
                 description="A page of deliveries.",
                 kind=DeliveryPage,
-                examples=one("A page of one", {"deliveries": [_DELIVERY], "has_more": False}),
+                examples=one("A page", {"deliveries": [_DELIVERY, _DISABLED], "has_more": False}),
+                links=(
+                    *of_delivery("/deliveries/0/delivery_id"),
+                    *next_page("listWebhookDeliveries", "/deliveries/0/delivery_id"),
+                    *of_job("/deliveries/0/job_id"),
+                ),
             ),
         ),
         errors={400: "A query parameter is wrong; `param` names it."},
@@ -140,15 +142,16 @@ def _retry(webhooks: Webhooks) -> Operation:
                 example=_ID,
             ),
         ),
-        header_fields=(_IDEMPOTENCY,),
+        header_fields=(IDEMPOTENCY_KEY,),
         outcomes=(
             Outcome(
                 status=202,
                 description="The delivery as it is now.",
                 kind=Delivery,
-                headers=_REPLAYED,
+                headers=REPLAYED,
                 examples=one("On its way", _DELIVERY),
+                links=of_delivery("/delivery_id"),
             ),
         ),
-        errors={404: "There is no such delivery, or it belongs to another team.", 409: _CONFLICT},
+        errors={404: "There is no such delivery, or it belongs to another team.", 409: KEY_CONFLICT},
     )

@@ -10,10 +10,10 @@ from google.protobuf.duration_pb2 import Duration
 from msgspec import UNSET, Meta, UnsetType
 from qm.webhooks.v1 import webhooks_pb2 as pb
 
-from edge.dialects.qmumma.answers import JobIdText, Moment
 from edge.dialects.qmumma.idempotency import idempotency_key, own_key
 from edge.dialects.qmumma.ids import JOB_ID_PATTERN, job_id_of, shown_job_id
 from edge.dialects.qmumma.rendering import milliseconds, moment
+from edge.dialects.qmumma.scalars import Count, JobIdText, Moment, Name
 from edge.errors import Refusal
 from edge.exchange import REPLAYED, Answer, Request, json_answer
 from edge.operations import Nothing
@@ -76,7 +76,7 @@ class DeliveryAttempt(msgspec.Struct, kw_only=True):
     """One try."""
 
     attempted_at: Annotated[Moment, Meta(description="When it began.")]
-    latency_ms: Annotated[int, Meta(description="How long it took, rounded up.", ge=0, examples=[84])]
+    latency_ms: Annotated[Count, Meta(description="How long it took, rounded up.", examples=[84])]
     response_status: (
         Annotated[int, Meta(description="The status that was answered; absent without an answer.", ge=100, le=999)]
         | UnsetType
@@ -123,7 +123,7 @@ class Delivery(msgspec.Struct, kw_only=True):
 
     delivery_id: _DeliveryIdText
     job_id: JobIdText
-    event: Annotated[str, Meta(description="What happened.", examples=["job.completed"])]
+    event: Annotated[Name, Meta(description="What happened.", examples=["job.completed"])]
     status: Annotated[
         DeliveryStatus,
         Meta(description="`failed`: the schedule is over; `disabled`: its URL failed for five days and is not called."),
@@ -132,7 +132,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     next_attempt_at: (
         Annotated[Moment, Meta(description="When it is tried again; absent where it is due, or never.")] | UnsetType
     ) = UNSET
-    attempt_count: Annotated[int, Meta(description="Tries on the present schedule.", ge=0)]
+    attempt_count: Annotated[Count, Meta(description="Tries on the present schedule.")]
     attempts: Annotated[list[DeliveryAttempt], Meta(description="The last ten tries, oldest first.", max_length=10)]
     endpoint: Annotated[Endpoint, Meta(description="Where it goes.")]
 
@@ -140,7 +140,7 @@ class Delivery(msgspec.Struct, kw_only=True):
 class DeliveryPage(msgspec.Struct, kw_only=True):
     """A page of deliveries, newest first."""
 
-    deliveries: Annotated[list[Delivery], Meta(description="The deliveries.")]
+    deliveries: Annotated[list[Delivery], Meta(description="The deliveries.", max_length=100)]
     has_more: Annotated[bool, Meta(description="Whether there are older ones.")]
 
 

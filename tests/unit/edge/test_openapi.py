@@ -132,6 +132,105 @@ def test_every_field_and_parameter_is_described(document: dict[str, Any]) -> Non
         assert [p["name"] for p in operation["parameters"] if p["in"] == "path"] == placeholders
 
 
+def is_bounded(document: dict[str, Any], field: dict[str, Any]) -> bool:
+    """Whether a schema says how much it may be: of texts a length or form, of numbers both ends, of lists a length."""
+    if "$ref" in field or "allOf" in field or field.get("type") in {"boolean", "object"}:
+        return True
+    if "anyOf" in field:
+        return all(is_bounded(document, option) for option in field["anyOf"])
+    match field["type"]:
+        case "string":
+            return not {"enum", "pattern", "maxLength", "format"}.isdisjoint(field)
+        case "array":
+            return "maxItems" in field and is_bounded(document, field["items"])
+        case _:
+            return {"minimum", "maximum"} <= field.keys()
+
+
+def is_shown(field: dict[str, Any]) -> bool:
+    """Whether a schema shows a value, or is one of values that show themselves."""
+    inner = field.get("items", field)
+    listed = {"example", "enum", "$ref", "allOf"}
+    return not listed.isdisjoint(field) or not listed.isdisjoint(inner) or field.get("type") == "boolean"
+
+
+def fields_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, schema in document["components"]["schemas"].items():
+        for member, field in schema.get("properties", {}).items():
+            yield f"{name}.{member}", field
+
+
+def test_every_field_is_bounded(document: dict[str, Any]) -> None:
+    unbounded = [place for place, field in fields_of(document) if not is_bounded(document, field)]
+    assert not unbounded, f"give these a type of scalars.py: {unbounded}"
+
+
+def test_every_field_has_an_example(document: dict[str, Any]) -> None:
+    unshown = [
+        place for place, field in fields_of(document) if not (is_shown(field) or field.get("default") is not None)
+    ]
+    assert not unshown, f"show these in an example of the whole body: {unshown}"
+
+
+def test_every_parameter_is_bounded_and_has_an_example(document: dict[str, Any]) -> None:
+    for _, path, operation in operations_of(document):
+        for parameter in operation["parameters"]:
+            free = parameter["in"] == "header" and parameter["name"] in {"If-None-Match", "Accept"}  # HTTP's own
+            assert free or is_bounded(document, parameter["schema"]), (path, parameter["name"])
+            schema = parameter["schema"]
+            assert "example" in parameter or is_shown(schema) or "default" in schema, (path, parameter["name"])
+
+
+def test_examples_of_fields_are_valid_by_their_own_bounds(document: dict[str, Any]) -> None:
+    for _, field in fields_of(document):
+        if "example" in field and "allOf" not in field and "anyOf" not in field:
+            schema = {key: value for key, value in field.items() if key not in {"items", "nullable", "format"}}
+            jsonschema.Draft4Validator(schema).validate(field["example"])  # whose bounds OpenAPI 3.0 has
+
+
+def test_every_link_leads_to_an_operation_with_the_parameters_that_it_gives(document: dict[str, Any]) -> None:
+    operations = {operation["operationId"]: operation for _, _, operation in operations_of(document)}
+    links = [
+        (operation, response, link)
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert len(links) > 50
+    for operation, response, link in links:
+        target = operations[link["operationId"]]
+        taken = {parameter["name"]: parameter for parameter in target["parameters"]}
+        given = link.get("parameters", {})
+        assert given.keys() <= taken.keys()
+        assert {name for name, each in taken.items() if each["required"]} <= given.keys()
+        assert ("requestBody" in link) <= ("requestBody" in target)
+        shown = encode([each["value"] for each in response["content"]["application/json"]["examples"].values()])
+        for place in given.values():
+            assert f'"{place.rpartition("/")[2]}":'.encode() in shown, (operation["operationId"], place)
+
+
+def test_every_operation_that_takes_an_id_is_led_to_by_a_link(document: dict[str, Any]) -> None:
+    led_to = {
+        link["operationId"]
+        for _, _, operation in operations_of(document)
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    }
+    for _, path, operation in operations_of(document):
+        name = operation["operationId"]
+        if re.search(r"{\w+_id}|{txid}", path) and not name.endswith("Alias") and not path.startswith("/verify/"):
+            assert name in led_to, path
+
+
+def test_one_header_is_described_in_one_way(document: dict[str, Any]) -> None:
+    said: dict[str, set[str]] = {}
+    for _, _, operation in operations_of(document):
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "header":
+                said.setdefault(parameter["name"], set()).add(parameter["description"])
+    assert {name for name, texts in said.items() if len(texts) > 1} == set()
+
+
 def test_nothing_of_newer_json_schema_is_left(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for node in walk(schemas):
