@@ -29,6 +29,8 @@ _SEED = 20_260_225
 """That of services/execution/twins/fitting.py: a circuit is fitted to a calibration in the same way every time."""
 _WARM = 96
 """Machines that stay ready, about 1 MB each."""
+_LAST = 2
+"""Circuits that stay as Qiskit's objects."""
 _GATES = get_standard_gate_name_mapping()
 _UNKNOWN = Rate(None, None)
 
@@ -50,7 +52,7 @@ class Fitter:
             raise UnfitError(f"{structure.qubit_count} qubits on {len(self._calibration.working)}")
         level = _LEVEL_OF_WIDE if structure.qubit_count > _WIDE else _LEVEL
         try:
-            fitted = self._manager(level, self._room(structure)).run(circuit_of(structure, angles))
+            fitted = self._manager(level, self._room(structure)).run(_circuit(structure, angles))
         except TranspilerError as error:
             raise UnfitError(error.message) from error
         return self._profile(fitted, structure)
@@ -73,36 +75,43 @@ class Fitter:
         return self._managers[level, room]
 
     def _profile(self, fitted: QuantumCircuit, structure: Structure) -> Profile:
-        machine = dict(zip(fitted.qubits, self._calibration.working, strict=False))
+        number = {qubit: index for index, qubit in enumerate(fitted.qubits)}
         bit = {clbit: index for index, clbit in enumerate(fitted.clbits)}
+        working = self._calibration.working
         singles = pairs = 0.0
-        ends = dict.fromkeys(machine.values(), 0.0)
+        nonlocal_count = 0
+        ends, layers = [0.0] * len(number), [0] * len(number)
         read_at: dict[int, float] = {}
+        read_in = [0] * len(bit)
         for item in fitted.data:
-            if item.name == "barrier":
+            name, on = item.name, [number[qubit] for qubit in item.qubits]
+            if name == "barrier":
                 continue
-            place = tuple(machine[qubit] for qubit in item.qubits)
-            if item.name == "measure":
-                qubit = self._calibration.qubits[place[0]]
-                read_at[bit[item.clbits[0]]] = qubit.readout_error or 0.0
+            layer = 1 + max([layers[index] for index in on])
+            if name == "measure":
+                qubit, into = self._calibration.qubits[working[on[0]]], bit[item.clbits[0]]
+                read_at[into] = qubit.readout_error or 0.0
                 seconds = (qubit.readout_ns or 0.0) * 1e-9
+                layer = read_in[into] = max(layer, 1 + read_in[into])
             else:
-                own, relaxed, seconds = self._losses(item.name, place)
+                own, relaxed, seconds = self._losses(name, tuple([working[index] for index in on]))
                 singles += relaxed
-                if len(place) == 1:
+                if len(on) == 1:
                     singles += own
                 else:
                     pairs += own
-            end = max(ends[qubit] for qubit in place) + seconds
-            ends.update(dict.fromkeys(place, end))
+                    nonlocal_count += 1
+            end = max([ends[index] for index in on]) + seconds
+            for index in on:
+                ends[index], layers[index] = end, layer
         wrong = {qubits[0]: read_at[clbits[0]] for name, qubits, clbits, _ in structure.steps if name == "measure"}
         return Profile(
             pair_loss=pairs,
             single_loss=singles,
             readout_errors=tuple(wrong[qubit] for qubit in sorted(wrong)),
-            depth=fitted.depth(),
-            two_qubit_gate_count=fitted.num_nonlocal_gates(),
-            seconds=max(ends.values()),
+            depth=max(layers),
+            two_qubit_gate_count=nonlocal_count,
+            seconds=max(ends),
         )
 
     def _losses(self, name: str, place: Place) -> tuple[float, float, float]:
@@ -118,6 +127,12 @@ class Fitter:
 def fitter(folder: Path, calibration_id: str) -> Fitter:
     """The fitter of a calibration, made once."""
     return Fitter(folder, calibration_id)
+
+
+@lru_cache(_LAST)
+def _circuit(structure: Structure, angles: tuple[float, ...]) -> QuantumCircuit:
+    """The circuit that is fitted to one machine after another; fitting leaves it as it is."""
+    return circuit_of(structure, angles)
 
 
 def circuit_of(structure: Structure, angles: tuple[float, ...]) -> QuantumCircuit:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qulacs import QuantumCircuit, QuantumState
-from qulacs.circuit import QuantumCircuitOptimizer
 from qulacs.gate import DenseMatrix, X, Y, Z
 
+from services.routing.prediction import wide
 from services.routing.prediction.profile import UnfitError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Errors:
     three: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ideal:
     """What a circuit gives without errors, over the measured qubits, the first one lowest; and with errors."""
 
@@ -98,19 +99,21 @@ class Ideal:
     errors: Errors | None
     """None for a circuit too wide to draw them."""
 
-    @property
+    @cached_property
     def support(self) -> float:
         """How many outcomes it effectively has: exp of the entropy."""
-        possible = self.probabilities[self.probabilities > 0].astype(np.float64)
-        return math.exp(-float(possible @ np.log(possible)))
+        logarithms = np.log(self.probabilities, where=self.probabilities > 0, out=np.zeros_like(self.probabilities))
+        logarithms *= self.probabilities
+        return math.exp(-float(logarithms.sum(dtype=np.float64)))
 
 
 def ideal_of(structure: Structure, angles: tuple[float, ...]) -> Ideal:
     """What a circuit gives that reads at its end. Raises UnfitError for an unknown gate."""
-    simulation = _Simulation(structure, list(_gates(structure, angles)))
+    gates = list(_gates(structure, angles))
     if structure.qubit_count > WIDEST_WITH_ERRORS:
-        simulation.hasten()
-        return Ideal(simulation.run(()), None)
+        found = wide.probabilities(structure.qubit_count, ((on, _matrix(name, turned)) for name, on, turned in gates))
+        return Ideal(_of_measured(found, structure), None)
+    simulation = _Simulation(structure, gates)
     probabilities = simulation.run(())
     return Ideal(probabilities, simulation.errors(probabilities))
 
@@ -119,9 +122,8 @@ class _Simulation:
     """A circuit that is run again and again, with other errors."""
 
     def __init__(self, structure: Structure, gates: Sequence[Gate]) -> None:
-        width, measured = structure.qubit_count, set(structure.measured)
-        self._width = width
-        self._dropped = tuple(width - 1 - qubit for qubit in range(width) if qubit not in measured)
+        width = structure.qubit_count
+        self._structure = structure
         self._circuit = QuantumCircuit(width)
         for gate in gates:
             _append(self._circuit, gate)
@@ -133,23 +135,16 @@ class _Simulation:
         self._draws = int(min(_DRAWS, max(_FEWEST_DRAWS, _DRAW_WORK / work)))
         self._random = np.random.default_rng(_SEED)
 
-    def hasten(self) -> None:
-        """Join gates on the same qubit; the places of errors are no longer known then."""
-        QuantumCircuitOptimizer().optimize(self._circuit, 1)
-
     def run(self, errors: Sequence[Error]) -> NDArray[np.float32]:
         """The distribution of what is read after some errors."""
         circuit = self._circuit.copy() if errors else self._circuit
         for index, paulis in sorted(errors, reverse=True):
             for qubit, pauli in paulis:
                 circuit.add_gate(_PAULI[pauli - 1](qubit), index)
-        state = QuantumState(self._width)
+        state = QuantumState(self._structure.qubit_count)
         circuit.update_quantum_state(state)
         parts = state.get_vector().view(np.float64).reshape(-1, 2)
-        found = np.einsum("ij,ij->i", parts, parts)
-        if self._dropped:
-            found = found.reshape((2,) * self._width).sum(axis=self._dropped).ravel()
-        return np.asarray(found / found.sum(), dtype=np.float32)
+        return _of_measured(np.einsum("ij,ij->i", parts, parts), self._structure)
 
     def errors(self, right: NDArray[np.float32]) -> Errors | None:
         """What errors do to the circuit whose distribution without them is `right`; None where there is no gate."""
@@ -189,6 +184,15 @@ class _Simulation:
         return index, ((qubits[int(self._random.integers(len(qubits)))], int(self._random.integers(1, _PAULIS))),)
 
 
+def _of_measured(found: NDArray[np.floating[Any]], structure: Structure) -> NDArray[np.float32]:
+    """The distribution over the measured qubits alone, from one over all."""
+    width, measured = structure.qubit_count, set(structure.measured)
+    if len(measured) < width:
+        dropped = tuple(width - 1 - qubit for qubit in range(width) if qubit not in measured)
+        found = found.reshape((2,) * width).sum(axis=dropped).ravel()
+    return np.asarray(found / found.sum(), dtype=np.float32)
+
+
 def _gates(structure: Structure, angles: tuple[float, ...]) -> Iterator[Gate]:
     """The gates on one and two qubits of a circuit; wider ones are taken apart as Qiskit defines them."""
     taken = 0
@@ -216,9 +220,13 @@ def _append(circuit: QuantumCircuit, gate: Gate) -> None:
     name, qubits, turned = gate
     if name in _ADD:
         _ADD[name](circuit, *qubits, *turned)
-    elif name in _GATES:
-        known = _GATES[name]
-        matrix = (type(known)(*turned) if turned else known).to_matrix()
-        circuit.add_gate(DenseMatrix(list(qubits), matrix))
     else:
+        circuit.add_gate(DenseMatrix(list(qubits), _matrix(name, turned)))
+
+
+def _matrix(name: str, turned: tuple[float, ...]) -> NDArray[np.complex128]:
+    """A gate's matrix, its first qubit lowest. Raises UnfitError."""
+    if name not in _GATES:
         raise UnfitError(f"there is no gate {name}")
+    known = _GATES[name]
+    return np.asarray((type(known)(*turned) if turned else known).to_matrix(), dtype=np.complex128)

@@ -33,13 +33,14 @@ _MOST_FLIPPED = 0.5
 def fidelity(ideal: Ideal, profile: Profile, weights: Weights) -> float:
     """The Hellinger fidelity of an ideal distribution and the machine's, 0 to 1."""
     pair, single = weights.pair * profile.pair_loss, weights.single * profile.single_loss
+    wrong = [min(weights.readout * error, _MOST_FLIPPED) for error in profile.readout_errors]
     if ideal.errors is None:
         kept = math.exp(-weights.seen * (pair + single))
-        erring = np.float32(kept) * ideal.probabilities + np.float32((1 - kept) / len(ideal.probabilities))
+        overlap = flipped(ideal.probabilities, wrong)
+        overlap *= np.float32(kept)
+        overlap += np.float32((1 - kept) / len(overlap))  # flips leave what is flat as it is
     else:
-        erring = _erring(ideal.probabilities, ideal.errors, pair, single)
-    wrong = [min(weights.readout * error, _MOST_FLIPPED) for error in profile.readout_errors]
-    overlap = flipped(erring, wrong)
+        overlap = flipped(_erring(ideal.probabilities, ideal.errors, pair, single), wrong)
     overlap *= ideal.probabilities
     np.sqrt(overlap, out=overlap)
     return min(1.0, float(overlap.sum(dtype=np.float64)) ** 2)

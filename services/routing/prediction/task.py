@@ -22,6 +22,7 @@ from services.routing.prediction.model import MODEL
 from services.routing.prediction.profile import Profile, UnfitError
 
 if TYPE_CHECKING:
+    from services.routing.prediction.circuit import Structure
     from services.routing.prediction.ideal import Ideal
 
 HEAD: Final = struct.Struct("!I")
@@ -67,7 +68,7 @@ def find(folder: Path, task: Find) -> Finding:
     """Do a task. Raises UnfitError, UnknownCalibrationError and ValueError."""
     from services.routing.prediction import fitting, mixture  # noqa: PLC0415 - in the child alone
 
-    structure, angles = parse(task.encoded).decoded()
+    structure, angles = _decoded(task.encoded)
     profile = task.profile or fitting.fitter(folder, task.calibration_id).fit(structure, angles)
     if structure.qubit_count > WIDEST or not structure.read_at_the_end:
         return Finding(profile=profile, fidelity=None)
@@ -79,7 +80,12 @@ def find(folder: Path, task: Find) -> Finding:
 def _ideal(encoded: bytes) -> Ideal:
     from services.routing.prediction import ideal  # noqa: PLC0415 - in the child alone
 
-    return ideal.ideal_of(*parse(encoded).decoded())
+    return ideal.ideal_of(*_decoded(encoded))
+
+
+@lru_cache(_WARM)
+def _decoded(encoded: bytes) -> tuple[Structure, tuple[float, ...]]:
+    return parse(encoded).decoded()
 
 
 def serve(folder: Path, tasks: BinaryIO, answers: BinaryIO) -> None:
