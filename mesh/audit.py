@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import uuid_utils.compat
-from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent, Outcome
+from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent, AuditEvents, Outcome
 from qm.type.v1.requester_pb2 import Requester
 
 from mesh.call import current
 from mesh.events import Message
 from mesh.streams import audit_subject
+from mesh.timestamps import timestamp
 
 _ACTION = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*")
 
@@ -80,6 +81,6 @@ def audit_message(deed: Deed, moment: dt.datetime) -> Message:
         outcome=deed.outcome,
         request_id=deed.request_id or (call.request_id if call else ""),
         details=deed.details,
+        create_time=timestamp(moment),
     )
-    event.create_time.FromDatetime(moment)
-    return Message(event.event_id, audit_subject(deed.team_id), event.SerializeToString())
+    return Message(event.event_id, audit_subject(deed.team_id), AuditEvents(events=[event]).SerializeToString())

@@ -7,7 +7,7 @@
 
 A crash or an outage of NATS between the commit and the publish leaves the rows; the relay publishes them again, with
 the same message id, so a stream that did get the first drops the second. Nothing is published that was not committed,
-and nothing committed is lost.
+and nothing committed is lost. Of a stream whose payloads may be joined, what waits together goes as one message.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import structlog
 from mesh.database import Connection, Database
 from mesh.errors import MeshError
 from mesh.events import Events, Message
+from mesh.streams import is_joined
 
 CREATE_TABLE = """\
 CREATE TABLE outbox (
@@ -41,6 +42,7 @@ _RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the r
 _TIDY_PAUSE = 0.3  # seconds between two deletions of published rows; well below the relay's patience
 _RELAY_PAUSE = 1.0  # seconds between two looks of the relay
 _MOST_WAITING = 20_000  # messages held in memory; more than that stay rows alone, for the relay
+_MOST_JOINED = 256 * 1024  # bytes of messages that go as one; NATS takes 1 MiB
 
 log = structlog.get_logger()
 
@@ -65,6 +67,34 @@ async def insert(connection: Connection, messages: Sequence[Message]) -> None:
     """Put the messages into the caller's transaction."""
     if messages:
         await connection.execute(insert_sql(), *columns(messages))
+
+
+def packets(messages: Sequence[Message]) -> list[tuple[Message, list[uuid.UUID]]]:
+    """What is sent, with the ids of the rows in it: joined where the stream allows it, else each message by itself.
+
+    A joined message is named after all that is in it: the same rows again are the same message, others are not.
+    """
+    groups: list[list[Message]] = []
+    open_groups: dict[str, list[Message]] = {}
+    room: dict[str, int] = {}
+    for message in messages:
+        subject, size = message.subject, len(message.payload)
+        if size <= room.get(subject, -1):
+            open_groups[subject].append(message)
+            room[subject] -= size
+            continue
+        groups.append([message])
+        if is_joined(subject):
+            open_groups[subject], room[subject] = groups[-1], _MOST_JOINED - size
+    return [(_joined(group), [uuid.UUID(message.id) for message in group]) for group in groups]
+
+
+def _joined(group: Sequence[Message]) -> Message:
+    first, *others = group
+    if not others:
+        return first
+    name = uuid.uuid5(uuid.UUID(first.id), " ".join(message.id for message in others))
+    return Message(str(name), first.subject, b"".join(message.payload for message in group))
 
 
 class Outbox:
@@ -138,11 +168,12 @@ class Outbox:
                 await self._database.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
 
     async def _published(self, batch: Sequence[Message]) -> list[uuid.UUID]:
-        outcomes = await self._events.publish_all(batch)
+        sent = packets(batch)
+        outcomes = await self._events.publish_all([message for message, _ in sent])
         failed = [error for error in outcomes if error is not None]
         if failed:
             await log.awarning("outbox not published", count=len(failed), error=str(failed[0]))
-        return [uuid.UUID(message.id) for message, error in zip(batch, outcomes, strict=True) if error is None]
+        return [row for (_, rows), error in zip(sent, outcomes, strict=True) if error is None for row in rows]
 
     async def _relay(self) -> None:
         while True:

@@ -25,6 +25,8 @@ class Stream:
     """Seconds within which a second message of the same id is dropped."""
     objects: bool = False
     """Whether it is a JetStream object store (ADR-20): an object is chunks and one message that describes them."""
+    joined: bool = False
+    """Whether payloads of one subject may be sent as one message, one behind the other (`mesh/outbox.py`)."""
 
 
 JOBS_WORK = Stream("JOBS_WORK", ("jobs.work.>",), work_queue=True)
@@ -34,7 +36,7 @@ JOBS_WEBHOOKS = Stream("JOBS_WEBHOOKS", ("jobs.webhook.>",), work_queue=True)
 KEYS = Stream("KEYS", ("accounts.key.>", "accounts.team.>"), max_age=3600.0)
 KEYS_TOLD = "accounts.told"
 """Says several times a second that accounts can tell of its keys: a revocation would be heard. No stream keeps it."""
-AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True)
+AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True, joined=True)
 """What was done, until the audit trail has it: nothing ends it but that."""
 DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
 RESULTS_BUCKET = "results"
@@ -46,6 +48,11 @@ RESULTS = Stream(
 )
 """Results too large for their signed records. What the records say of them, the digest, outlives them."""
 STREAMS = (JOBS_WORK, JOBS_EVENTS, JOBS_WEBHOOKS, KEYS, AUDIT, DEAD_LETTERS, RESULTS)
+
+
+def is_joined(subject: str) -> bool:
+    """Whether messages of this subject may be sent as one."""
+    return any(stream.joined and subject.startswith(each[:-1]) for stream in STREAMS for each in stream.subjects)
 
 
 def work_subject(pool: str, queue: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.accounts.v1.events_pb2 import KeyRevoked, KeyRotated, TeamChanged
 from qm.type.v1 import requester_pb2
@@ -13,6 +12,7 @@ from uuid_utils import uuid7
 
 from mesh.events import Message
 from mesh.streams import key_revoked_subject, key_rotated_subject, team_changed_subject
+from mesh.timestamps import timestamp
 from services.accounts.key import Credential, Issued, Key, KeyId
 from services.accounts.provider import ProviderSecret, SecretEvent
 from services.accounts.team import Team, TeamId
@@ -41,7 +41,7 @@ def team_message(team: Team) -> pb.Team:
         name=team.name,
         plan=team.plan,
         suspended=team.suspended,
-        create_time=_timestamp(team.create_time),
+        create_time=timestamp(team.create_time),
     )
 
 
@@ -53,7 +53,7 @@ def user_message(user: User) -> pb.User:
         email=user.email,
         name=user.name,
         role=pb.Role.ValueType(user.role),
-        create_time=_timestamp(user.create_time),
+        create_time=timestamp(user.create_time),
     )
 
 
@@ -66,11 +66,11 @@ def key_message(key: Key) -> pb.Key:
         name=key.name,
         environment=requester_pb2.Environment.ValueType(key.environment),
         hint=key.hint,
-        create_time=_timestamp(key.create_time),
-        expire_time=_timestamp(key.expire_time) if key.expire_time else None,
-        revoke_time=_timestamp(key.revoke_time) if key.revoke_time else None,
-        retire_time=_timestamp(key.retire_time) if key.retire_time else None,
-        last_use_time=_timestamp(key.last_use_time) if key.last_use_time else None,
+        create_time=timestamp(key.create_time),
+        expire_time=timestamp(key.expire_time) if key.expire_time else None,
+        revoke_time=timestamp(key.revoke_time) if key.revoke_time else None,
+        retire_time=timestamp(key.retire_time) if key.retire_time else None,
+        last_use_time=timestamp(key.last_use_time) if key.last_use_time else None,
     )
 
 
@@ -82,7 +82,7 @@ def rotation_message(issued: Issued) -> pb.RotateKeyResponse:
         key=key_message(issued.key),
         secret=issued.secret,
         old_key_id=issued.old.key_id,
-        retire_time=_timestamp(issued.old.retire_time),
+        retire_time=timestamp(issued.old.retire_time),
         replayed=issued.replayed,
     )
 
@@ -97,7 +97,7 @@ def authentication_message(credential: Credential) -> pb.AuthenticateKeyResponse
         plan=credential.plan,
         environment=requester_pb2.Environment.ValueType(key.environment),
     )
-    expire_time = _timestamp(key.end) if key.end else None
+    expire_time = timestamp(key.end) if key.end else None
     return pb.AuthenticateKeyResponse(requester=requester, expire_time=expire_time)
 
 
@@ -105,9 +105,9 @@ def secret_message(secret: ProviderSecret) -> pb.ProviderSecret:
     """What is told of credentials, on the wire."""
     return pb.ProviderSecret(
         provider=secret.provider,
-        set_time=_timestamp(secret.set_time),
+        set_time=timestamp(secret.set_time),
         set_by_user_id=secret.set_by,
-        last_use_time=_timestamp(secret.last_use_time) if secret.last_use_time else None,
+        last_use_time=timestamp(secret.last_use_time) if secret.last_use_time else None,
     )
 
 
@@ -118,29 +118,23 @@ def secret_event_message(event: SecretEvent) -> pb.SecretEvent:
         action=pb.SecretAction.ValueType(event.action),
         user_id=event.user_id or "",
         purpose=event.purpose,
-        create_time=_timestamp(event.create_time),
+        create_time=timestamp(event.create_time),
     )
 
 
 def revocation(key_id: KeyId, time: dt.datetime) -> Message:
     """The event that tells every edge to forget a key. A key is revoked once, so its id is the message's too."""
-    event = KeyRevoked(key_id=key_id, create_time=_timestamp(time))
+    event = KeyRevoked(key_id=key_id, create_time=timestamp(time))
     return Message(key_id, key_revoked_subject(key_id), event.SerializeToString())
 
 
 def rotation(key_id: KeyId, retire_time: dt.datetime, time: dt.datetime) -> Message:
     """The event that tells every edge that a key ends at a time."""
-    event = KeyRotated(key_id=key_id, retire_time=_timestamp(retire_time), create_time=_timestamp(time))
+    event = KeyRotated(key_id=key_id, retire_time=timestamp(retire_time), create_time=timestamp(time))
     return Message(str(uuid7()), key_rotated_subject(key_id), event.SerializeToString())
 
 
 def team_change(team_id: TeamId, time: dt.datetime) -> Message:
     """The event that tells every edge to ask for the keys of a team again."""
-    event = TeamChanged(team_id=team_id, create_time=_timestamp(time))
+    event = TeamChanged(team_id=team_id, create_time=timestamp(time))
     return Message(str(uuid7()), team_changed_subject(team_id), event.SerializeToString())
-
-
-def _timestamp(time: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.billing.v1 import billing_pb2 as pb
 from qm.type.v1 import requester_pb2
 from qm.type.v1.money_pb2 import Money
 
 from mesh.errors import InvalidArgument
+from mesh.timestamps import timestamp
 from services.billing.hold import Hold, HoldRequest, JobId, TeamId
 from services.billing.ledger import Entry
 from services.billing.plan import Plan
@@ -82,8 +81,8 @@ def hold_message(hold: Hold) -> pb.Hold:
         amount=money(hold.amount),
         charge_kind=pb.ChargeKind.ValueType(hold.charge_kind),
         state=pb.HoldState.ValueType(hold.state),
-        create_time=_timestamp(hold.create_time),
-        close_time=_timestamp(hold.close_time) if hold.close_time else None,
+        create_time=timestamp(hold.create_time),
+        close_time=timestamp(hold.close_time) if hold.close_time else None,
     )
 
 
@@ -93,7 +92,7 @@ def entry_message(entry: Entry) -> pb.Entry:
         transfer_id=entry.transfer_id,
         account=entry.account,
         amount=money(entry.amount),
-        create_time=_timestamp(entry.create_time),
+        create_time=timestamp(entry.create_time),
     )
 
 
@@ -109,12 +108,6 @@ def plan_message(plan: Plan) -> pb.Plan:
         certificate_allowed=plan.certificate_allowed,
         priority_allowed=plan.priority_allowed,
     )
-
-
-def _timestamp(time: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def statement_message(statement: Statement) -> pb.GetStatementResponse:

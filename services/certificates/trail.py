@@ -3,6 +3,8 @@
 An event leaves the queue once its entry is committed; one that comes twice is dropped by its id. A batch is cut in a
 commit of its own and then signed under its number, so a crash in between leaves a batch that the next process signs:
 the log's subject is the same, and so is the answer.
+
+Nobody waits for an entry, so what comes is gathered for a moment: many entries cost hardly more than one.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from google.protobuf.message import DecodeError
-from qm.audit.v1.audit_pb2 import AuditEvent
+from qm.audit.v1.audit_pb2 import AuditEvent, AuditEvents
 from qm.signing.v1 import signing_pb2
 
 from mesh.batch import Batcher
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 _AT_ONCE = 256
+_GATHER_SECONDS = 0.25
+"""From the first message that waits until all that came are kept."""
 _ACK_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _NEVER = 2**31 - 1
@@ -43,7 +47,9 @@ class Trail:
         self._ledger = ledger
         self._signing = signing
         self._batch = batch
-        self._kept: Batcher[AuditEvent, int] = Batcher(self._keep, max_size=_AT_ONCE)
+        self._kept: Batcher[list[AuditEvent], int] = Batcher(
+            self._keep, max_size=_AT_ONCE, gather_seconds=_GATHER_SECONDS
+        )
         self._anchoring = asyncio.Lock()
 
     async def listen(self, events: Events) -> None:
@@ -81,23 +87,21 @@ class Trail:
         await self._kept.close()
 
     async def _take(self, delivery: Delivery) -> None:
-        try:
-            event = AuditEvent.FromString(delivery.payload)
-            check_event(event)
-        except (DecodeError, BadEventError) as error:
-            log.exception("audit_event_unreadable", subject=delivery.subject)
-            await self._bury(delivery, str(error))
-            return
-        while True:
+        events, wrong = _readable(delivery.payload)
+        while events:
             try:
-                await self._kept.add(event)
+                await self._kept.add(events)
             except (Unavailable, DeadlineExceeded) as error:
                 if error.reason == "SHUTTING_DOWN":
                     return
                 await asyncio.sleep(_RETRY_SECONDS)  # the queue is told that the work goes on
             else:
-                await delivery.ack()
-                return
+                break
+        if wrong:
+            log.error("audit_event_unreadable", subject=delivery.subject, reason=wrong)
+            await self._bury(delivery, wrong)
+        else:
+            await delivery.ack()
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
         try:
@@ -105,6 +109,23 @@ class Trail:
         except Unavailable:
             await delivery.nak(_RETRY_SECONDS)
 
-    async def _keep(self, events: list[AuditEvent]) -> list[int | Exception]:
-        kept = await self._ledger.append(events)
-        return [kept for _ in events]
+    async def _keep(self, gathered: list[list[AuditEvent]]) -> list[int | Exception]:
+        kept = await self._ledger.append([event for events in gathered for event in events])
+        return [kept for _ in gathered]
+
+
+def _readable(payload: bytes) -> tuple[list[AuditEvent], str]:
+    """The events of a message that can be kept, and what is wrong with the rest; empty where nothing is."""
+    try:
+        events = AuditEvents.FromString(payload).events
+    except DecodeError as error:
+        return [], f"no events: {error}"
+    good, wrong = [], [] if events else ["a message without an event"]
+    for event in events:
+        try:
+            check_event(event)
+        except BadEventError as error:
+            wrong.append(str(error))
+        else:
+            good.append(event)
+    return good, "; ".join(wrong)

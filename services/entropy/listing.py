@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.entropy.v1 import entropy_pb2 as pb
 from qm.routing.v1 import routing_pb2
 
+from mesh.timestamps import timestamp
 from services.entropy.collect import Collector
 from services.entropy.config import EntropyConfig
 from services.entropy.source import Source, SourceKey, State
@@ -42,11 +40,5 @@ def _message(source: Source, display_name: str, ready_bits: int, config: Entropy
         assessed_min_entropy=source.assessed_min_entropy,
         ready_bit_count=ready_bits if well else 0,
         grades=[pb.GRADE_DRBG] if source.simulated else [pb.GRADE_DRBG, pb.GRADE_FULL_ENTROPY],
-        chunk_time=_timestamp(source.chunk_time) if source.chunk_time else None,
+        chunk_time=timestamp(source.chunk_time) if source.chunk_time else None,
     )
-
-
-def _timestamp(moment: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

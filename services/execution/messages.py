@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from qm.type.v1 import money_pb2
 
+from mesh.timestamps import timestamp
 from services.execution.job import Job, State
 from services.execution.programs.features import Features
 from services.execution.quote import Quote
@@ -21,13 +19,6 @@ CURRENCY = "USD"
 def money(micros: int) -> money_pb2.Money:
     """An amount of micro-dollars."""
     return money_pb2.Money(currency_code=CURRENCY, micros=micros)
-
-
-def timestamp(moment: dt.datetime) -> Timestamp:
-    """A moment, to the microsecond."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
 
 
 def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
@@ -52,9 +43,9 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
     )
     message.history.extend(map(pb.JobStage.ValueType, job.history))
     if job.start_time is not None:
-        message.start_time.FromDatetime(job.start_time)
+        message.start_time.CopyFrom(timestamp(job.start_time))
     if job.end_time is not None:
-        message.end_time.FromDatetime(job.end_time)
+        message.end_time.CopyFrom(timestamp(job.end_time))
     if job.state is State.COMPLETED and job.seal is not None:
         message.seal.CopyFrom(job.seal)
         if with_record:

@@ -15,6 +15,7 @@ from qm.type.v1 import requester_pb2
 
 from mesh.events import Message
 from mesh.streams import event_subject, webhook_subject, work_subject
+from mesh.timestamps import timestamp
 from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State, predicted_seconds
 
 HELD = "held."
@@ -73,8 +74,8 @@ def event_of(
         team_id=team_id,
         state=execution_pb2.JobState.ValueType(state),
         outcome=outcome,
+        create_time=timestamp(moment),
     )
-    event.create_time.FromDatetime(moment)
     subject = event_subject(word or state.word, team_id)
     return Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())
 
@@ -89,8 +90,8 @@ def webhook_of(job: Job, stage: Stage, state: State, moment: dt.datetime) -> lis
         state=execution_pb2.JobState.ValueType(state),
         stage=execution_pb2.JobStage.ValueType(stage),
         webhook_url=job.webhook_url,
+        create_time=timestamp(moment),
     )
-    event.create_time.FromDatetime(moment)
     subject = webhook_subject(stage.word, job.requester.team_id)
     return [Message(str(uuid_utils.compat.uuid7()), subject, event.SerializeToString())]
 

@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 
 from mesh.call import Call
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound
+from mesh.timestamps import timestamp
 from services.routing.catalogue import Backend, Kind
 from services.routing.decision import Decision, DecisionId, Grounds, JobId, Kept, TeamId
 from services.routing.history import newest
@@ -233,5 +234,5 @@ def _key(request: pb.ChooseBackendRequest) -> tuple[object, ...]:
 def _told(message: bytes, decision_id: DecisionId, time: dt.datetime) -> pb.Decision:
     decision = pb.Decision.FromString(message)
     decision.decision_id = decision_id
-    decision.create_time.FromDatetime(time)
+    decision.create_time.CopyFrom(timestamp(time))
     return decision

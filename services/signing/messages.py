@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.signing.v1 import signing_pb2 as pb
 
 from mesh.errors import InvalidArgument
+from mesh.timestamps import timestamp
 from services.signing import timestamp as ots
 from services.signing.anchor import Anchor
 from services.signing.examination import Check, Claim
@@ -78,8 +78,8 @@ def key_message(key: StoredKey, now: dt.datetime) -> pb.PublicKey:
     return pb.PublicKey(
         key_id=key.key_id,
         public_key=key.public,
-        not_before=_timestamp(key.not_before),
-        expire_time=_timestamp(key.expire_time) if key.expire_time else None,
+        not_before=timestamp(key.not_before),
+        expire_time=timestamp(key.expire_time) if key.expire_time else None,
         state=_STATES[key.state_at(now)],
     )
 
@@ -99,9 +99,3 @@ def timestamp_message(stored: StoredTimestamp) -> pb.LogTimestamp:
 def check_message(check: Check) -> pb.Check:
     """A check on the wire."""
     return pb.Check(name=check.name, ok=check.ok, detail=check.detail)
-
-
-def _timestamp(time: dt.datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.webhooks.v1 import webhooks_pb2 as pb
 
+from mesh.timestamps import timestamp
 from services.webhooks.delivery import WAITING, Attempt, Delivery, State
 
 STATES: dict[int, tuple[State, ...]] = {
@@ -45,13 +45,6 @@ def secret_message(secret: str, create_time: dt.datetime, previous_expire_time: 
     if previous_expire_time is not None:
         message.previous_expire_time.FromDatetime(previous_expire_time)
     return message
-
-
-def timestamp(moment: dt.datetime) -> Timestamp:
-    """A moment, to the microsecond."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
 
 
 def _attempt_message(attempt: Attempt) -> pb.Attempt:

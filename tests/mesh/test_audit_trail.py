@@ -75,11 +75,22 @@ async def test_events_are_kept_once_in_order_and_linked_however_often_they_come(
     assert len(await desk.ledger.page(Wanted(uuid.UUID(other)), 100)) == 1
 
 
+async def test_messages_that_were_joined_are_taken_apart_and_a_bad_event_spoils_no_other(desk: Desk) -> None:
+    team = str(uuid.uuid4())
+    good, bad, late = told(team), told("no team"), told(team, "key.revoked")
+    joined = Message(str(uuid.uuid4()), good.subject, good.payload + bad.payload + late.payload)
+    listening = asyncio.create_task(desk.trail().listen(desk.events))
+    await desk.events.publish(joined)
+    entries = [json.loads(line.canonical) for line in await desk.lines(team, 2)]
+    listening.cancel()
+    assert [entry["action"] for entry in entries] == ["key.created", "key.revoked"]
+
+
 async def test_a_crash_between_the_cut_and_the_signature_neither_doubles_nor_drops_a_batch(desk: Desk) -> None:
-    from qm.audit.v1.audit_pb2 import AuditEvent
+    from qm.audit.v1.audit_pb2 import AuditEvents
 
     team = str(uuid.uuid4())
-    await desk.ledger.append([AuditEvent.FromString(told(team).payload) for _ in range(5)])
+    await desk.ledger.append([AuditEvents.FromString(told(team).payload).events[0] for _ in range(5)])
     desk.neighbours.failing["SignRecord"] = Unavailable("down", reason="PEER_UNAVAILABLE")
     with pytest.raises(Unavailable):
         await desk.trail().anchor()
@@ -104,7 +115,7 @@ async def test_nothing_can_be_changed_or_removed(desk: Desk, table: str) -> None
 
 
 async def test_the_trail_is_filtered_by_object_job_actor_and_position(desk: Desk) -> None:
-    from qm.audit.v1.audit_pb2 import AuditEvent
+    from qm.audit.v1.audit_pb2 import AuditEvents
 
     team = str(uuid.uuid4())
     deeds = [
@@ -113,7 +124,7 @@ async def test_the_trail_is_filtered_by_object_job_actor_and_position(desk: Desk
              details={"job_id": "qm_job_1"}),
         Deed(team_id=team, service="accounts", action="key.created", object_id="k1"),
     ]  # fmt: skip
-    await desk.ledger.append([AuditEvent.FromString(audit_message(deed, now()).payload) for deed in deeds])
+    await desk.ledger.append([AuditEvents.FromString(audit_message(deed, now()).payload).events[0] for deed in deeds])
 
     async def found(**wanted: str | int) -> list[int]:
         return [line.position for line in await desk.ledger.page(Wanted(uuid.UUID(team), **wanted), 100)]  # type: ignore[arg-type]

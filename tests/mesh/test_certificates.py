@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from qm.accounts.v1 import accounts_pb2
-from qm.audit.v1.audit_pb2 import AuditEvent
+from qm.audit.v1.audit_pb2 import AuditEvents
 from qm.certificates.v1 import certificates_pb2 as pb
 from qm.execution.v1 import execution_pb2
 from qm.type.v1.requester_pb2 import Requester
@@ -60,7 +60,7 @@ class Desk:
     async def told(self, job_id: str) -> list[str]:
         """What the trail will hear of a job; nothing is published before the outbox starts."""
         rows = await self.database.fetch("SELECT payload FROM outbox ORDER BY id")
-        events = [AuditEvent.FromString(row["payload"]) for row in rows]
+        events = [event for row in rows for event in AuditEvents.FromString(row["payload"]).events]
         return [event.action for event in events if event.details["job_id"] == f"qm_job_{uuid.UUID(job_id).hex}"]
 
 

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from qm.routing.v1 import routing_pb2 as pb
 
+from mesh.timestamps import timestamp
 from services.routing.benchmarks.benchmark import Benchmark, Measurement
 from services.routing.benchmarks.offline import Offline
 from services.routing.benchmarks.scoreboard import Accuracy, Option, Scoreboard
@@ -49,7 +49,7 @@ def measurement_message(measurement: Measurement, kind: Kind | None) -> pb.Bench
         estimate=None if outcome.promise is None else _estimate(outcome.promise),
         run_duration=_duration(outcome.engine_seconds or 0.0),
         calibration_id=outcome.calibration_id or "",
-        end_time=_timestamp(outcome.end_time),
+        end_time=timestamp(outcome.end_time),
     )
 
 
@@ -61,8 +61,8 @@ def scoreboard_message(
     return pb.Scoreboard(
         job_count=board.job_count,
         failed_count=board.failed_count,
-        start_time=_timestamp(board.start_time) if board.start_time else None,
-        end_time=_timestamp(board.end_time) if board.end_time else None,
+        start_time=timestamp(board.start_time) if board.start_time else None,
+        end_time=timestamp(board.end_time) if board.end_time else None,
         fidelity=_accuracy(board.fidelity),
         time=_accuracy(board.time),
         regret=pb.Regret(
@@ -70,7 +70,7 @@ def scoreboard_message(
             mean=board.regret.mean,
             worst=board.regret.worst,
         ),
-        drifts=[pb.Drift(backend_id=str(name), create_time=_timestamp(time)) for name, time in drifts if time],
+        drifts=[pb.Drift(backend_id=str(name), create_time=timestamp(time)) for name, time in drifts if time],
         beliefs_version=beliefs.version,
         points=_points(outcomes, families),
     )
@@ -152,9 +152,3 @@ def _duration(seconds: float) -> Duration:
     span = Duration()
     span.FromTimedelta(dt.timedelta(seconds=seconds))
     return span
-
-
-def _timestamp(time: dt.datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent
@@ -70,6 +71,12 @@ def test_every_leaf_is_proven_by_the_verifiers_own_tree(leaves: list[bytes]) -> 
     levels = levels_of(hashes)
     for index, leaf in enumerate(hashes):
         assert root_of(leaf, index, len(hashes), tuple(path_of(levels, index))) == levels[-1][0]
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text(), max_size=4))
+def test_an_entry_is_the_canonical_json_of_what_it_says(text: str, details: dict[str, str]) -> None:
+    [entry] = chain([event(request_id=text, address=text, details=details)], {})
+    assert entry.canonical == rfc8785.dumps(json.loads(entry.canonical))
 
 
 def test_teams_have_chains_of_their_own_that_go_on_where_they_ended() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent
+from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvents
 from qm.type.v1.requester_pb2 import Requester
 
 from mesh.audit import Deed, audit_message
@@ -16,7 +16,7 @@ MOMENT = dt.datetime(2026, 11, 21, 12, 0, 0, 5, tzinfo=dt.UTC)
 def test_a_deed_becomes_a_message_that_names_who_what_when_and_for_which_request() -> None:
     with serving(Call("edge", request_id="r-1")):
         message = audit_message(Deed.by(WHO, "accounts", "key.revoked", "k-2", reason="lost"), MOMENT)
-    event = AuditEvent.FromString(message.payload)
+    [event] = AuditEvents.FromString(message.payload).events
     assert message.subject == "audit.event.t-1"
     assert message.id == event.event_id
     assert (event.user_id, event.key_id, event.service) == ("u-1", "k-1", "accounts")
@@ -27,7 +27,7 @@ def test_a_deed_becomes_a_message_that_names_who_what_when_and_for_which_request
 
 def test_a_deed_that_nobody_asked_for_has_no_request_and_no_person() -> None:
     message = audit_message(Deed(team_id="t", service="execution", action="job.failed", object_id="j"), MOMENT)
-    event = AuditEvent.FromString(message.payload)
+    [event] = AuditEvents.FromString(message.payload).events
     assert (event.request_id, event.user_id, event.key_id) == ("", "", "")
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17qm/audit/v1/audit.proto\x12\x0bqm.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x02\n\nAuditEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0e\n\x06key_id\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x06 \x01(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t\x12%\n\x07outcome\x18\x08 \x01(\x0e\x32\x14.qm.audit.v1.Outcome\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x35\n\x07\x64\x65tails\x18\x0c \x03(\x0b\x32$.qm.audit.v1.AuditEvent.DetailsEntry\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*b\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x13\n\x0fOUTCOME_REFUSED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17qm/audit/v1/audit.proto\x12\x0bqm.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"6\n\x0b\x41uditEvents\x12\'\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x17.qm.audit.v1.AuditEvent\"\xe8\x02\n\nAuditEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0e\n\x06key_id\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x06 \x01(\t\x12\x11\n\tobject_id\x18\x07 \x01(\t\x12%\n\x07outcome\x18\x08 \x01(\x0e\x32\x14.qm.audit.v1.Outcome\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x35\n\x07\x64\x65tails\x18\x0c \x03(\x0b\x32$.qm.audit.v1.AuditEvent.DetailsEntry\x1a.\n\x0c\x44\x65tailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*b\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x13\n\x0fOUTCOME_REFUSED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDITEVENT_DETAILSENTRY']._loaded_options = None
   _globals['_AUDITEVENT_DETAILSENTRY']._serialized_options = b'8\001'
-  _globals['_OUTCOME']._serialized_start=436
-  _globals['_OUTCOME']._serialized_end=534
-  _globals['_AUDITEVENT']._serialized_start=74
-  _globals['_AUDITEVENT']._serialized_end=434
-  _globals['_AUDITEVENT_DETAILSENTRY']._serialized_start=388
-  _globals['_AUDITEVENT_DETAILSENTRY']._serialized_end=434
+  _globals['_OUTCOME']._serialized_start=492
+  _globals['_OUTCOME']._serialized_end=590
+  _globals['_AUDITEVENTS']._serialized_start=73
+  _globals['_AUDITEVENTS']._serialized_end=127
+  _globals['_AUDITEVENT']._serialized_start=130
+  _globals['_AUDITEVENT']._serialized_end=490
+  _globals['_AUDITEVENT_DETAILSENTRY']._serialized_start=444
+  _globals['_AUDITEVENT_DETAILSENTRY']._serialized_end=490
 # @@protoc_insertion_point(module_scope)

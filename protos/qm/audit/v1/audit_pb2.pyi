@@ -49,8 +49,32 @@ OUTCOME_FAILED: Outcome.ValueType  # 3
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
+class AuditEvents(_message.Message):
+    """AuditEvents is published on `audit.event.<team_id>` through the outbox of the service in which something was done. Several such messages, one behind the other, are one: the outbox joins what waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
+        """Are what was done, in its order."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___AuditEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEvents: _TypeAlias = AuditEvents  # noqa: Y015
+
+@_typing.final
 class AuditEvent(_message.Message):
-    """AuditEvent is published on `audit.event.<team_id>` through the outbox of the service in which something was done; the audit trail of certificates keeps it for good."""
+    """AuditEvent is something that was done; the audit trail of certificates keeps it for good."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
