@@ -91,7 +91,8 @@ class OpenBlock:
     def take(self, count: int) -> bytes:
         """The last `count` bytes that are left, which are then gone."""
         start = len(self._left) - count
-        taken = bytes(self._left[start:])
-        self._left[start:] = bytes(count)  # what was handed out does not stay in memory
+        with memoryview(self._left)[start:] as handed:
+            taken = handed.tobytes()
+            handed[:] = bytes(count)  # what was handed out does not stay in memory
         del self._left[start:]
         return taken

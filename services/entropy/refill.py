@@ -24,6 +24,8 @@ from services.entropy.store import PoolStore, Stock
 log = structlog.get_logger()
 SPARE = 1
 """Blocks that wait untested, for requests that are tested themselves; with fewer, the next chunk is drawn."""
+AFTER_YOU_SECONDS = 0.1
+"""Between a wish and the work on it: who opened a block is answered first, and not while another is made and tested."""
 MOST_REJECTIONS = 3
 """Blocks in a row that fail SP 800-22 at 0.01: once in a million for a good generator."""
 
@@ -70,6 +72,7 @@ class Refiller:
                     log.warning("refill_postponed", source=str(key), reason=error.reason, message=error.message)
                 await self._tell()
             await self._rest(self._config.refill_seconds)
+            await asyncio.sleep(AFTER_YOU_SECONDS)
 
     def want(self, key: SourceKey) -> None:
         """Ask for blocks of a source, now and from now on."""

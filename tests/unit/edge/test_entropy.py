@@ -1,4 +1,6 @@
 import base64
+import json
+import random
 from typing import Any
 
 import httpx
@@ -6,7 +8,7 @@ import pytest
 from qm.entropy.v1 import entropy_pb2 as pb
 from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST
 
-from edge.dialects.qmumma.entropy import wants_octets
+from edge.dialects.qmumma.entropy import wants_octets, written
 
 GENERATE = "/v1/entropy/generate"
 
@@ -37,6 +39,14 @@ async def test_plain_bits_come_without_record_and_seal(client: httpx.AsyncClient
 )
 async def test_each_format_is_written_as_the_contract_says(client: httpx.AsyncClient, form: str, data: Any):
     assert (await _ask(client, bits=24, format=form)).json()["data"] == data
+
+
+@pytest.mark.parametrize("size", [1, 24_575, 24_576, 24_577, 49_153])
+def test_what_is_written_in_pieces_is_one_value(size: int):
+    data = random.Random(size).randbytes(size)
+    assert json.loads(b"".join(written(data, "hex"))) == data.hex().upper()
+    assert json.loads(b"".join(written(data, "base64"))) == base64.b64encode(data).decode()
+    assert json.loads(b"".join(written(data, "bytes"))) == list(data)
 
 
 async def test_certified_bits_are_the_record_byte_for_byte_with_data_and_seal(client: httpx.AsyncClient, world: Any):
