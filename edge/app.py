@@ -25,6 +25,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from edge import bodies, faults, request_ids
+from edge.addresses import address_of
 from edge.authentication import Authentication
 from edge.bodies import Disconnected
 from edge.dialects import Dialect
@@ -107,7 +108,7 @@ class Edge:
             return
         headers = dict(reversed(scope["headers"]))
         visit = _Visit(request_ids.request_id(headers.get(request_ids.HEADER)), headers, time.perf_counter())
-        call = Call("public", visit.request_id, traceparent=_traceparent(headers))
+        call = Call("public", visit.request_id, traceparent=_traceparent(headers), address=address_of(scope))
         with serving(call):
             try:
                 answer = await self._answer(scope, receive, visit, call)
@@ -186,7 +187,7 @@ class Edge:
             verdict = self._limiter.take(requester.team_id, await self._plans.rate(requester.plan))
         elif operation.limited:
             requester = _NOBODY
-            verdict = self._limiter.take(f"address {_address(scope)}", self._bounds.anonymous)
+            verdict = self._limiter.take(f"address {address_of(scope)}", self._bounds.anonymous)
         else:
             return _NOBODY
         if not verdict.allowed:
@@ -202,7 +203,7 @@ class Edge:
             return known
         if self._authentication.met(header):
             return await self._authentication.requester(header)
-        address = f"address {_address(scope)}"
+        address = f"address {address_of(scope)}"
         verdict = self._limiter.take(address, self._bounds.anonymous)
         if not verdict.allowed:
             raise too_many(verdict)
@@ -294,11 +295,6 @@ def _counted(operation: str, status: int) -> Counter:
 
 def _carries_limits(answer: Answer) -> bool:
     return any(name == b"x-ratelimit-limit" for name, _ in answer.headers)
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 def _traceparent(headers: dict[bytes, bytes]) -> str:

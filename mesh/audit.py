@@ -45,6 +45,8 @@ class Deed:
     outcome: Outcome.ValueType = OUTCOME_SUCCEEDED
     request_id: str = ""
     """The public request behind it, where that is not the call being served."""
+    address: str = ""
+    """The client's IP address in that request."""
     details: Mapping[str, str] = field(default_factory=dict)
     """What else a reader should know; never a secret."""
 
@@ -70,6 +72,9 @@ class Deed:
 def audit_message(deed: Deed, moment: dt.datetime) -> Message:
     """The message for the outbox."""
     call = current()
+    request_id, address = (call.request_id, call.address) if call else ("", "")
+    if deed.request_id:
+        request_id, address = deed.request_id, deed.address
     event = AuditEvent(
         event_id=str(uuid_utils.compat.uuid7()),
         team_id=deed.team_id,
@@ -79,7 +84,8 @@ def audit_message(deed: Deed, moment: dt.datetime) -> Message:
         action=deed.action,
         object_id=deed.object_id,
         outcome=deed.outcome,
-        request_id=deed.request_id or (call.request_id if call else ""),
+        request_id=request_id,
+        address=address,
         details=deed.details,
         create_time=timestamp(moment),
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
+ADDRESS_KEY = "x-client-address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Call:
     """`time.monotonic()` at which the caller stops waiting."""
     traceparent: str = ""
     """W3C trace context; empty where nothing is traced."""
+    address: str = ""
+    """The IP address of the client behind that request; empty where there is none. The audit trail keeps it."""
 
     def remaining(self) -> float:
         """Seconds until the deadline, never negative."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.protobuf.message import Message
 
-from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, Call, current
+from mesh.call import ADDRESS_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, Call, current
 from mesh.errors import Cancelled, DeadlineExceeded, Unavailable, from_rpc_error, peer_unavailable
 from mesh.multiplex import StreamEnded
 
@@ -39,7 +39,7 @@ class UnaryCall:
         call = current()
         deadline = time.monotonic() + (timeout if call is None else min(timeout, call.remaining()))
         payload = request.SerializeToString()
-        request_id, traceparent = (call.request_id, call.traceparent) if call else ("", "")
+        request_id, traceparent, address = (call.request_id, call.traceparent, call.address) if call else ("", "", "")
         pause = FIRST_RETRY_SECONDS
         while True:
             remaining = deadline - time.monotonic()
@@ -47,11 +47,16 @@ class UnaryCall:
                 raise DeadlineExceeded(f"no time left to call {self._method}", reason="DEADLINE_EXCEEDED")
             try:
                 if (neighbour := self._channel.neighbour()) is not None:
-                    asked = Call(self._channel.caller, request_id, deadline, traceparent)
+                    asked = Call(self._channel.caller, request_id, deadline, traceparent, address)
                     return self._parse(await self._ask(neighbour, payload, asked))
                 client = self._channel.connection().client()
                 answer = await client.call(
-                    self._method, payload, timeout=remaining, request_id=request_id, traceparent=traceparent
+                    self._method,
+                    payload,
+                    timeout=remaining,
+                    request_id=request_id,
+                    traceparent=traceparent,
+                    address=address,
                 )
                 return self._parse(answer)
             except StreamEnded as ended:
@@ -86,7 +91,13 @@ class _NativeCall:
     def _started(self, request: object, timeout: float | None) -> Iterator[Any]:
         """The gRPC call, cancelled at the end of the block; what gRPC raises within becomes a MeshError."""
         call = current()
-        metadata = ((REQUEST_ID_KEY, call.request_id), (TRACEPARENT_KEY, call.traceparent)) if call else ()
+        metadata: tuple[tuple[str, str], ...] = ()
+        if call is not None:
+            metadata = (
+                (REQUEST_ID_KEY, call.request_id),
+                (TRACEPARENT_KEY, call.traceparent),
+                (ADDRESS_KEY, call.address),
+            )
         remaining = min(call.remaining() if call else float("inf"), float("inf") if timeout is None else timeout)
         native = getattr(self._channel.connection().channel, self._kind)(*self._method)
         started = native(request, timeout=None if remaining == float("inf") else remaining, metadata=metadata)

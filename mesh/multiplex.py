@@ -172,7 +172,8 @@ class _ServerStream:
             task.cancel()
 
     async def _serve(self, item: wire.Call, received: float) -> None:
-        call = Call(self._caller, item.request_id, received + item.timeout_ms / 1000, item.traceparent)
+        deadline = received + item.timeout_ms / 1000
+        call = Call(self._caller, item.request_id, deadline, item.traceparent, item.address)
         # At the deadline the task is cancelled without an answer: the client's own clock has rung before.
         alarm = asyncio.get_running_loop().call_later(call.remaining(), self._tasks[item.call_id].cancel)
         try:
@@ -207,7 +208,9 @@ class MultiplexClient:
         self._ended = False
         self.closed = False
 
-    async def call(self, method: str, payload: bytes, *, timeout: float, request_id: str, traceparent: str) -> bytes:
+    async def call(
+        self, method: str, payload: bytes, *, timeout: float, request_id: str, traceparent: str, address: str = ""
+    ) -> bytes:
         """The answer to one call; raises the MeshError that the other side raised, or StreamEnded."""
         if self.closed:
             raise StreamEnded
@@ -225,6 +228,7 @@ class MultiplexClient:
             timeout_ms=max(1, min(int(timeout * 1000), 2**32 - 1)),
             request_id=request_id,
             traceparent=traceparent,
+            address=address,
         )
         self._outbox.put(call_id, message.SerializeToString())
         # A plain timer: the bookkeeping of asyncio.timeout would show in the cost of a call.

@@ -24,7 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 
-from mesh.call import REQUEST_ID_KEY, TRACEPARENT_KEY, Call
+from mesh.call import ADDRESS_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, Call
 from mesh.dispatch import Dispatcher, Method
 from mesh.errors import DETAILS_KEY, InvalidArgument, MeshError, Unavailable, to_status
 from mesh.guard import Guard, caller_of
@@ -203,6 +203,7 @@ def _call(context: Any) -> Call:  # noqa: ANN401 - grpc's context is untyped
         str(metadata.get(REQUEST_ID_KEY, "")),
         deadline,
         str(metadata.get(TRACEPARENT_KEY, "")),
+        str(metadata.get(ADDRESS_KEY, "")),
     )
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -143,7 +144,7 @@ class Telemetry:
         ):
             carrier: dict[str, str] = {}
             propagate.inject(carrier)
-            yield Call(call.caller, call.request_id, call.deadline, carrier.get("traceparent", ""))
+            yield replace(call, traceparent=carrier.get("traceparent", ""))
 
 
 def _otlp_spans(service: str, endpoint: str) -> TracerProvider:

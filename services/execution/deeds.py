@@ -25,6 +25,7 @@ def submitted(job: NewJob) -> Message:
         user_id=who.user_id,
         key_id=who.key_id,
         request_id=job.public_request,
+        address=job.public_address,
         details={"algorithm_id": job.algorithm_id, "hardware": job.requested_hardware, "shots": str(job.shot_count)},
     )
     return audit_message(deed, job.create_time)

@@ -115,6 +115,7 @@ class Intake:
             cost=hold.amount.micros,
             create_time=now,
             public_request=call.request_id if call else "",
+            public_address=call.address if call else "",
             release_time=faults.release_time(request, now),
             engine_crash=request.test_faults.engine_crash,
         )

@@ -124,6 +124,8 @@ class NewJob:
     create_time: dt.datetime
     public_request: str = ""
     """The id of the public request that submitted it, for the audit trail alone."""
+    public_address: str = ""
+    """The client's address in that request, likewise."""
     release_time: dt.datetime | None = None
     """No worker sees it before then; a test key's wish."""
     engine_crash: bool = False

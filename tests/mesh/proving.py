@@ -69,6 +69,7 @@ class Proving:
             caller=call.caller,
             request_id=call.request_id,
             traceparent=call.traceparent,
+            address=call.address,
             remaining_ms=int(min(call.remaining(), 1e6) * 1000),
         )
 

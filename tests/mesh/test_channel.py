@@ -42,13 +42,14 @@ async def test_no_service_is_taken_for_another(mesh: Mesh) -> None:
     await mesh.stub(server.port).Echo(EchoRequest())
 
 
-async def test_request_id_trace_and_deadline_travel_from_service_to_service(mesh: Mesh) -> None:
+async def test_request_id_trace_address_and_deadline_travel_from_service_to_service(mesh: Mesh) -> None:
     last = await mesh.serve()
     first = await mesh.serve(Relay(mesh.stub(last.port, "billing")), name="edge")
     stub = mesh.stub(first.port)
-    with serving(Call("public", "req_7", time.monotonic() + 3, TRACEPARENT)):
+    with serving(Call("public", "req_7", time.monotonic() + 3, TRACEPARENT, "192.0.2.7")):
         answer = await stub.Echo(EchoRequest())
     assert (answer.caller, answer.request_id, answer.traceparent) == ("billing", "req_7", TRACEPARENT)
+    assert answer.address == "192.0.2.7"
     assert 2000 < answer.remaining_ms <= 3000
 
 
@@ -62,12 +63,13 @@ async def test_request_id_and_trace_travel_with_streams_too(mesh: Mesh) -> None:
 
     last = await mesh.serve(Watcher())
     first = await mesh.serve(Relay(mesh.stub(last.port, "billing")), name="edge")
-    with serving(Call("public", "req_7", time.monotonic() + 3, TRACEPARENT)):
+    with serving(Call("public", "req_7", time.monotonic() + 3, TRACEPARENT, "192.0.2.7")):
         _ = [number async for number in mesh.stub(first.port).Count(Number())]
     call = seen[0]
     assert call is not None
     assert seen == [call, call]
     assert (call.caller, call.request_id, call.traceparent) == ("billing", "req_7", TRACEPARENT)
+    assert call.address == "192.0.2.7"
     assert 2 < call.remaining() <= 3
 
 

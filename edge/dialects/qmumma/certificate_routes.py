@@ -25,7 +25,7 @@ _SAVED = {"Content-Disposition": "A name to save it under."}
 _ENTRY = {
     "entry": {
         "action": "job.submitted",
-        "address": "",
+        "address": "198.51.100.9",
         "details": {"algorithm_id": "vqe.molecular.v2"},
         "event_id": "0199d1c2-7d3e-7c55-9f5a-3c0f5d2b7a10",
         "key_id": "0199d1c2-0000-7000-8000-000000000002",

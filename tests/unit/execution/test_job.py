@@ -27,7 +27,12 @@ def test_an_accepted_job_is_queued_in_its_first_version():
     accepted = job()
     assert (accepted.state, accepted.version, accepted.attempt_count) == (State.QUEUED, 1, 0)
     assert (accepted.create_time, accepted.update_time, accepted.start_time) == (CREATED, CREATED, None)
-    kept = {field.name for field in dataclasses.fields(new)} - {"request_id", "release_time", "public_request"}
+    kept = {field.name for field in dataclasses.fields(new)} - {
+        "request_id",
+        "release_time",
+        "public_request",
+        "public_address",
+    }
     assert all(getattr(accepted, name) == getattr(new, name) for name in kept)
 
 

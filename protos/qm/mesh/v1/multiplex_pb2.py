@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqm/mesh/v1/multiplex.proto\x12\nqm.mesh.v1\"3\n\x10MultiplexRequest\x12\x1f\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x10.qm.mesh.v1.Call\"8\n\x11MultiplexResponse\x12#\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x12.qm.mesh.v1.Answer\"u\n\x04\x43\x61ll\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\x04\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\";\n\x06\x41nswer\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\x04\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x32`\n\x10MultiplexService\x12L\n\tMultiplex\x12\x1c.qm.mesh.v1.MultiplexRequest\x1a\x1d.qm.mesh.v1.MultiplexResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqm/mesh/v1/multiplex.proto\x12\nqm.mesh.v1\"3\n\x10MultiplexRequest\x12\x1f\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x10.qm.mesh.v1.Call\"8\n\x11MultiplexResponse\x12#\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x12.qm.mesh.v1.Answer\"\x86\x01\n\x04\x43\x61ll\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\x04\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x12\n\ntimeout_ms\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\";\n\x06\x41nswer\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\x04\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x32`\n\x10MultiplexService\x12L\n\tMultiplex\x12\x1c.qm.mesh.v1.MultiplexRequest\x1a\x1d.qm.mesh.v1.MultiplexResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MULTIPLEXREQUEST']._serialized_end=93
   _globals['_MULTIPLEXRESPONSE']._serialized_start=95
   _globals['_MULTIPLEXRESPONSE']._serialized_end=151
-  _globals['_CALL']._serialized_start=153
-  _globals['_CALL']._serialized_end=270
-  _globals['_ANSWER']._serialized_start=272
-  _globals['_ANSWER']._serialized_end=331
-  _globals['_MULTIPLEXSERVICE']._serialized_start=333
-  _globals['_MULTIPLEXSERVICE']._serialized_end=429
+  _globals['_CALL']._serialized_start=154
+  _globals['_CALL']._serialized_end=288
+  _globals['_ANSWER']._serialized_start=290
+  _globals['_ANSWER']._serialized_end=349
+  _globals['_MULTIPLEXSERVICE']._serialized_start=351
+  _globals['_MULTIPLEXSERVICE']._serialized_end=447
 # @@protoc_insertion_point(module_scope)

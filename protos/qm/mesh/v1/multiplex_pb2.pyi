@@ -78,6 +78,7 @@ class Call(_message.Message):
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.int
     """Pairs the call with its answer; unique in the stream."""
     method: _builtins.str
@@ -90,6 +91,8 @@ class Call(_message.Message):
     """Ties the call to the public request it serves."""
     traceparent: _builtins.str
     """Is the W3C trace context; empty where nothing is traced."""
+    address: _builtins.str
+    """Is the network address of the client behind the public request; empty where there is none."""
     def __init__(
         self,
         *,
@@ -99,10 +102,11 @@ class Call(_message.Message):
         timeout_ms: _builtins.int = ...,
         request_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "method", b"method", "request", b"request", "request_id", b"request_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "call_id", b"call_id", "method", b"method", "request", b"request", "request_id", b"request_id", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
