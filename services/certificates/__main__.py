@@ -17,6 +17,7 @@ from services.certificates.issuing import House, Issuer
 from services.certificates.jobs import Jobs, Peers
 from services.certificates.ledger import AuditLedger
 from services.certificates.press import PressClient
+from services.certificates.roots import LoggedRoots
 from services.certificates.service import CertificatesService
 from services.certificates.store import CertificateStore
 from services.certificates.trail import Trail
@@ -24,9 +25,8 @@ from services.certificates.trail import Trail
 
 async def wire(process: Process[CertificatesConfig], config: CertificatesConfig) -> None:
     """Connect the parts."""
-    authority = Authority(config.issuer, Vault.read(config.key_encryption_key_file))
     house = House(
-        issuer=config.issuer,
+        authority=Authority(config.issuer, Vault.read(config.key_encryption_key_file)),
         public_url=config.public_url.rstrip("/"),
         frameworks=load(config.frameworks_file, Frameworks),
     )
@@ -39,13 +39,15 @@ async def wire(process: Process[CertificatesConfig], config: CertificatesConfig)
     press = PressClient(config.print_seconds)
     process.on_close(press.close)
     jobs = Jobs(peers)
-    issuer = Issuer(CertificateStore(database, outbox), jobs, press, authority, house=house, clock=now)
+    roots = LoggedRoots(peers.signing)
+    issuer = Issuer(CertificateStore(database, outbox), jobs, press, roots, house=house, clock=now)
     ledger = AuditLedger(database)
     trail = Trail(ledger, peers.signing, batch=config.audit_batch)
     process.on_close(trail.close)
     process.background(trail.listen(events), "trail")
     process.background(trail.anchor_forever(config.anchor_seconds), "anchors")
     await issuer.keys()
+    process.background(roots.log_soon(issuer.keys), "roots")
     process.server.add(
         certificates_pb2.DESCRIPTOR.services_by_name["CertificatesService"],
         CertificatesService(issuer, Dossiers(issuer, jobs, ledger, trail), ledger, jobs),

@@ -19,6 +19,7 @@ from services.certificates.framework import Framework, Frameworks
 from services.certificates.jobs import Jobs, ProvenJob
 from services.certificates.press import PressClient
 from services.certificates.printing import Order, Seal
+from services.certificates.roots import LoggedRoots
 from services.certificates.sheet import Issue, SealFacts, build_sheet
 from services.certificates.store import CertificateStore, Edition
 
@@ -30,7 +31,8 @@ _KEYS_SECONDS = 3600.0
 class House:
     """Who issues, and under which wording."""
 
-    issuer: str
+    authority: Authority
+    """Makes the keys of its seals."""
     public_url: str
     frameworks: Frameworks
 
@@ -43,16 +45,16 @@ class Issuer:
         store: CertificateStore,
         jobs: Jobs,
         press: PressClient,
-        authority: Authority,
+        roots: LoggedRoots,
         *,
         house: House,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        """Print with `press`, seal with keys that `authority` makes and `store` keeps."""
+        """Print with `press`, seal with keys that `store` keeps, under `roots` that are logged."""
         self._store = store
         self._jobs = jobs
         self._press = press
-        self._authority = authority
+        self._logged = roots
         self._house = house
         self._clock = clock
         self._keys: list[StoredKey] = []
@@ -62,7 +64,7 @@ class Issuer:
         """Every key, with a seal of each algorithm that is good for a while; made or renewed where it is missing."""
         now = self._clock()
         if now >= self._keys_until:
-            self._keys = await self._store.settle_keys(lambda held: self._authority.missing(held, now))
+            self._keys = await self._store.settle_keys(lambda held: self._house.authority.missing(held, now))
             self._keys_until = now + dt.timedelta(seconds=_KEYS_SECONDS)
         return self._keys
 
@@ -108,7 +110,7 @@ class Issuer:
         now = self._clock().replace(microsecond=0)
         public_id = f"qm_job_{job_id.hex}"
         issue = Issue(
-            issuer=self._house.issuer,
+            issuer=self._house.authority.issuer,
             edition=number,
             moment=now,
             template_version=self._house.frameworks.version,
@@ -129,6 +131,7 @@ class Issuer:
             link=issue.verify_url,
             result=job.proven,
             parameters=job.facts.parameters,
+            roots=await self._logged.proven(keys),
             moment=now,
             classical=self._seal(classical),
             quantum_safe=self._seal(quantum_safe),
@@ -145,7 +148,7 @@ class Issuer:
         )
 
     def _seal(self, key: StoredKey) -> Seal:
-        return Seal(key.certificate, private_der(self._authority.open(key)))
+        return Seal(key.certificate, private_der(self._house.authority.open(key)))
 
     def _told(self, requester: Requester, word: str, edition: Edition) -> Message:
         deed = Deed.by(

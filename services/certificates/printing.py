@@ -36,6 +36,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What the QR code says."""
     result: bytes
     parameters: bytes
+    roots: bytes
+    """The seals' roots with what proves that they are in the log, JSON."""
     moment: dt.datetime
     classical: Seal
     quantum_safe: Seal
@@ -65,6 +67,7 @@ class Press:
             "qr": qr_code(order.link),
             "result": order.result.decode(),
             "parameters": order.parameters.decode(),
+            "roots": order.roots.decode(),
         }
         pdf = self._compiler.compile(
             str(TEMPLATE / "certificate.typ"),

@@ -35,6 +35,7 @@ from services.certificates.issuing import Issuer
 from services.certificates.jobs import Jobs
 from services.certificates.ledger import AuditLedger
 from services.certificates.press import PressClient
+from services.certificates.roots import LoggedRoots
 from services.certificates.service import CertificatesService
 from services.certificates.store import CertificateStore
 from services.certificates.trail import Trail
@@ -73,12 +74,12 @@ async def desk(postgres: RunningPostgres, nats_server: RunningNats, authority: A
     peers = neighbours.peers()
     jobs, press, ledger = Jobs(peers), PressClient(30.0), AuditLedger(database)
     house = IssuingHouse(
-        issuer="Aumtrix",
+        authority=SealAuthority("Aumtrix", Vault(b"v" * 32)),
         public_url="https://q.example",
         frameworks=msgspec.toml.decode(FRAMEWORKS_FILE.read_bytes(), type=Frameworks),
     )
     store = CertificateStore(database, Outbox(database, events))
-    issuer = Issuer(store, jobs, press, SealAuthority("Aumtrix", Vault(b"v" * 32)), house=house, clock=now)
+    issuer = Issuer(store, jobs, press, LoggedRoots(peers.signing), house=house, clock=now)
     dossiers = Dossiers(issuer, jobs, ledger, Trail(ledger, peers.signing, batch=100))
     yield Desk(CertificatesService(issuer, dossiers, ledger, jobs), neighbours, press, database)
     await press.close()

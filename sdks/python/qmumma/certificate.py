@@ -1,4 +1,4 @@
-"""Is a certificate genuine? The file, its two seals, and the record and parameters that are attached to it.
+"""Is a certificate genuine? The file, its two seals, their roots, and the record and parameters that are attached.
 
 The last seal is over every byte but its own container, which has one form only. So any change is found; which it is,
 the first seal, the digests of the objects and the attachments' own proof tell.
@@ -20,6 +20,7 @@ from qmumma.cms import ECDSA, ML_DSA, Algorithm, Seal, SealError, read_seal
 from qmumma.exact import UnkeptNumberError, UnreadableError, parse_object
 from qmumma.pdf import ATTACHMENTS, Place, altered_objects, attachments_of, seals_of
 from qmumma.report import Check, Report
+from qmumma.roots import examine_roots
 from qmumma.verification import Trust, verify_answer
 
 CERTIFICATE_TYPE = "qmumma.certificate/v1"
@@ -41,7 +42,17 @@ def verify_certificate(pdf: bytes, trust: Trust) -> Report:
     places = seals_of(pdf)
     sealed = [_read(pdf, place, algorithm) for place, algorithm in zip(places, _ORDER, strict=False)]
     attached = attachments_of(pdf)
-    checks = (*_layout(pdf, places), *_seals(pdf, sealed, trust.roots), *_attachments(attached, trust))
+    used = {
+        f"seal {each.algorithm.name}": root
+        for each in sealed
+        if each.seal is not None and (root := _issuer(each.seal.certificate, trust.roots)) is not None
+    }
+    checks = (
+        *_layout(pdf, places),
+        *_seals(pdf, sealed, trust.roots),
+        *examine_roots(_members(attached.get("roots.json", b"{}")), used, trust),
+        *_attachments(attached, trust),
+    )
     notes = _notes(sealed)
     return Report(checks, notes)
 
@@ -97,13 +108,21 @@ def _chain(certificate: x509.Certificate, roots: Sequence[x509.Certificate], nam
         return Check(name, ok=False, detail="says nothing of what it is for")
     if limits.ca or not usage.digital_signature:
         return Check(name, ok=False, detail="is not for seals")
+    root = _issuer(certificate, roots)
+    if root is None:
+        return Check(name, ok=False, detail=f"was issued by none of the {len(roots)} roots that are trusted")
+    return Check(name, ok=True, detail=f"issued by {_name(root)}, which is trusted")
+
+
+def _issuer(certificate: x509.Certificate, roots: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """The trusted root whose key signed a certificate."""
     for root in roots:
         try:
             certificate.verify_directly_issued_by(root)
         except (InvalidSignature, ValueError, TypeError):
             continue
-        return Check(name, ok=True, detail=f"issued by {_name(root)}, which is trusted")
-    return Check(name, ok=False, detail=f"was issued by none of the {len(roots)} roots that are trusted")
+        return root
+    return None
 
 
 def _attachments(attached: dict[str, bytes], trust: Trust) -> Iterator[Check]:

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 BEGINNING = b"%PDF-"
-ATTACHMENTS = ("result.json", "parameters.json", "certificate.json")
+ATTACHMENTS = ("result.json", "parameters.json", "roots.json", "certificate.json")
 ATTACHMENT_BYTES_MAX = 16 * 2**20
 
 _RANGE = re.compile(rb"/ByteRange \[0 (\d{1,10}) (\d{1,10}) (\d{1,10})\] *\n")

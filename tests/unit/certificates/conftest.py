@@ -13,10 +13,11 @@ import rfc8785
 from qm.signing.v1 import signing_pb2
 
 from mesh.vault import Vault
-from services.certificates.authority import Algorithm, Authority, StoredKey, current, private_der
+from services.certificates.authority import Algorithm, Authority, Purpose, StoredKey, current, private_der
 from services.certificates.framework import FRAMEWORKS_FILE, Framework, Frameworks
 from services.certificates.printing import Order, Press, Seal
 from services.certificates.proof import ANCHOR_PREFIX, proven_record
+from services.certificates.roots import root_record
 from services.certificates.sheet import Completed, Issue, SealFacts, Sheet, build_sheet
 from services.signing.checkpoint import Checkpoint
 from services.signing.keys import NamedKey, parse_key_id, render_jwks
@@ -120,6 +121,11 @@ class House:
         )
         return facts, proven_record(canonical, seal, anchor)
 
+    def roots(self) -> bytes:
+        """The seals' roots, each alone in a log."""
+        roots = [key for key in self.held if key.purpose is Purpose.ROOT]
+        return b'{"roots":[' + b",".join(self.proven(root_record(root))[1] for root in roots) + b"]}"
+
     def checkpoint(self, root: bytes) -> str:
         return Checkpoint(ORIGIN, 1, root).sign(self.log).render()
 
@@ -141,6 +147,7 @@ class House:
             link=LINK,
             result=proven,
             parameters=job.parameters,
+            roots=self.roots(),
             moment=NOW,
             classical=self.seal(Algorithm.ECDSA),
             quantum_safe=self.seal(Algorithm.ML_DSA),
@@ -152,11 +159,12 @@ def house() -> House:
     return make_house()
 
 
-def make_house() -> House:
+def make_house(key: bytes = b"p" * 32) -> House:
+    """A house whose seals' keys lie under `key`."""
     provider = OpenSsl()
     signer = NamedKey(parse_key_id("vajra-2026-01"), provider.signing_key(b"r" * 32))
     log = (Ed25519Signer(ORIGIN, b"e" * 32), MlDsaSigner(ORIGIN, provider.signing_key(b"m" * 32)))
-    authority = Authority("Aumtrix", Vault(b"p" * 32))
+    authority = Authority("Aumtrix", Vault(key))
     return House(
         jwks=render_jwks([signer.public_key()]),
         log_keys="".join(f"{key.key.vkey}\n" for key in log),

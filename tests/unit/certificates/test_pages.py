@@ -139,5 +139,5 @@ def test_the_attachments_are_the_record_and_its_parameters_to_the_byte(house: Ho
             document.get_attachment(number).get_name(): bytes(document.get_attachment(number).get_data())
             for number in range(document.count_attachments())
         }
-    assert set(found) == {"result.json", "parameters.json", "certificate.json"}
+    assert set(found) == {"result.json", "parameters.json", "roots.json", "certificate.json"}
     assert (found["result.json"], found["parameters.json"]) == (proven, job.parameters)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import re
 import time
 from collections.abc import Callable
 
+import msgspec
 import pypdfium2
 import pytest
 from qmumma import verify
@@ -17,7 +19,7 @@ from qmumma.report import Report
 from mesh.vault import Vault
 from services.certificates.authority import Authority, roots_pem
 from services.certificates.printing import Press
-from tests.unit.certificates.conftest import NOW, House
+from tests.unit.certificates.conftest import NOW, House, make_house
 
 Checked = Callable[..., Report]
 
@@ -48,9 +50,15 @@ def names(report: Report) -> str:
 def test_a_genuine_certificate_holds_and_says_what_was_looked_at(pdf: bytes, check: Checked) -> None:
     report = check(pdf)
     assert report.failed == ()
-    assert {"file", "seal ECDSA P-256", "seal ML-DSA-65", "certificate.json", "parameters.json"} <= {
-        passed.name for passed in report.checks
-    }
+    assert {
+        "file",
+        "seal ECDSA P-256",
+        "seal ECDSA P-256 root",
+        "seal ML-DSA-65",
+        "seal ML-DSA-65 root",
+        "certificate.json",
+        "parameters.json",
+    } <= {passed.name for passed in report.checks}
 
 
 def test_it_is_pdf_a_3b_to_the_end_and_opens_in_a_viewer(pdf: bytes) -> None:
@@ -106,7 +114,7 @@ def test_lower_case_in_a_container_is_a_change_too(pdf: bytes, check: Checked) -
     assert "seal ML-DSA-65" in names(check(altered))
 
 
-@pytest.mark.parametrize("name", ["result.json", "parameters.json", "certificate.json"])
+@pytest.mark.parametrize("name", ["result.json", "parameters.json", "roots.json", "certificate.json"])
 def test_a_changed_attachment_is_named(pdf: bytes, check: Checked, name: str) -> None:
     number = re.search(rf"/Type/Filespec/F\({name}\).*?/F (\d+) 0 R".encode(), pdf)[1]
     place = pdf.index(b"\n" + number + b" 0 obj") + 170
@@ -126,6 +134,23 @@ def test_a_removed_seal_and_an_appended_revision_are_named(pdf: bytes, check: Ch
     assert "a revision was appended" in names(check(pdf + b"\n1 0 obj\n<<>>\nendobj\n%%EOF\n"))
     assert "missing at the end" in names(check(pdf[:-1]))
     assert not check(pdf[: last.gap]).ok
+
+
+def test_a_root_that_the_log_does_not_have_is_named(house: House, press: Press, check: Checked) -> None:
+    job = house.job()
+    other = make_house(b"another key of the seals' keys!!")
+    strangers = msgspec.structs.replace(house.order(*job), roots=other.roots())
+    faults = names(check(press.print(strangers)))
+    assert "seal ECDSA P-256 root: sha256:" in faults
+    assert "seal ML-DSA-65 root: sha256:" in faults
+    forged = json.loads(house.roots())
+    forged["roots"][0]["subject"] = "another"
+    faults = names(check(press.print(msgspec.structs.replace(house.order(*job), roots=json.dumps(forged).encode()))))
+    assert "roots.json[0] subject" in faults
+    assert "seal ECDSA P-256 root" in faults
+    assert "seal ML-DSA-65 root" not in faults
+    for nothing in (b"{}", b'{"roots":[1,{"type":"qmumma.root/v1"}]}'):
+        assert "ML-DSA-65 root" in names(check(press.print(msgspec.structs.replace(house.order(*job), roots=nothing))))
 
 
 def test_another_house_is_not_trusted(pdf: bytes, check: Checked) -> None:
