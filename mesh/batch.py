@@ -1,8 +1,7 @@
 """Batching by "flush while busy": what arrives during one flush goes into the next.
 
 There is no timer and no target size: an idle batcher flushes a lone item at once, a busy one forms batches as large as
-the load asks for. It turns one commit, publish or call per item into one per round trip. Only where nobody waits for
-the result, a batcher may be told to gather for a while first.
+the load asks for. It turns one commit, publish or call per item into one per round trip.
 
     batcher = Batcher(insert_many, max_size=256)
     row = await batcher.add(item)
@@ -11,7 +10,6 @@ the result, a batcher may be told to gather for a while first.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -29,26 +27,16 @@ class Batcher(Generic[T, R]):
     caller alone. An exception that `flush` itself raises is raised to every caller of the batch.
     """
 
-    def __init__(
-        self,
-        flush: Callable[[list[T]], Awaitable[list[R | Exception]]],
-        *,
-        max_size: int = 256,
-        gather_seconds: float = 0.0,
-    ) -> None:
-        """Make a batcher; `max_size` (at least 1) bounds one batch, not the queue.
-
-        An idle batcher waits `gather_seconds` for more before it flushes what came.
-        """
+    def __init__(self, flush: Callable[[list[T]], Awaitable[list[R | Exception]]], *, max_size: int = 256) -> None:
+        """Make a batcher; `max_size` (at least 1) bounds one batch, not the queue."""
         if max_size < 1:
             message = "max_size must be at least 1"
             raise ValueError(message)
         self._flush = flush
         self._max_size = max_size
-        self._gather_seconds = gather_seconds
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._closed = asyncio.Event()
+        self._closed = False
 
     async def add(self, item: T) -> R:
         """The result of `item`, once its batch is flushed.
@@ -56,7 +44,7 @@ class Batcher(Generic[T, R]):
         A caller that is cancelled while its item still waits takes the item back; once the flush has begun, the flush
         goes on for the others. Raises Unavailable after `close`.
         """
-        if self._closed.is_set():
+        if self._closed:
             message = "This service is stopping; try again."
             raise Unavailable(message, reason="SHUTTING_DOWN")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
@@ -67,16 +55,12 @@ class Batcher(Generic[T, R]):
 
     async def close(self) -> None:
         """Refuse new items and wait until everything that was added is flushed."""
-        self._closed.set()
+        self._closed = True
         if self._worker is not None:
             await asyncio.shield(self._worker)
 
     async def _run(self) -> None:
         try:
-            if self._gather_seconds:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._gather_seconds):
-                        await self._closed.wait()
             while batch := self._take():
                 await self._settle(batch)
         finally:

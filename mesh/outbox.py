@@ -7,7 +7,8 @@
 
 A crash or an outage of NATS between the commit and the publish leaves the rows; the relay publishes them again, with
 the same message id, so a stream that did get the first drops the second. Nothing is published that was not committed,
-and nothing committed is lost. Of a stream whose payloads may be joined, what waits together goes as one message.
+and nothing committed is lost. Where a stream's payloads may be joined nobody waits for one: they are gathered for a
+moment and go as one message, off the path of any job.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CREATE INDEX outbox_create_time ON outbox (create_time);
 _ANY_LEFT = "SELECT EXISTS (SELECT FROM outbox WHERE create_time < clock_timestamp() - make_interval(secs => $1))"
 _BATCH = 500
 _RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the relay takes it
-_TIDY_PAUSE = 0.3  # seconds between two deletions of published rows; well below the relay's patience
+_TIDY_PAUSE = 0.3  # seconds between two rounds of what is not urgent; well below the relay's patience
 _RELAY_PAUSE = 1.0  # seconds between two looks of the relay
 _MOST_WAITING = 20_000  # messages held in memory; more than that stay rows alone, for the relay
 _MOST_JOINED = 256 * 1024  # bytes of messages that go as one; NATS takes 1 MiB
@@ -105,6 +106,7 @@ class Outbox:
         self._database = database
         self._events = events
         self._waiting: list[Message] = []
+        self._gathered: list[Message] = []
         self._arrived = asyncio.Event()
         self._look = asyncio.Event()
         self._closing = False
@@ -122,15 +124,18 @@ class Outbox:
         What cannot be published now is left to the relay.
         """
         self._events.bulletin.tell(messages)
-        if len(self._waiting) < _MOST_WAITING:
-            self._waiting.extend(messages)
-            self._arrived.set()
+        if len(self._waiting) + len(self._gathered) < _MOST_WAITING:
+            for message in messages:
+                (self._gathered if is_joined(message.subject) else self._waiting).append(message)
+            if self._waiting:
+                self._arrived.set()
 
     async def close(self) -> None:
         """Publish what waits, then stop; while NATS is away that ends at once."""
         if not self._tasks:
             return
         self._closing = True
+        self._send_gathered()
         self._arrived.set()
         publisher, *others = self._tasks
         for task in others:
@@ -155,10 +160,17 @@ class Outbox:
             self._stored += await self._published(batch)
 
     async def _tidy(self) -> None:
-        """Delete what is published, many rows at a time and off the path of any job."""
+        """Publish what was gathered and delete what is published, many rows at a time."""
         while True:
             await asyncio.sleep(_TIDY_PAUSE)
+            self._send_gathered()
             await self._delete_stored()
+
+    def _send_gathered(self) -> None:
+        self._waiting += self._gathered
+        self._gathered = []
+        if self._waiting:
+            self._arrived.set()
 
     async def _delete_stored(self) -> None:
         stored, self._stored = self._stored, []

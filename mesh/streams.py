@@ -50,9 +50,12 @@ RESULTS = Stream(
 STREAMS = (JOBS_WORK, JOBS_EVENTS, JOBS_WEBHOOKS, KEYS, AUDIT, DEAD_LETTERS, RESULTS)
 
 
+_JOINED = tuple(subjects.removesuffix(">") for stream in STREAMS if stream.joined for subjects in stream.subjects)
+
+
 def is_joined(subject: str) -> bool:
     """Whether messages of this subject may be sent as one."""
-    return any(stream.joined and subject.startswith(each[:-1]) for stream in STREAMS for each in stream.subjects)
+    return subject.startswith(_JOINED)
 
 
 def work_subject(pool: str, queue: str) -> str:

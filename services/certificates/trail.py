@@ -3,8 +3,6 @@
 An event leaves the queue once its entry is committed; one that comes twice is dropped by its id. A batch is cut in a
 commit of its own and then signed under its number, so a crash in between leaves a batch that the next process signs:
 the log's subject is the same, and so is the answer.
-
-Nobody waits for an entry, so what comes is gathered for a moment: many entries cost hardly more than one.
 """
 
 from __future__ import annotations
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 _AT_ONCE = 256
-_GATHER_SECONDS = 0.25
-"""From the first message that waits until all that came are kept."""
 _ACK_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _NEVER = 2**31 - 1
@@ -47,9 +43,7 @@ class Trail:
         self._ledger = ledger
         self._signing = signing
         self._batch = batch
-        self._kept: Batcher[list[AuditEvent], int] = Batcher(
-            self._keep, max_size=_AT_ONCE, gather_seconds=_GATHER_SECONDS
-        )
+        self._kept: Batcher[list[AuditEvent], int] = Batcher(self._keep, max_size=_AT_ONCE)
         self._anchoring = asyncio.Lock()
 
     async def listen(self, events: Events) -> None:

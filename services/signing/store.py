@@ -77,14 +77,19 @@ _NODES = """
 SELECT level, position, hash FROM unnest($1::smallint[], $2::bigint[]) AS wanted (level, position)
 JOIN nodes USING (level, position)
 """
+# Writes everything, or nothing where the newest head has not the root $14; NULL stands for no head at all.
 _WRITE = """
-WITH new_nodes AS (
-  INSERT INTO nodes (level, position, hash) SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
+WITH turn AS (
+  SELECT WHERE (SELECT root FROM checkpoints ORDER BY size DESC LIMIT 1) IS NOT DISTINCT FROM $14
+), new_nodes AS (
+  INSERT INTO nodes (level, position, hash)
+  SELECT new.* FROM turn, unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS new
 ), new_seals AS (
   INSERT INTO seals (leaf_index, subject, leaf_hash, leaf, audit_hash, signature, key_id)
-  SELECT * FROM unnest($4::bigint[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[], $10::text[])
+  SELECT new.* FROM turn, unnest($4::bigint[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[],
+                                 $10::text[]) AS new
 )
-INSERT INTO checkpoints (size, root, create_time) VALUES ($11, $12, $13)
+INSERT INTO checkpoints (size, root, create_time) SELECT $11, $12, $13::timestamptz FROM turn RETURNING true
 """
 
 
@@ -134,14 +139,21 @@ class SigningStore:
         return head, [_seal(row) for row in rows if row["subject"] is not None]
 
     async def write(
-        self, seals: Sequence[Seal], rows: Sequence[tuple[Node, bytes]], head: Head, now: dt.datetime
+        self,
+        seals: Sequence[Seal],
+        rows: Sequence[tuple[Node, bytes]],
+        head: Head,
+        now: dt.datetime,
+        *,
+        over: Head | None,
     ) -> bool:
         """Add seals, tree nodes and the head over them, all or nothing.
 
-        False, and nothing is added, where the log has grown since the head below this one was read.
+        False, and nothing is added, where the newest head is not the one that these are made `over`, or a subject has
+        a seal already.
         """
         try:
-            await self._database.execute(
+            written = await self._database.fetchval(
                 _WRITE,
                 [node.level for node, _ in rows],
                 [node.position for node, _ in rows],
@@ -156,10 +168,11 @@ class SigningStore:
                 head.size,
                 head.root,
                 now,
+                over.root if over else None,
             )
         except asyncpg.UniqueViolationError:
             return False
-        return True
+        return bool(written)
 
     async def head(self) -> Head:
         """The newest head; the log has one from its first start."""

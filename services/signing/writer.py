@@ -8,7 +8,7 @@ that finds the log grown since it read it makes its batch again, on the tree tha
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mesh.batch import Batcher
 from mesh.errors import Unavailable
@@ -50,7 +50,7 @@ class LogWriter:
             message = f"the log is called {origin!r} for ever, not {self._origin!r}"
             raise BrokenLogError(message)
         head, _ = await self._store.read(())
-        if head is None and await self._store.write((), (), _head(Frontier()), self._clock()):
+        if head is None and await self._store.write((), (), _head(Frontier()), self._clock(), over=None):
             return
         self._frontier = await self._read_frontier(head or await self._store.head())
 
@@ -66,19 +66,28 @@ class LogWriter:
         await self._batcher.close()
 
     async def _flush(self, entries: list[Entry]) -> list[Seal | Exception]:
+        # Mostly the log is as this process left it and no subject has a seal yet. If not, nothing is written.
+        if (answers := await self._extend(self._frontier, [], entries)) is not None:
+            return answers
         for _ in range(_TRIES):
             head, seals = await self._store.read([entry.subject for entry in entries])
-            frontier = await self._current_frontier(head)
-            page = Page(frontier, seals)
-            answers = [page.take(entry) for entry in entries]
-            if page.new:
-                growth = page.growth()
-                frontier = growth.frontier
-                if not await self._store.write(page.new, growth.rows, _head(frontier), self._clock()):
-                    continue
-            self._frontier = frontier
-            return answers
+            if (answers := await self._extend(await self._current_frontier(head), seals, entries)) is not None:
+                return answers
         raise Unavailable("other processes extend the log all the time; try again", reason="LOG_BUSY")
+
+    async def _extend(
+        self, frontier: Frontier, seals: Sequence[Seal], entries: Sequence[Entry]
+    ) -> list[Seal | Exception] | None:
+        """Each entry's seal, one of `seals` or a new one; None where the stored log is not at `frontier`."""
+        page = Page(frontier, seals)
+        answers = [page.take(entry) for entry in entries]
+        if page.new:
+            growth = page.growth()
+            below, frontier = _head(frontier), growth.frontier
+            if not await self._store.write(page.new, growth.rows, _head(frontier), self._clock(), over=below):
+                return None
+        self._frontier = frontier
+        return answers
 
     async def _current_frontier(self, head: Head | None) -> Frontier:
         """Ours, unless another process has moved the log since, or a commit of ours got no answer."""

@@ -44,17 +44,6 @@ async def test_what_arrives_during_a_flush_goes_into_the_next_in_order() -> None
     assert flushes.batches == [[0], [1, 2, 3], [4, 5]]
 
 
-async def test_a_batcher_that_gathers_flushes_what_came_meanwhile_at_once_and_what_waits_when_it_closes() -> None:
-    flushes = Flushes()
-    flushes.gate.set()
-    batcher = Batcher(flushes, gather_seconds=60.0)
-    waiting = [asyncio.create_task(batcher.add(item)) for item in (1, 2)]
-    await asyncio.sleep(0)
-    await batcher.close()
-    assert await asyncio.gather(*waiting) == [2, 4]
-    assert flushes.batches == [[1, 2]]
-
-
 async def test_an_error_in_place_of_a_result_fails_that_item_alone() -> None:
     flushes = Flushes()
     batcher = Batcher(flushes)

@@ -16,7 +16,7 @@ from mesh.errors import Unavailable
 from mesh.events import Events, Message
 from mesh.outbox import CREATE_TABLE, Outbox, columns, insert, insert_sql
 from mesh.retry import retry_while_unavailable
-from mesh.streams import JOBS_WORK, work_subject
+from mesh.streams import JOBS_WORK, audit_subject, work_subject
 from tests.conftest import RunningNats, RunningPostgres
 
 _numbers = itertools.count()
@@ -25,7 +25,8 @@ _numbers = itertools.count()
 class Parts:
     """An outbox with a schema and a pool of its own, and a way to see both ends."""
 
-    def __init__(self, database: Database, events: Events) -> None:
+    def __init__(self, database: Database, events: Events, nats: RunningNats) -> None:
+        self.nats = nats
         self.database = database
         self.events = events
         self.outbox = Outbox(database, events)
@@ -68,7 +69,7 @@ async def parts(postgres: RunningPostgres, nats_server: RunningNats) -> AsyncIte
     database = await Database.connect(config, schema=role)
     await database.execute(CREATE_TABLE)
     events = await Events.connect(nats_server.url, nats_server.identity("execution"))
-    parts = Parts(database, events)
+    parts = Parts(database, events, nats_server)
     yield parts
     await parts.outbox.close()
     await events.close()
@@ -162,3 +163,23 @@ async def test_closing_publishes_what_waits(parts: Parts) -> None:
     await parts.outbox.close()
     assert await parts.received(5) == list(range(5))
     assert await parts.database.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_closing_publishes_what_was_gathered_as_one_message(parts: Parts) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def hear(_subject: str, payload: bytes) -> None:
+        heard.put_nowait(payload)
+
+    subject = audit_subject(str(uuid.uuid4()))
+    messages = [Message(str(uuid.uuid4()), subject, payload) for payload in (b"a", b"b", b"c")]
+    operator = await Events.connect(parts.nats.url, parts.nats.identity("operator"))
+    await operator.subscribe(subject, hear)
+    await parts.commit(messages)
+    parts.outbox.start()
+    parts.outbox.publish(messages)
+    await parts.outbox.close()
+    async with asyncio.timeout(10):
+        assert await heard.get() == b"abc"
+    assert await parts.database.fetchval("SELECT count(*) FROM outbox") == 0
+    await operator.close()
