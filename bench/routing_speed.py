@@ -54,21 +54,21 @@ async def measured() -> Speed:
 
 async def _measured(predictor: Predictor, candidates: list[Candidate]) -> Speed:
     new = {}
-    await predictor.predict(_ansatz(4, 0, 0.1), candidates, shots=1000, seconds=_PATIENT)
-    await predictor.predict(_ansatz(19, 0, 0.1), candidates, shots=1000, seconds=_PATIENT)
+    await predictor.predict(ansatz(4, 0, 0.1), candidates, shots=1000, seconds=_PATIENT)
+    await predictor.predict(ansatz(19, 0, 0.1), candidates, shots=1000, seconds=_PATIENT)
     for qubits in (5, 20):
         spent = []
         for extra in range(1, 1 + _NEW):
             before = _cpu()
-            await predictor.predict(_ansatz(qubits, extra, 0.1), candidates, shots=1000, seconds=_PATIENT)
+            await predictor.predict(ansatz(qubits, extra, 0.1), candidates, shots=1000, seconds=_PATIENT)
             spent.append(_cpu() - before)
         new[qubits] = median(spent)
     known, alike = [], []
     for count in range(_KNOWN):
         before = time.process_time()
-        await predictor.predict(_ansatz(20, 1, 0.1), candidates, shots=1000, seconds=_PATIENT)
+        await predictor.predict(ansatz(20, 1, 0.1), candidates, shots=1000, seconds=_PATIENT)
         known.append(time.process_time() - before)
-        circuit = _ansatz(20, 1, 0.2 + count)
+        circuit = ansatz(20, 1, 0.2 + count)
         before = time.process_time()
         await predictor.predict(circuit, candidates, shots=1000, seconds=0.0)
         alike.append(time.process_time() - before)
@@ -85,7 +85,7 @@ def _cpu() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _ansatz(qubits: int, extra: int, angle: float) -> bytes:
+def ansatz(qubits: int, extra: int, angle: float) -> bytes:
     """Two layers of rotations and neighbours, `extra` gates more so that structures differ."""
     gates: list[Operation] = []
     for layer in range(2):

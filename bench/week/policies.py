@@ -14,13 +14,13 @@ from mesh.config import load
 from services.routing.catalogue import Backend, BackendId, Catalogue, Kind
 from services.routing.decision import DecisionId, JobId
 from services.routing.learning.learner import Learner
-from services.routing.learning.outcome import MEASURED, Outcome
+from services.routing.learning.outcome import MEASURED, Outcome, Promise
 from services.routing.objective import POLICY_FILE, Objective, Policy, Preference, worth
 from services.routing.policy import choose
 from services.routing.program import Estimate, Wish
 from services.routing.question import Prediction
 from services.routing.situation import Situation
-from services.routing.standing import Report, Standings
+from services.routing.standing import Report, Standings, queue_of
 
 POLICY = load(POLICY_FILE, Policy)
 WEIGHTS = POLICY.weigh(Preference.BALANCED, priority=False)
@@ -59,6 +59,16 @@ Views = Mapping[str, View]
 Pick = Callable[[Job, Views, frozenset[str]], Awaitable[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A job as it was sent to a machine."""
+
+    decision_id: DecisionId
+    estimate: Estimate
+    queue: str
+    queue_depth: int
+
+
 class Ours:
     """The policy, standings and beliefs of services/routing, on the clock of the week."""
 
@@ -82,7 +92,7 @@ class Ours:
             model_version="week",
             beliefs=lambda: self._beliefs,
         )
-        self.decision: tuple[DecisionId, Estimate] | None = None
+        self.decision: Sent | None = None
 
     async def __call__(self, job: Job, views: Views, excluded: frozenset[str]) -> str:
         """The machine for a job."""
@@ -96,11 +106,12 @@ class Ours:
             accounts=_ACCOUNTS,
             objective=Objective(kinds=(Kind.LIVE,), explore=self._random.random() < EXPLORING),
         )
-        question = await self._situation.question(wish, b"circuit")
+        question = self._situation.question(wish, await self._situation.expected(wish, b"circuit"))
         choice = choose(replace(question, draw=self._random.getrandbits(53)))
         decision = DecisionId(str(UUID(int=next(self._numbers))))
-        self._standings.took(decision, choice.backend)
-        self.decision = (decision, choice.estimate)
+        self._standings.took(choice.backend)
+        depth = self._standings.depth(choice.backend) or 0
+        self.decision = Sent(decision, choice.estimate, queue_of(choice.backend), depth)
         self.explored += choice.explored
         return choice.backend.backend_id
 
@@ -130,8 +141,8 @@ class Ours:
 
     async def _predict(
         self, _circuit: bytes, backends: Sequence[Backend], _shots: int, _seconds: float
-    ) -> dict[BackendId, Prediction]:
-        return {backend.backend_id: self._told[backend.backend_id] for backend in backends}
+    ) -> tuple[dict[BackendId, Prediction], bool]:
+        return {backend.backend_id: self._told[backend.backend_id] for backend in backends}, True
 
     def _prediction(self, view: View, job: Job) -> Prediction:
         value, half = view.predicted(job), _NORMAL_95 * MODEL_ERROR
@@ -139,15 +150,13 @@ class Ours:
         return Prediction(value, max(0.0, value - half), min(1.0, value + half), "model", calibration)
 
 
-def outcome_of(
-    decision: tuple[DecisionId, Estimate], name: str, times: tuple[float, float, float], measured: float | None
-) -> Outcome:
+def outcome_of(sent: Sent, name: str, times: tuple[float, float, float], measured: float | None) -> Outcome:
     """How a job ended that came, began and ended at these seconds of the week; None for one that was refused."""
     came, began, ended = times
-    identity, estimate = decision
+    estimate = sent.estimate
     return Outcome(
-        job_id=JobId(identity),
-        decision_id=identity,
+        job_id=JobId(sent.decision_id),
+        decision_id=sent.decision_id,
         backend_id=name,
         engine=estimate.engine,
         calibration_id=estimate.calibration_id,
@@ -159,6 +168,15 @@ def outcome_of(
         error_type=None if measured is not None else "server_error",
         backend_fault=measured is None,
         forecast=estimate.forecast,
+        promise=Promise(
+            estimate.fidelity,
+            estimate.fidelity_low,
+            estimate.fidelity_high,
+            estimate.duration_p50.total_seconds(),
+            estimate.duration_p90.total_seconds(),
+        ),
+        queue=sent.queue,
+        queue_depth=sent.queue_depth,
         end_time=START + dt.timedelta(seconds=ended),
     )
 

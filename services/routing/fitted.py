@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from services.routing.catalogue import Backend
 from services.routing.prediction.calibration import CALIBRATIONS
+from services.routing.prediction.model import Method
 from services.routing.prediction.predictor import Candidate, Predictor
 from services.routing.question import Prediction
 
@@ -20,8 +21,11 @@ class FittedFidelity:
 
     async def __call__(
         self, circuit: bytes, backends: Sequence[Backend], shots: int, seconds: float
-    ) -> Mapping[str, Prediction]:
-        """The fidelity on each machine, within `seconds`. Raises ValueError where the circuit is none."""
+    ) -> tuple[Mapping[str, Prediction], bool]:
+        """The fidelity on each machine, within `seconds`, and whether who asks next hears the same.
+
+        Raises ValueError where the circuit is none.
+        """
         asked = {
             backend.backend_id: known.calibration_id
             for backend in backends
@@ -29,6 +33,9 @@ class FittedFidelity:
         }
         candidates = [Candidate(*each) for each in asked.items()]
         told = await self._predictor.predict(circuit, candidates, shots=shots, seconds=seconds)
-        return {
+        # Angles that came for the first time are looked at when they come again.
+        new = any(each.method is Method.KNOWN_STRUCTURE for each in told.values())
+        predictions = {
             name: Prediction(each.value, each.low, each.high, each.method, asked[name]) for name, each in told.items()
         }
+        return predictions, not new and not self._predictor.works_on(circuit)

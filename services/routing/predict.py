@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import replace
 
 from services.routing.catalogue import Calibration, Kind, Machine
-from services.routing.learning.beliefs import Beliefs
+from services.routing.learning.beliefs import believed_fidelity, believed_times
 from services.routing.objective import Weights, worth
-from services.routing.program import EngineOffer, Estimate, Features, Wish
+from services.routing.program import EngineOffer, Estimate, Features, Forecast, Wish
 from services.routing.question import NOTHING, Outlook, Prediction
 
 MEDIANS = "medians"
@@ -69,33 +68,27 @@ def _estimate(  # noqa: PLR0913 - what differs between a simulation and a machin
     found = fidelity_of(outlook, wish.features)
     price = outlook.backend.price(wish.features.circuit_count, wish.shot_count)
     queue_p50, queue_p90 = _duration(outlook.queue_seconds), _duration(outlook.queue_p90_seconds)
-    whole = (queue_p50 + p50).total_seconds()
-    estimate = Estimate(
+    value, low, high, forecast = found.value, found.low, found.high, None
+    if outlook.fidelity_effect != NOTHING or outlook.time_effect != NOTHING:
+        forecast = Forecast(value, low, high, p50, p90)
+        value, low, high = believed_fidelity(outlook.fidelity_effect, forecast)
+        p50, p90 = believed_times(outlook.time_effect, forecast)
+    middle = queue_p50 + p50
+    return Estimate(
         engine=engine,
-        duration_p50=queue_p50 + p50,
-        duration_p90=queue_p90 + p90,
+        duration_p50=middle,
+        duration_p90=queue_p90 + p90 if outlook.late is None else middle * outlook.late,
         queue_p50=queue_p50,
         queue_p90=queue_p90,
-        fidelity=found.value,
-        fidelity_low=found.low,
-        fidelity_high=found.high,
+        fidelity=value,
+        fidelity_low=low,
+        fidelity_high=high,
         fidelity_method=found.method,
         calibration_id=found.calibration_id,
         price=price,
         memory_bytes=memory,
-        worth=worth(weights, found.value, whole, price),
-    )
-    if outlook.fidelity_effect == NOTHING and outlook.time_effect == NOTHING:
-        return estimate
-    learned = Beliefs(other_fidelity=outlook.fidelity_effect, other_time=outlook.time_effect)
-    run = replace(estimate, duration_p50=p50, duration_p90=p90)
-    told = learned.corrected(outlook.backend.backend_id, run)
-    whole = (queue_p50 + told.duration_p50).total_seconds()
-    return replace(
-        told,
-        duration_p50=queue_p50 + told.duration_p50,
-        duration_p90=queue_p90 + told.duration_p90,
-        worth=worth(weights, told.fidelity, whole, price),
+        forecast=forecast,
+        worth=worth(weights, value, middle.total_seconds(), price),
     )
 
 

@@ -128,14 +128,3 @@ class Forecast:
     duration_p50: dt.timedelta
     """Without the queue."""
     duration_p90: dt.timedelta
-
-    @classmethod
-    def of(cls, estimate: Estimate) -> Forecast:
-        """That of an estimate which nothing has corrected yet."""
-        return cls(
-            estimate.fidelity,
-            estimate.fidelity_low,
-            estimate.fidelity_high,
-            estimate.duration_p50,
-            estimate.duration_p90,
-        )

@@ -41,6 +41,8 @@ class Outlook:
     """What outcomes say of its errors beside those of its calibration."""
     time_effect: Effect = NOTHING
     """What they say of how long its runs take beside what was predicted."""
+    late: float | None = None
+    """How many times its median a job's whole time is at the 90th percentile; None where too little is known."""
 
 
 @dataclass(frozen=True, slots=True)

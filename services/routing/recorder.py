@@ -62,6 +62,9 @@ class Recorder:
 
     async def _write(self, group: list[Decision]) -> None:
         try:
+            for decision in group:
+                decision.grounds.encoded()
+                await asyncio.sleep(0)
             await self._store.add(group)
         except MeshError as error:
             log.warning("decisions_lost", count=len(group), reason=error.reason)

@@ -24,12 +24,15 @@ from services.routing.program import AUTO
 from services.routing.question import Question
 from services.routing.recorder import Recorder
 from services.routing.situation import Situation
+from services.routing.standing import queue_of
 from services.routing.standing_messages import calibration_message, report_of, snapshot_of, supplier_message
 from services.routing.store import CalibrationStore, DecisionStore
 from services.routing.supplier import Suppliers
 
 KNOWN_WISHES = 4096
-"""Programs whose choice is remembered, as long as nothing changes."""
+"""Programs whose choice among simulators is remembered, as long as nothing changes."""
+KNOWN_FITS = 512
+"""Likewise where machines were chosen among: what is kept of 71 candidates has some 60 kB."""
 PAGE_SIZE = 100
 
 
@@ -39,8 +42,6 @@ class _Answer:
 
     backend: Backend
     policy_version: str
-    message: bytes
-    """The decision, without what is new each time."""
     grounds: Grounds
 
 
@@ -66,6 +67,7 @@ class RoutingService:
         self._clock = clock
         # A choice is pure, and the same program is often sent again.
         self._known: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()
+        self._fits: OrderedDict[tuple[object, ...], _Answer] = OrderedDict()
         self._simulators = {each.backend_id for each in situation.catalogue.backends if each.kind is Kind.SIMULATOR}
         self._known_by: tuple[object, ...] = ()
 
@@ -81,6 +83,7 @@ class RoutingService:
         """Pick a backend and say why. Raises what `offered` and `policy.choose` raise."""
         now = self._clock()
         answer = self._simulated(request, now) if self._is_plain(request) else await self._fitted(request, now)
+        standings = self._situation.standings
         decision = Decision(
             decision_id=DecisionId(str(uuid7())),
             job_id=JobId(request.job_id),
@@ -89,12 +92,14 @@ class RoutingService:
             backend_id=answer.backend.backend_id,
             shot_count=request.shot_count,
             policy_version=answer.policy_version,
+            queue=queue_of(answer.backend),
+            queue_depth=standings.depth(answer.backend) or 0,
             grounds=answer.grounds,
             create_time=now,
         )
         self._kits.recorder.keep(decision)
-        self._situation.standings.took(decision.decision_id, answer.backend)
-        return pb.ChooseBackendResponse(decision=_told(answer.message, decision.decision_id, now))
+        standings.took(answer.backend)
+        return pb.ChooseBackendResponse(decision=_told(answer.grounds.answer, decision.decision_id, now))
 
     async def GetDecision(self, request: pb.GetDecisionRequest, _call: Call) -> pb.GetDecisionResponse:
         """Return a decision that is kept."""
@@ -148,7 +153,7 @@ class RoutingService:
             message = f"calibration_id: {snapshot.calibration_id} names another snapshot; give it its own id"
             raise Conflict(message, reason="CALIBRATION_ID_TAKEN", field="calibration.calibration_id")
         situation.calibrations = newest(await self._kits.calibrations.newest(), situation.catalogue)
-        self._known.clear()
+        self._forget()
         return pb.AddCalibrationResponse(calibration=calibration_message(kept))
 
     async def ListCalibrations(self, request: pb.ListCalibrationsRequest, _call: Call) -> pb.ListCalibrationsResponse:
@@ -167,37 +172,44 @@ class RoutingService:
         answer = self._known.get(key)
         if answer is None:
             answer = self._answer(self._situation.plain(wish_of(request)))
-            self._remember(key, answer)
+            _remember(self._known, key, answer, KNOWN_WISHES)
         return answer
 
     async def _fitted(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> _Answer:
         key = self._look_up(request, now)
-        if (known := self._known.get(key)) is not None:
+        if (known := self._fits.get(key)) is not None:
             return known
-        by = self._known_by
-        question, settled = await self._situation.question(wish_of(request), request.circuit)
-        answer = self._answer(question)
-        if settled and not question.explores and by == self._known_by:
-            self._remember(key, answer)
+        by, wish = self._known_by, wish_of(request)
+        expected = await self._situation.expected(wish, request.circuit)
+        # A choice sees of the circuit only what is predicted, which is the same for other angles of a known structure.
+        alike = (*key[1:], *expected.predictions.items())
+        answer = self._fits.get(alike) if by == self._known_by else None
+        if answer is None:
+            question = self._situation.question(wish, expected)
+            answer = self._answer(question)
+            if question.explores or by != self._known_by:
+                return answer
+            _remember(self._fits, alike, answer, KNOWN_FITS)
+        if expected.settled:
+            _remember(self._fits, key, answer, KNOWN_FITS)
         return answer
 
     def _look_up(self, request: pb.ChooseBackendRequest, now: dt.datetime) -> tuple[object, ...]:
         """What a request is remembered by; forgets everything where something has changed."""
         version = self._situation.version(now)
         if version != self._known_by:
-            self._known.clear()
+            self._forget()
             self._known_by = version
         return _key(request)
 
-    def _remember(self, key: tuple[object, ...], answer: _Answer) -> None:
-        self._known[key] = answer
-        if len(self._known) > KNOWN_WISHES:
-            self._known.popitem(last=False)
+    def _forget(self) -> None:
+        self._known.clear()
+        self._fits.clear()
 
     def _answer(self, question: Question) -> _Answer:
         choice = choose(question)
         message = choice_message(choice, question).SerializeToString()
-        return _Answer(choice.backend, choice.policy_version, message, Grounds.of(question, choice, message))
+        return _Answer(choice.backend, choice.policy_version, Grounds(question, choice, message))
 
     def _changed(self, question: Question, request: pb.ReplayDecisionRequest) -> Question:
         """A question as another policy would have asked it. Raises msgspec.ValidationError."""
@@ -215,16 +227,24 @@ class RoutingService:
         return kept
 
 
+def _remember(
+    known: OrderedDict[tuple[object, ...], _Answer], key: tuple[object, ...], answer: _Answer, most: int
+) -> None:
+    known[key] = answer
+    if len(known) > most:
+        known.popitem(last=False)
+
+
 def _key(request: pb.ChooseBackendRequest) -> tuple[object, ...]:
-    """All of a request that a choice depends on, quicker than a wish could be made of it."""
+    """All of a request that a choice depends on, the circuit first; quicker than a wish could be made of it."""
     return (
+        hashlib.sha256(request.circuit).digest() if request.circuit else b"",
         request.hardware,
         request.shot_count,
         request.requester.environment,
         request.priority,
         request.features.SerializeToString(),
         request.objective.SerializeToString(),
-        hashlib.sha256(request.circuit).digest() if request.circuit else b"",
         *[account.SerializeToString() for account in request.accounts],
         *request.excluded_backend_ids,
         *[offer.SerializeToString() for offer in request.offers],

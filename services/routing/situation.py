@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import randbits
@@ -14,14 +13,27 @@ from mesh.telemetry import log
 from services.routing.catalogue import Backend, BackendId, Calibration, Catalogue, Kind
 from services.routing.learning.beliefs import Beliefs
 from services.routing.learning.exploration import may_explore
+from services.routing.learning.lateness import late
 from services.routing.objective import Policy
 from services.routing.offer import offered
 from services.routing.program import Wish
 from services.routing.question import Outlook, Prediction, Question
-from services.routing.standing import Standings
+from services.routing.standing import Standings, queue_of
+from services.routing.waiting import Wait
 
-Predict = Callable[[bytes, Sequence[Backend], int, float], Awaitable[Mapping[BackendId, Prediction]]]
-"""Predicts the fidelity of a circuit on machines, for a number of shots and within some seconds."""
+Predict = Callable[[bytes, Sequence[Backend], int, float], Awaitable[tuple[Mapping[BackendId, Prediction], bool]]]
+"""Predicts the fidelity of a circuit on machines, for a number of shots and within some seconds, and says whether that
+is settled: no better prediction is being worked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The backends for a wish, and their fidelities as far as they are predicted."""
+
+    backends: Sequence[Backend]
+    predictions: Mapping[BackendId, Prediction]
+    settled: bool
+    """Whether who asks next hears the same: no better prediction is being worked on."""
 
 
 @dataclass(slots=True)
@@ -52,51 +64,43 @@ class Situation:
         """The question that a wish among simulators comes to."""
         return self._question(wish, self._simulators, {})
 
-    async def question(self, wish: Wish, circuit: bytes) -> tuple[Question, bool]:
-        """The question that a wish comes to, and whether it is settled: no prediction is still being worked on.
+    async def expected(self, wish: Wish, circuit: bytes) -> Expected:
+        """Who is looked at for a wish, and what is predicted of them. Raises what `offered` raises.
 
-        `circuit` is empty where it is not known. Raises what `offered` raises.
+        `circuit` is empty where it is not known.
         """
         backends = [self._calibrated(backend) for backend in offered(self.catalogue, wish)]
         noisy = [each for each in backends if each.calibration is not None and self._is_open(each, wish)]
         predictions: Mapping[BackendId, Prediction] = {}
-        began = time.monotonic()
+        settled = True
         if circuit and noisy and self.predict is not None:
             try:
-                predictions = await self.predict(circuit, noisy, wish.shot_count, self.policy.prediction_seconds)
+                predictions, settled = await self.predict(
+                    circuit, noisy, wish.shot_count, self.policy.prediction_seconds
+                )
             except ValueError as error:
                 log.warning("prediction_refused", reason=str(error))
-        settled = time.monotonic() - began < self.policy.prediction_seconds
-        return self._question(wish, backends, predictions), settled
+        return Expected(backends, predictions, settled)
+
+    def question(self, wish: Wish, expected: Expected) -> Question:
+        """The question that a wish comes to."""
+        return self._question(wish, expected.backends, expected.predictions)
 
     def _question(
         self, wish: Wish, backends: Sequence[Backend], predictions: Mapping[BackendId, Prediction]
     ) -> Question:
         wanted, simulated = wish.objective.explore, backends is self._simulators
         explores = not simulated and wanted is not False and may_explore(wish.environment, allowed=wanted is True)
+        known = _Known(self.beliefs(), self.standings, wish, predictions)
         return Question(
             wish=wish,
-            outlooks=tuple([self._outlook(backend, wish, predictions) for backend in backends]),
+            outlooks=tuple([known.outlook(backend) for backend in backends]),
             weights=self.policy.weigh(wish.objective.prefer, priority=wish.priority),
             policy_version=f"{self.policy.version}/{self.catalogue.version}",
             model_version=self.model_version if predictions else "",
-            beliefs_version=self.beliefs().version,
+            beliefs_version=known.beliefs.version,
             explores=explores,
             draw=randbits(53) if explores else 0,
-        )
-
-    def _outlook(self, backend: Backend, wish: Wish, predictions: Mapping[BackendId, Prediction]) -> Outlook:
-        beliefs, wait = self.beliefs(), self.standings.wait(backend)
-        offer = wish.offer(backend.method)
-        engine = backend.machine.provider if backend.kind is Kind.LIVE and backend.machine else offer and offer.engine
-        return Outlook(
-            backend=self.standings.now(backend),
-            prediction=predictions.get(backend.backend_id),
-            queue_seconds=wait.p50,
-            queue_p90_seconds=wait.p90,
-            queue_depth=self.standings.depth(backend),
-            fidelity_effect=beliefs.fidelity.get(backend.backend_id, beliefs.other_fidelity),
-            time_effect=beliefs.time.get((backend.backend_id, engine), beliefs.other_time),
         )
 
     def _calibrated(self, backend: Backend) -> Backend:
@@ -109,3 +113,38 @@ class Situation:
         calibration = backend.calibration
         fits = calibration is not None and wish.features.qubit_count <= calibration.working_qubit_count
         return fits and backend.backend_id not in wish.excluded and self.standings.now(backend).online
+
+
+class _Known:
+    """What is known at one moment of what a wish may run on; what backends share is looked up once."""
+
+    def __init__(
+        self, beliefs: Beliefs, standings: Standings, wish: Wish, predictions: Mapping[BackendId, Prediction]
+    ) -> None:
+        self.beliefs = beliefs
+        self._standings = standings
+        self._predictions = predictions
+        self._engines = {offer.method: offer.engine for offer in reversed(wish.offers)}
+        self._lines: dict[str, tuple[Wait, int | None]] = {}
+        self._late: dict[tuple[str, str | None], float | None] = {}
+
+    def outlook(self, backend: Backend) -> Outlook:
+        """A backend's prospects."""
+        beliefs, queue = self.beliefs, queue_of(backend)
+        if queue not in self._lines:
+            self._lines[queue] = self._standings.wait(backend), self._standings.depth(backend)
+        wait, depth = self._lines[queue]
+        live = backend.machine if backend.kind is Kind.LIVE else None
+        engine = live.provider if live else self._engines.get(backend.method)
+        if (queue, engine) not in self._late:
+            self._late[queue, engine] = late(beliefs.late, queue, depth or 0, engine) if engine else None
+        return Outlook(
+            backend=self._standings.now(backend),
+            prediction=self._predictions.get(backend.backend_id),
+            queue_seconds=wait.p50,
+            queue_p90_seconds=wait.p90,
+            queue_depth=depth,
+            fidelity_effect=beliefs.fidelity.get(backend.backend_id, beliefs.other_fidelity),
+            time_effect=beliefs.time.get((backend.backend_id, engine), beliefs.other_time),
+            late=self._late[queue, engine],
+        )

@@ -8,14 +8,12 @@ fails there is nearly always the program, and one team could close them to all.
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from services.routing.catalogue import Backend, Kind
-from services.routing.decision import DecisionId
 from services.routing.learning.outcome import Outcome
 from services.routing.waiting import NONE, Wait, Waits, rung
 
@@ -24,8 +22,6 @@ FIRST_PAUSE = dt.timedelta(minutes=1)
 LONGEST_PAUSE = dt.timedelta(hours=1)
 FRESH = dt.timedelta(minutes=15)
 """How long a report is believed."""
-_REMEMBERED = 50_000
-"""Decisions whose queue is remembered until their outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,6 @@ class Standings:
         self._reports: dict[str, Report] = {}
         self._breakers: dict[str, Breaker] = {}
         self._waits = Waits()
-        self._depths: OrderedDict[DecisionId, tuple[str, int]] = OrderedDict()
         self.version = 0
         """Grows with every change that may change a choice."""
 
@@ -97,12 +92,8 @@ class Standings:
             self.version += 1
         self._reports[name] = fresh
 
-    def took(self, decision_id: DecisionId, backend: Backend) -> None:
-        """Remember the queue that a job was sent to; a machine that is on trial has its one job with that."""
-        queue = queue_of(backend)
-        self._depths[decision_id] = (queue, self.depth(backend) or 0)
-        if len(self._depths) > _REMEMBERED:
-            self._depths.popitem(last=False)
+    def took(self, backend: Backend) -> None:
+        """Hear that a job was sent to a backend: a machine that is on trial has its one job with that."""
         breaker = self._breakers.get(backend.backend_id)
         if backend.kind is Kind.LIVE and breaker is not None and breaker.faults >= FAULTS:
             self._breakers[backend.backend_id] = replace(breaker, trial_until=self._clock() + FRESH)
@@ -110,11 +101,10 @@ class Standings:
 
     def learn(self, outcome: Outcome) -> None:
         """Take in how a job ended: how long it waited, and whether its backend failed it."""
-        name, decided = outcome.backend_id, outcome.decision_id
-        queue, depth = self._depths.pop(decided, ("", 0)) if decided is not None else ("", 0)
-        if outcome.engine_seconds is not None and queue:
+        name = outcome.backend_id
+        if outcome.engine_seconds is not None and outcome.queue:
             waited = outcome.queue_seconds + outcome.run_seconds - outcome.engine_seconds
-            if self._waits.observe(queue, depth, waited):
+            if self._waits.observe(outcome.queue, outcome.queue_depth, waited):
                 self.version += 1
         if outcome.backend_fault and self._clock() - outcome.end_time < FRESH:
             self._breakers[name] = self._breakers.get(name, Breaker()).failed(self._clock())
@@ -123,11 +113,12 @@ class Standings:
             self.version += 1
 
     def now(self, backend: Backend) -> Backend:
-        """A backend as it is: offline where a report or its faults say so, at the prices of the day."""
-        report, live = self._report(backend.backend_id), backend.kind is Kind.LIVE
-        breaker = self._breakers.get(backend.backend_id) if live else None
+        """A backend as it is: a machine is offline where a report or its faults say so, at the prices of the day."""
+        if backend.kind is not Kind.LIVE:
+            return backend
+        report, breaker = self._report(backend.backend_id), self._breakers.get(backend.backend_id)
         reason = breaker.closed_for(self._clock()) if breaker is not None else ""
-        if report is not None and live:
+        if report is not None:
             if report.online is False:
                 reason = report.reason or "its provider says so"
             backend = _priced(backend, report)

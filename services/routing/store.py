@@ -21,9 +21,9 @@ SELECT * FROM unnest($1::bytea[], $2::jsonb[], $3::jsonb[], $4::bytea[], $5::byt
 ON CONFLICT (digest) DO NOTHING
 )
 INSERT INTO decisions (decision_id, job_id, team_id, hardware, backend_id, shot_count, policy_version, create_time,
-                       grounds)
+                       grounds, queue, queue_depth)
 SELECT * FROM unnest($6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::bigint[], $12::text[],
-                     $13::timestamptz[], $14::bytea[])
+                     $13::timestamptz[], $14::bytea[], $15::text[], $16::bigint[])
 """
 
 _FIND = """
@@ -56,14 +56,15 @@ class DecisionStore:
     async def add(self, decisions: Sequence[Decision]) -> None:
         """Keep new decisions, all or none."""
         # In one order everywhere, so that two groups with the same grounds never wait for each other.
-        grounds = sorted({each.grounds.digest: each.grounds for each in decisions}.items())
+        grounds = [each.grounds.encoded() for each in decisions]
+        new = sorted({each.digest: each for each in grounds}.items())
         await self._database.execute(
             _INSERT,
-            [digest for digest, _ in grounds],
-            [each.features for _, each in grounds],
-            [each.candidates for _, each in grounds],
-            [each.question for _, each in grounds],
-            [each.answer for _, each in grounds],
+            [digest for digest, _ in new],
+            [each.features for _, each in new],
+            [each.candidates for _, each in new],
+            [each.question for _, each in new],
+            [each.answer for _, each in new],
             [each.decision_id for each in decisions],
             [each.job_id for each in decisions],
             [each.team_id for each in decisions],
@@ -72,7 +73,9 @@ class DecisionStore:
             [each.shot_count for each in decisions],
             [each.policy_version for each in decisions],
             [each.create_time for each in decisions],
-            [each.grounds.digest for each in decisions],
+            [each.digest for each in grounds],
+            [each.queue for each in decisions],
+            [each.queue_depth for each in decisions],
         )
 
     async def find(self, decision_id: str, team_id: str) -> Kept | None:

@@ -14,24 +14,27 @@ import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
 from qm.execution.v1 import events_pb2, execution_pb2
 from qm.routing.v1 import routing_pb2
-from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
+from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub, RoutingServiceStub
+from qm.type.v1.requester_pb2 import ENVIRONMENT_LIVE, Requester
 
-from mesh.config import EventsConfig
+from mesh.config import EventsConfig, load
 from mesh.database import Database, retry_while_unavailable
 from mesh.errors import InvalidArgument, NotFound, Unavailable
 from mesh.events import Events, Message
 from mesh.identity import Authority
 from mesh.streams import event_subject
 from services.routing.__main__ import utc_now, wire
+from services.routing.catalogue import CATALOGUE_FILE, Catalogue
 from services.routing.config import RoutingConfig
 from services.routing.learning.memory import Memory
 from services.routing.learning.outcome_store import OutcomeStore
-from services.routing.program import Estimate
+from services.routing.program import Forecast
+from services.routing.standing import Standings
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.serving import Home
 
 if TYPE_CHECKING:
-    from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub
+    from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub, RoutingServiceAsyncStub
 
 
 def ended(backend: str, fidelity: float, predicted: float, **changes: object) -> events_pb2.JobEvent:
@@ -73,6 +76,7 @@ class Ears:
     home: Home
     execution: Events
     benchmarks: BenchmarkServiceAsyncStub
+    routing: RoutingServiceAsyncStub
 
     async def tell(self, event: events_pb2.JobEvent, word: str = "completed") -> None:
         subject = event_subject(word, event.team_id)
@@ -95,7 +99,8 @@ async def ears(postgres: RunningPostgres, nats_server: RunningNats, authority: A
     config = home.config(RoutingConfig, events=EventsConfig(url=nats_server.url), learn_seconds=0.05)
     async with home.serve(config, wire) as way:
         stub: BenchmarkServiceAsyncStub = BenchmarkServiceStub(way("execution"))  # type: ignore[assignment]
-        yield Ears(home, execution, stub)
+        routing: RoutingServiceAsyncStub = RoutingServiceStub(way("execution"))  # type: ignore[assignment]
+        yield Ears(home, execution, stub, routing)
     await execution.close()
 
 
@@ -156,13 +161,37 @@ async def test_beliefs_are_those_of_the_table_whoever_learns_and_whenever(ears: 
         await second.catch_up()
     assert before == "none"
     assert first.beliefs == second.beliefs
-    assert first.beliefs.version.startswith("1:1-")
+    assert first.beliefs.version.startswith("2:1-")
     second_ = dt.timedelta(seconds=1)
-    plain = Estimate("qmumma-twin", second_, 2 * second_, 0.8, 0.75, 0.85, 0, 0)
-    corrected = first.beliefs.corrected("ibm_boston", plain)
-    assert corrected.fidelity < 0.75
-    assert corrected.forecast is not None
-    assert corrected.forecast.fidelity == 0.8
+    fidelity, _, _ = first.beliefs.fidelity_of("ibm_boston", Forecast(0.8, 0.75, 0.85, second_, 2 * second_))
+    assert fidelity < 0.75
+
+
+async def test_waits_are_learned_again_after_a_restart(ears: Ears):
+    asked = routing_pb2.ChooseBackendRequest(hardware="auto", shot_count=100, job_id=str(uuid.uuid4()))
+    ids = {name: str(uuid.uuid4()) for name in ("team_id", "user_id", "key_id")}
+    asked.requester.CopyFrom(Requester(plan="student", environment=ENVIRONMENT_LIVE, **ids))
+    asked.features.qubit_count = 2
+    asked.offers.add(engine="qsim", method="statevector", duration_p50=Duration(nanos=1_000_000))
+    decision = (await ears.routing.ChooseBackend(asked)).decision
+    event = ended(decision.backend.backend_id, 1.0, 1.0, decision_id=decision.decision_id)
+    event.outcome.queue_duration.CopyFrom(Duration(seconds=7))
+    await ears.tell(event)
+    await ears.kept(event)
+    backend = load(CATALOGUE_FILE, Catalogue).find(decision.backend.backend_id)
+    assert backend is not None
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.connect(ears.home.database, schema="routing")
+        stack.push_async_callback(database.close)
+
+        async def look() -> None:
+            standings = Standings(live_queue_seconds=600, clock=utc_now)
+            await Memory(OutcomeStore(database), clock=utc_now, tell=standings.learn).catch_up()
+            if standings.wait(backend).p50 == 0:  # the decision is written behind its answer
+                raise Unavailable("nothing is known of the queue", reason="NO_WAIT")
+            assert standings.wait(backend).p50 == pytest.approx(7.5, rel=0.06)
+
+        await retry_while_unavailable(look, 60)
 
 
 async def test_a_benchmark_is_planned_until_it_is_started_and_listed_once_it_was_measured(ears: Ears):

@@ -7,9 +7,10 @@ import math
 
 from services.routing.learning.beliefs import Beliefs, fidelity_deviation, leverage, time_deviation
 from services.routing.learning.effects import Effects, Prior
+from services.routing.learning.lateness import Lateness
 from services.routing.learning.outcome import Outcome
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 FIDELITY_PRIOR = Prior(spread=0.03, common=0.25, drifted=0.5, half_life=dt.timedelta(days=14))
 TIME_PRIOR = Prior(spread=0.1, common=1.0, drifted=1.0, half_life=dt.timedelta(days=3))
 _LEAST_DEVIATION = 0.005
@@ -24,6 +25,7 @@ class Learner:
         """Begin without any outcome."""
         self._fidelity = Effects(FIDELITY_PRIOR)
         self._time = Effects(TIME_PRIOR)
+        self._late = Lateness()
         self.count = 0
         """Outcomes that were learned from."""
 
@@ -33,6 +35,9 @@ class Learner:
         forecast = outcome.forecast
         if forecast is None or outcome.error_type is not None:
             return
+        if outcome.promise is not None and outcome.queue:
+            told, whole = outcome.promise.seconds_p50, outcome.queue_seconds + outcome.run_seconds
+            self._late.observe(outcome.queue, outcome.queue_depth, outcome.engine, told=told, took=whole)
         known = forecast.fidelity_low < forecast.fidelity_high and 0 < forecast.fidelity < 1
         if (fidelity := outcome.measured_fidelity) is not None and known:
             self._fidelity.observe(
@@ -62,4 +67,5 @@ class Learner:
             time=self._time.at(now),
             other_fidelity=self._fidelity.unknown,
             other_time=self._time.unknown,
+            late=self._late.told(),
         )

@@ -46,6 +46,10 @@ class Outcome:
     forecast: Forecast | None = None
     """What the models said of this backend before learning; None where it was moved to another one."""
     promise: Promise | None = None
+    queue: str = ""
+    """Where it was sent to wait (standing.py), as its decision tells; empty where that was not kept."""
+    queue_depth: int = 0
+    """The jobs that were before it then."""
     end_time: dt.datetime
 
     @property

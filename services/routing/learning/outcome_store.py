@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import asyncpg
 import msgspec
@@ -23,7 +24,12 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
                      $15::timestamptz[])
 ON CONFLICT (job_id) DO NOTHING
 """
-_AFTER = "SELECT * FROM outcomes WHERE number > $1 ORDER BY number LIMIT $2"
+# Decisions are written behind the answer, well before a round of learning comes to the outcome; one that was lost
+# leaves its queue unknown.
+_AFTER = """
+SELECT outcomes.*, decisions.queue, decisions.queue_depth FROM outcomes LEFT JOIN decisions USING (decision_id)
+WHERE number > $1 ORDER BY number LIMIT $2
+"""
 _LAST = "SELECT * FROM outcomes ORDER BY number DESC LIMIT $1"
 _BEFORE_LAST = (
     "SELECT coalesce(min(number), 1) - 1 FROM (SELECT number FROM outcomes ORDER BY number DESC LIMIT $1) AS o"
@@ -63,7 +69,7 @@ class OutcomeStore:
 
     async def after(self, number: int, limit: int) -> list[tuple[int, Outcome]]:
         """The outcomes that came after one, in their order, with their numbers."""
-        return [(row["number"], outcome_of(row)) for row in await self._database.fetch(_AFTER, number, limit)]
+        return [(row["number"], _with_queue(row)) for row in await self._database.fetch(_AFTER, number, limit)]
 
     async def start_of_last(self, count: int) -> int:
         """The number after which the last `count` outcomes come."""
@@ -73,6 +79,11 @@ class OutcomeStore:
     async def last(self, count: int) -> list[Outcome]:
         """The last ones, newest first."""
         return [outcome_of(row) for row in await self._database.fetch(_LAST, count)]
+
+
+def _with_queue(row: asyncpg.Record) -> Outcome:
+    """The outcome of a row that has its decision's queue."""
+    return replace(outcome_of(row), queue=row["queue"] or "", queue_depth=row["queue_depth"] or 0)
 
 
 def outcome_of(row: asyncpg.Record) -> Outcome:

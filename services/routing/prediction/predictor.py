@@ -1,8 +1,9 @@
 """How good a circuit's runs on several machines would be, in the time that there is.
 
-What is known answers at once: the same circuit, or one of the same structure. The best of the others, by a summary of
-their calibration, are fitted by child processes; what is not ready in time is answered by the summary alone and says
-so, while the work goes on for the next who asks.
+What is known answers at once: the same circuit, or one of the same structure, whose own angles are looked at only once
+it comes again: a variational loop never sends the same ones twice. The best of the others, by a summary of their
+calibration, are fitted by child processes; what is not ready in time is answered by the summary alone and says so,
+while the work goes on for the next who asks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,7 +21,7 @@ from services.routing.prediction.calibration import CALIBRATIONS, read
 from services.routing.prediction.circuit import Circuit, Digest, parse
 from services.routing.prediction.model import MODEL, Method
 from services.routing.prediction.pool import LostError, OverdueError, Pool
-from services.routing.prediction.profile import UnfitError
+from services.routing.prediction.profile import Profile, UnfitError
 from services.routing.prediction.summary import Summary, summary_of
 from services.routing.prediction.task import Finding
 
@@ -36,6 +38,7 @@ _COMPARABLE_SHOTS = 10
 """Shots for each outcome from which counts are compared with the ideal distribution (execution's `is_comparable`)."""
 _PER_OUTCOME_AND_SHOT = 0.25
 """What sampling costs in fidelity then: outcomes / (4 shots), the first term of its expansion."""
+_bounds = lru_cache(_CACHED)(MODEL.bounds)
 K = TypeVar("K")
 V = TypeVar("V")
 Fit = tuple[Digest, str]
@@ -59,17 +62,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FidelityEstimate:
-    """The Hellinger fidelity of the counts and the ideal distribution, and what the circuit becomes on the machine."""
+    """The Hellinger fidelity of the counts and the ideal distribution, and what it was predicted from."""
 
     value: float
     low: float
     high: float
     """Between these lie 9 of 10 runs."""
     method: Method
-    depth: int
-    two_qubit_gate_count: int
-    duration: dt.timedelta
-    """One shot, without resetting the machine before it."""
+    profile: Profile
+    """The circuit as it was fitted, or as its size alone tells."""
 
 
 class Predictor:
@@ -92,6 +93,7 @@ class Predictor:
         self._alike = _Latest[Fit, Finding](_CACHED)
         self._rough = _Latest[Fit, Finding](_CACHED)
         self._hopeless = _Latest[Fit, bool](_CACHED)
+        self._came = _Latest[Digest, bool](_CACHED)
         self._under_way: dict[Fit, asyncio.Task[None]] = {}
 
     async def predict(
@@ -123,6 +125,13 @@ class Predictor:
             answers[each.backend_id] = self._estimate(finding, method, shots, stale=each.stale)
         return answers
 
+    def works_on(self, circuit: bytes) -> bool:
+        """Whether a child is at a circuit, or will be: then the next answer may be a better one."""
+        if not self._under_way:
+            return False
+        asked = parse(circuit).key
+        return any(key == asked for key, _ in self._under_way)
+
     async def close(self) -> None:
         """End the children; what they were at is lost."""
         for task in self._under_way.values():
@@ -138,12 +147,15 @@ class Predictor:
             self._look_over(circuit, calibrations)
         rough = {each: self._value(found) for each in calibrations if (found := self._rough.get((alike, each)))}
         best = sorted(rough, key=rough.__getitem__, reverse=True)[: self._most_fitted]
-        tasks = [
-            self._task(circuit, each)
-            for each in best
-            if (circuit.key, each) not in self._found and (alike, each) not in self._hopeless
+        missing = [
+            each for each in best if (circuit.key, each) not in self._found and (alike, each) not in self._hopeless
         ]
-        if tasks:
+        known = all((alike, each) in self._alike for each in missing)
+        if known and circuit.key not in self._came:
+            self._came.put(circuit.key, value=True)
+            return
+        tasks = [self._task(circuit, each) for each in missing]
+        if tasks and not known:
             await asyncio.wait(tasks, timeout=seconds)
 
     def _look_over(self, circuit: Circuit, calibrations: Sequence[str]) -> None:
@@ -186,20 +198,11 @@ class Predictor:
             self._alike.put(alike, finding)
 
     def _estimate(self, finding: Finding, method: Method, shots: int, *, stale: bool) -> FidelityEstimate:
-        profile = finding.profile
         value = self._value(finding)
-        low, high = MODEL.bounds(value, method, stale=stale)
+        low, high = _bounds(value, method, stale=stale)
         if shots >= _COMPARABLE_SHOTS * finding.support:
             low = max(0.0, low - _PER_OUTCOME_AND_SHOT * finding.support / shots)
-        return FidelityEstimate(
-            value=value,
-            low=low,
-            high=high,
-            method=method,
-            depth=profile.depth,
-            two_qubit_gate_count=profile.two_qubit_gate_count,
-            duration=dt.timedelta(seconds=profile.seconds),
-        )
+        return FidelityEstimate(value, low, high, method, finding.profile)
 
     def _value(self, finding: Finding) -> float:
         return MODEL.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity

@@ -165,7 +165,7 @@ def test_a_question_that_was_kept_gives_the_same_answer_byte_for_byte(
     question = replace(question, explores=explores, draw=17)
     choice = policy.choose(question)
     answer = choice_message(choice, question).SerializeToString()
-    grounds = Grounds.of(question, choice, answer)
+    grounds = Grounds(question, choice, answer).encoded()
     ids: Any = ("d", "j", "t")
     again = Kept(*ids, dt.datetime.now(dt.UTC), grounds.question, grounds.answer).asked()
     assert again == question

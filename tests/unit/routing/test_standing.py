@@ -11,9 +11,9 @@ import pytest
 
 from mesh.config import load
 from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue, Owner
-from services.routing.decision import DecisionId, JobId
+from services.routing.decision import JobId
 from services.routing.learning.outcome import Outcome
-from services.routing.standing import FAULTS, FIRST_PAUSE, FRESH, Report, Standings
+from services.routing.standing import FAULTS, FIRST_PAUSE, FRESH, Report, Standings, queue_of
 from services.routing.twin import with_twins
 from services.routing.waiting import Quantiles, Wait, Waits, rung
 
@@ -38,12 +38,12 @@ class World:
 
     def run(self, backend: Backend, waited: float = 1.0, **changes: Any) -> None:
         self.count += 1
-        decision = DecisionId(str(self.count))
-        self.standings.took(decision, backend)
+        self.standings.took(backend)
         told: dict[str, Any] = {"queue_seconds": waited, "run_seconds": 2.0, "engine_seconds": 2.0}
         job_id, name = JobId(str(self.count)), backend.backend_id
+        told |= {"queue": queue_of(backend), "queue_depth": self.standings.depth(backend) or 0}
         outcome = Outcome(
-            job_id=job_id, decision_id=decision, backend_id=name, engine="x", end_time=self.now, **told | changes
+            job_id=job_id, decision_id=None, backend_id=name, engine="x", end_time=self.now, **told | changes
         )
         self.standings.learn(outcome)
 
@@ -113,7 +113,7 @@ def test_a_machine_that_fails_three_in_a_row_is_offline_then_on_trial_then_back(
     assert standings.now(machine("ibm_fez")).online
     world.now += FIRST_PAUSE
     assert standings.now(backend).online
-    standings.took(DecisionId("trial"), backend)
+    standings.took(backend)
     assert "a job is out to try it" in standings.now(backend).offline_reason
     world.fail(backend)
     world.now += FIRST_PAUSE

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import random
 import uuid
+from dataclasses import replace
 
 from services.routing.decision import JobId
+from services.routing.learning.beliefs import Beliefs, believed_times
 from services.routing.learning.outcome import Outcome
 from services.routing.program import Estimate, Forecast
 
@@ -31,6 +33,22 @@ def estimate(fidelity: float, seconds: float = 1.0, engine: str = "twin") -> Est
         fidelity_high=told.fidelity_high,
         price=0,
         memory_bytes=0,
+    )
+
+
+def corrected(beliefs: Beliefs, backend_id: str, told: Estimate) -> Estimate:
+    """An estimate of a run without a queue, as a choice corrects it by what is believed."""
+    models = Forecast(told.fidelity, told.fidelity_low, told.fidelity_high, told.duration_p50, told.duration_p90)
+    fidelity, low, high = beliefs.fidelity_of(backend_id, models)
+    p50, p90 = believed_times(beliefs.time.get((backend_id, told.engine), beliefs.other_time), models)
+    return replace(
+        told,
+        fidelity=fidelity,
+        fidelity_low=low,
+        fidelity_high=high,
+        duration_p50=p50,
+        duration_p90=p90,
+        forecast=models,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.routing.learning.beliefs import Beliefs
 from services.routing.learning.learner import Learner
-from tests.unit.routing.learning.outcomes import START, estimate, noisy, outcome
+from tests.unit.routing.learning.outcomes import START, corrected, estimate, noisy, outcome
 
 LATER = START + dt.timedelta(days=1)
 MACHINES = [f"m{number}" for number in range(7)]
@@ -29,7 +29,7 @@ def captured(source: random.Random, beliefs: Beliefs, truth: dict[str, float], t
         ideal = source.uniform(0.5, 0.95)
         predicted = {name: ideal ** (1 + told[name]) + source.gauss(0, 0.002) for name in MACHINES}
         real = {name: ideal ** (1 + truth[name]) for name in MACHINES}
-        chosen = max(MACHINES, key=lambda name: beliefs.corrected(name, estimate(predicted[name])).fidelity)
+        chosen = max(MACHINES, key=lambda name: corrected(beliefs, name, estimate(predicted[name])).fidelity)
         middle = sum(real.values()) / len(real)
         gained, possible = gained + real[chosen] - middle, possible + max(real.values()) - middle
     return gained / possible
@@ -70,7 +70,7 @@ def test_outcomes_mend_a_ranking_by_stale_calibrations():
 def test_a_bias_that_all_machines_share_is_corrected_for_one_that_was_never_seen():
     source = random.Random(1)
     learner = taught(source, dict.fromkeys(MACHINES, 0.3), dict.fromkeys(MACHINES, 0.0), 20)
-    assert believed(learner).corrected("new", estimate(0.8)).fidelity == pytest.approx(0.8**1.3, abs=0.01)
+    assert corrected(believed(learner), "new", estimate(0.8)).fidelity == pytest.approx(0.8**1.3, abs=0.01)
 
 
 def test_a_drift_is_found_soon_after_a_jump_and_widens_the_interval_until_the_next_calibration():
@@ -80,13 +80,13 @@ def test_a_drift_is_found_soon_after_a_jump_and_widens_the_interval_until_the_ne
         learner.learn(outcome("m0", 0.8, noisy(source, 0.8, 0.0), number=number))
     calm = believed(learner)
     assert calm.drift_time("m0") is None
-    steady = calm.corrected("m0", estimate(0.8))
+    steady = corrected(calm, "m0", estimate(0.8))
     needed = 0
     while believed(learner).drift_time("m0") is None:
         needed += 1
         learner.learn(outcome("m0", 0.8, noisy(source, 0.8, 0.25), number=60 + needed))
         assert needed <= 14, "a jump by two standard deviations"
-    drifted = believed(learner).corrected("m0", estimate(0.8))
+    drifted = corrected(believed(learner), "m0", estimate(0.8))
     assert drifted.fidelity < steady.fidelity - 0.02, "what was learned before the jump no longer holds it"
     assert drifted.fidelity_high - drifted.fidelity_low > 1.1 * (steady.fidelity_high - steady.fidelity_low)
     learner.learn(outcome("m0", 0.8, 0.8, number=90, calibration="c@2"))
@@ -108,15 +108,15 @@ def test_a_slow_machine_is_predicted_to_be_slow():
     for number in range(40):
         seconds = 3.0 * source.lognormvariate(0, 0.3)
         learner.learn(outcome(MACHINES[number % 7], 0.8, None, seconds=seconds, number=number))
-    corrected = believed(learner).corrected("m0", estimate(0.8))
-    assert corrected.duration_p50.total_seconds() == pytest.approx(3.0, rel=0.25)
-    assert corrected.duration_p90 > corrected.duration_p50
-    assert corrected.fidelity == pytest.approx(0.8)
+    slow = corrected(believed(learner), "m0", estimate(0.8))
+    assert slow.duration_p50.total_seconds() == pytest.approx(3.0, rel=0.25)
+    assert slow.duration_p90 > slow.duration_p50
+    assert slow.fidelity == pytest.approx(0.8)
 
 
 def test_an_exact_simulation_stays_exact():
     learner = taught(random.Random(4), dict.fromkeys(MACHINES, 0.3), dict.fromkeys(MACHINES, 0.0), 5)
-    exact = believed(learner).corrected("m0", replace(estimate(1.0), fidelity_low=1.0, fidelity_high=1.0))
+    exact = corrected(believed(learner), "m0", replace(estimate(1.0), fidelity_low=1.0, fidelity_high=1.0))
     assert (exact.fidelity_low, exact.fidelity, exact.fidelity_high) == (1.0, 1.0, 1.0)
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_learned_of_a_machine_from_a_failed_job():
     learner = Learner()
     learner.learn(outcome("m0", 0.8, 0.2, error="server_error"))
     assert learner.count == 1
-    assert believed(learner).corrected("m0", estimate(0.8)).fidelity == pytest.approx(0.8)
+    assert corrected(believed(learner), "m0", estimate(0.8)).fidelity == pytest.approx(0.8)
 
 
 def test_the_same_outcomes_in_the_same_order_give_the_same_beliefs():
@@ -148,8 +148,6 @@ def test_an_estimate_stays_in_bounds_whatever_was_measured(
         learner.learn(outcome("m0", fidelity, value, number=number, seconds=seconds))
     told = estimate(fidelity, 0.001)
     told = replace(told, fidelity_low=max(0.0, fidelity - half), fidelity_high=min(1.0, fidelity + half))
-    corrected = believed(learner).corrected("m0", told)
-    assert 0 <= corrected.fidelity_low <= corrected.fidelity <= corrected.fidelity_high <= 1
-    assert dt.timedelta() <= corrected.duration_p50 <= corrected.duration_p90
-    again = believed(learner).corrected("m0", corrected)
-    assert again == corrected
+    found = corrected(believed(learner), "m0", told)
+    assert 0 <= found.fidelity_low <= found.fidelity <= found.fidelity_high <= 1
+    assert dt.timedelta() <= found.duration_p50 <= found.duration_p90

@@ -50,7 +50,7 @@ async def test_a_twin_runs_as_well_as_predicted(predictor: Predictor):
         assert estimate.low < outcome.fidelity < estimate.high
         assert estimate.value == pytest.approx(outcome.fidelity, abs=0.02)
         assert outcome.transpiled is not None
-        assert estimate.two_qubit_gate_count == outcome.transpiled.two_qubit_gate_count
+        assert estimate.profile.two_qubit_gate_count == outcome.transpiled.two_qubit_gate_count
 
 
 async def test_the_best_by_their_summaries_are_fitted_and_the_others_say_that_they_are_not(predictor: Predictor):
@@ -74,8 +74,23 @@ async def test_what_is_known_is_answered_without_children(predictor: Predictor):
 
 async def test_a_known_structure_with_other_angles_is_answered_without_children(predictor: Predictor):
     await predictor.predict(rotations(4, 0.1), FEW, shots=SHOTS, seconds=PATIENT)
-    found = await predictor.predict(rotations(4, 0.7), FEW, shots=SHOTS, seconds=0.0)
+    other = rotations(4, 0.7)
+    found = await predictor.predict(other, FEW, shots=SHOTS, seconds=PATIENT)
     assert {each.method for each in found.values()} == {Method.KNOWN_STRUCTURE}
+    assert not predictor.works_on(other)
+
+
+async def test_angles_that_come_again_are_looked_at_while_nobody_waits(predictor: Predictor):
+    await predictor.predict(rotations(4, 0.1), FEW, shots=SHOTS, seconds=PATIENT)
+    other = rotations(4, 0.9)
+    for _ in range(2):
+        found = await predictor.predict(other, FEW, shots=SHOTS, seconds=PATIENT)
+        assert {each.method for each in found.values()} == {Method.KNOWN_STRUCTURE}
+    async with asyncio.timeout(PATIENT):
+        while predictor.works_on(other):
+            await asyncio.sleep(0.01)
+    found = await predictor.predict(other, FEW, shots=SHOTS, seconds=0.0)
+    assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
 
 
 async def test_what_is_not_ready_in_time_is_answered_by_the_summary_and_ready_later(predictor: Predictor):
