@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from grpc_health.v1 import health_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
+from qm.accounts.v1.limits_pb2_grpc import LimitsServiceStub
 from qm.billing.v1.billing_pb2_grpc import BillingServiceStub
 from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceStub
 from qm.entropy.v1.entropy_pb2_grpc import EntropyServiceStub
@@ -20,6 +21,7 @@ from edge.config import EdgeConfig
 from edge.dialects import Dialect
 from edge.dialects.qmumma.routes import Services, Settings, qmumma
 from edge.health import PROBE_SECONDS, Health, Probe
+from edge.leases import Leases
 from edge.limits import Rate
 from edge.plans import Plans
 from edge.server import HttpServer
@@ -27,7 +29,7 @@ from mesh.channel import MeshChannel
 from mesh.errors import Unavailable
 from mesh.events import Events
 from mesh.process import Part, Process, run
-from mesh.streams import KEYS, KEYS_TOLD
+from mesh.streams import KEYS, KEYS_TOLD, RECALLS
 
 PEERS = ("accounts", "billing", "signing", "execution", "certificates", "routing", "webhooks", "entropy")
 
@@ -36,13 +38,19 @@ async def wire(process: Process[EdgeConfig], config: EdgeConfig) -> None:
     """Build the edge and serve it until the process stops."""
     channels = {name: process.channel(name) for name in PEERS}
     authentication = Authentication(AccountsServiceStub(channels["accounts"]))
-    await forget_changed_keys(await process.events(), authentication)
+    leases = Leases(LimitsServiceStub(channels["accounts"]), most_edges=config.most_edges)
+    events = await process.events()
+    await forget_changed_keys(events, authentication)
+    await give_back_tokens(events, leases)
+    process.background(leases.keep_reporting(), "report used tokens")
+    process.on_close(leases.close)
     plans = Plans(BillingServiceStub(channels["billing"]))
     process.background(plans.keep_fresh(), "plans")
     edge = Edge(
         _dialect(channels, plans, config),
         authentication=authentication,
         plans=plans,
+        leases=leases,
         telemetry=process.telemetry,
         bounds=Bounds(
             body_seconds=config.body_seconds,
@@ -92,6 +100,19 @@ async def forget_changed_keys(events: Events, authentication: Authentication) ->
     events.on_reconnect(authentication.drop_all)
     for subject in KEYS.subjects:
         await events.subscribe(subject, changed)
+    await events.subscribe(KEYS_TOLD, told)
+
+
+async def give_back_tokens(events: Events, leases: Leases) -> None:
+    """Hear when another edge wants tokens that are held here."""
+
+    async def recalled(subject: str, _payload: bytes) -> None:
+        await leases.recall(subject.rpartition(".")[2])
+
+    async def told(_subject: str, _payload: bytes) -> None:
+        leases.heard()
+
+    await events.subscribe(RECALLS, recalled)
     await events.subscribe(KEYS_TOLD, told)
 
 

@@ -1,6 +1,6 @@
 """The ASGI application: from a scope to an operation, and from its answer, or from whatever went wrong, to the wire.
 
-    app = create_app(Dialect(operations, error_body), authentication=…, plans=…, …)
+    app = create_app(Dialect(operations, error_body), authentication=…, plans=…, leases=…, …)
 
 Starlette's router runs the lifespan and hands over everything else: one dictionary look-up finds an operation, where a
 list of its routes would try one regular expression after the other (37 µs for 60 of them).
@@ -32,6 +32,7 @@ from edge.dialects import Dialect
 from edge.errors import Refusal, mute, refusal_of
 from edge.exchange import REPLAYED, Answer, Header, Request
 from edge.faults import NO_FAULTS, faults_of
+from edge.leases import Leases
 from edge.limits import Rate, RateLimiter, Verdict, too_many
 from edge.operations import Nothing, Operation
 from edge.paths import PathTable
@@ -85,6 +86,7 @@ class Edge:
         *,
         authentication: Authentication,
         plans: Plans,
+        leases: Leases,
         telemetry: Telemetry,
         bounds: Bounds | None = None,
     ) -> None:
@@ -93,9 +95,10 @@ class Edge:
         self._dialect = dialect
         self._authentication = authentication
         self._plans = plans
+        self._leases = leases
         self._telemetry = telemetry
         self._bounds = bounds or Bounds()
-        self._limiter = RateLimiter()
+        self._addresses = RateLimiter()
         self._paths: PathTable[Operation] = PathTable()
         for operation in dialect.operations:
             for path in (operation.path, *operation.aliases):
@@ -184,10 +187,10 @@ class Edge:
         if operation.authenticated:
             requester = await self._authenticate(scope, visit)
             visit.team = requester.team_id
-            verdict = self._limiter.take(requester.team_id, await self._plans.rate(requester.plan))
+            verdict = await self._leases.take(requester.team_id, await self._plans.rate(requester.plan))
         elif operation.limited:
             requester = _NOBODY
-            verdict = self._limiter.take(f"address {address_of(scope)}", self._bounds.anonymous)
+            verdict = self._addresses.take(address_of(scope), self._bounds.anonymous)
         else:
             return _NOBODY
         if not verdict.allowed:
@@ -203,16 +206,16 @@ class Edge:
             return known
         if self._authentication.met(header):
             return await self._authentication.requester(header)
-        address = f"address {address_of(scope)}"
-        verdict = self._limiter.take(address, self._bounds.anonymous)
+        address = address_of(scope)
+        verdict = self._addresses.take(address, self._bounds.anonymous)
         if not verdict.allowed:
             raise too_many(verdict)
         try:
             requester = await self._authentication.requester(header)
         except MeshError:
-            self._limiter.give_back(address, self._bounds.anonymous)
+            self._addresses.give_back(address, self._bounds.anonymous)
             raise
-        self._limiter.give_back(address, self._bounds.anonymous)
+        self._addresses.give_back(address, self._bounds.anonymous)
         return requester
 
     async def _body(self, operation: Operation, receive: Receive, visit: _Visit) -> tuple[Any, Any]:

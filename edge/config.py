@@ -24,6 +24,9 @@ class EdgeConfig(MeshConfig, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     trusted_proxies: str = ""
     """Addresses whose `X-Forwarded-For` is believed, separated by commas; "*" for all, empty for none."""
     anonymous: AnonymousLimit = AnonymousLimit()
+    most_edges: int = 4
+    """Edge processes that run at a time, at most: while accounts gives no tokens, each admits so small a part of a
+    plan's requests."""
     streams_per_team: int = 100
     """Event streams and waiting reads that a team may hold open at this process."""
     body_seconds: float = 10.0

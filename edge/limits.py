@@ -3,8 +3,7 @@
 A bucket holds `burst` tokens and is refilled at `per_minute`. GCRA keeps only the theoretical arrival time: the moment
 at which the bucket would be full again. One decision costs about a microsecond.
 
-These buckets are exact within one edge process. Several edge processes each grant the whole limit; to share it, they
-would lease blocks of tokens from one counter.
+Teams' buckets are shared by all edges (edge/leases.py); an address's is this process's own.
 """
 
 from __future__ import annotations
@@ -32,6 +31,11 @@ class Rate:
 
     per_minute: int
     burst: int
+
+    @property
+    def interval(self) -> float:
+        """Seconds from token to token, where there is a limit."""
+        return 60.0 / self.per_minute
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -71,7 +75,7 @@ class RateLimiter:
         now = self._clock()
         if rate.per_minute == 0:
             return Verdict(True, NO_LIMIT, NO_LIMIT, math.ceil(now), 0)  # noqa: FBT003 - the struct's first member
-        interval = 60.0 / rate.per_minute
+        interval = rate.interval
         full_at = max(self._full_at.get(name, now), now) + interval
         wait = full_at - now - interval * max(rate.burst, 1)
         if wait > 1e-6:  # noqa: PLR2004 - rounding of sums of intervals
@@ -86,7 +90,7 @@ class RateLimiter:
     def give_back(self, name: str, rate: Rate) -> None:
         """Return a token that was taken from the bucket `name`."""
         if rate.per_minute and name in self._full_at:
-            self._full_at[name] -= 60.0 / rate.per_minute
+            self._full_at[name] -= rate.interval
 
     def _forget_full(self, now: float) -> None:
         """Drop the buckets that are full anyway; where none is, the oldest half."""

@@ -15,8 +15,8 @@ from edge.schemas import REFERENCE, Schema, schemas_of
 from edge.values import encode
 
 _RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests that the bucket holds: the plan's burst.",
-    "X-RateLimit-Remaining": "Requests that are left in it.",
+    "X-RateLimit-Limit": "Requests that the team's bucket holds: the plan's burst.",
+    "X-RateLimit-Remaining": "Requests that are left in it, whichever server or key of the team they go to.",
     "X-RateLimit-Reset": "Unix time in seconds at which the bucket is full again.",
 }
 

@@ -35,7 +35,7 @@ class Plans:
     async def refresh(self) -> None:
         """Read the plans; raises MeshError."""
         response = await self._billing.ListPlans(ListPlansRequest())
-        self._rates = {plan.plan: Rate(plan.requests_per_minute, plan.burst_count) for plan in response.plans}
+        self._rates = {plan.plan: Rate(plan.requests_per_minute, max(plan.burst_count, 1)) for plan in response.plans}
 
     async def rate(self, plan: str) -> Rate:
         """The limit of a plan; one that is not known yet is asked for. Raises MeshError."""

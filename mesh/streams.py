@@ -36,6 +36,8 @@ JOBS_WEBHOOKS = Stream("JOBS_WEBHOOKS", ("jobs.webhook.>",), work_queue=True)
 KEYS = Stream("KEYS", ("accounts.key.>", "accounts.team.>"), max_age=3600.0)
 KEYS_TOLD = "accounts.told"
 """Says several times a second that accounts can tell of its keys: a revocation would be heard. No stream keeps it."""
+RECALLS = "accounts.recall.*"
+"""Asks every edge for the tokens that it holds of a team; no stream keeps it."""
 AUDIT = Stream("AUDIT", ("audit.event.>",), work_queue=True, joined=True)
 """What was done, until the audit trail has it: nothing ends it but that."""
 DEAD_LETTERS = Stream("DEAD_LETTERS", ("dead.>",), max_age=30 * DAY)
@@ -98,6 +100,11 @@ def team_changed_subject(team_id: str) -> str:
     return f"accounts.team.changed.{team_id}"
 
 
+def recall_subject(team_id: str) -> str:
+    """The subject that asks every edge for the tokens that it holds of a team."""
+    return f"accounts.recall.{team_id}"
+
+
 def dead_subject(stream: str, subject: str) -> str:
     """Where a message that nobody could handle goes."""
     return f"dead.{stream}.{subject}"
@@ -118,7 +125,7 @@ class Rights:
 
 
 RIGHTS: dict[str, Rights] = {
-    "accounts": Rights(publishes=(*KEYS.subjects, KEYS_TOLD, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
+    "accounts": Rights(publishes=(*KEYS.subjects, KEYS_TOLD, RECALLS, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
     "billing": Rights(),
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
@@ -137,7 +144,7 @@ RIGHTS: dict[str, Rights] = {
     ),
     "certificates": Rights(publishes=AUDIT.subjects, keeps=(AUDIT, DEAD_LETTERS), consumes=(AUDIT,)),
     "webhooks": Rights(publishes=AUDIT.subjects, keeps=(JOBS_WEBHOOKS, AUDIT, DEAD_LETTERS), consumes=(JOBS_WEBHOOKS,)),
-    "edge": Rights(listens=(*KEYS.subjects, KEYS_TOLD)),
+    "edge": Rights(listens=(*KEYS.subjects, KEYS_TOLD, RECALLS)),
     "operator": Rights(publishes=(">",), listens=(">",)),
 }
 

@@ -34,6 +34,7 @@ from edge.limits import Rate
 from edge.plans import Plans
 from mesh.errors import Conflict, MeshError, NotFound, PermissionDenied, Unauthenticated
 from mesh.telemetry import Telemetry
+from tests.unit.edge.tokens import Clock, Edges
 
 SECRET = "qm_test_sk_alice"
 LIVE_SECRET = "qm_live_sk_alice"
@@ -573,6 +574,7 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         dialect,
         authentication=authentication,
         plans=Plans(FakeBilling()),  # type: ignore[arg-type]
+        leases=Edges(1, Clock()).all[0],
         telemetry=Telemetry(),
         bounds=bounds or Bounds(body_seconds=0.2, anonymous=Rate(per_minute=0, burst=0)),
     )

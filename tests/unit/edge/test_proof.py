@@ -282,6 +282,7 @@ async def test_a_document_is_handed_to_the_service_that_knows_its_media_type() -
         Dialect(proof_operations(Proofs(Any), verifier), lambda refusal, _: refusal.message.encode()),
         authentication=Any,
         plans=Any,
+        leases=Any,
         telemetry=Telemetry(),
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(edge)), base_url="http://edge") as client:
