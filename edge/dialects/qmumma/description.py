@@ -29,9 +29,9 @@ the answer of `GET /v1/jobs/{job_id}?include=proof`: `qmumma verify` checks it o
 
 ## Limits
 Each team has a bucket of requests, which all its keys share: `X-RateLimit-Limit` is what it holds (the plan's burst), \
-and it is refilled at the plan's rate. Every request with a key takes one, whatever comes of it; an empty bucket answers \
-429, and `Retry-After` is when there is one again. The limits hold for all servers together. Where a plan has none, \
-both numbers are 2147483647. Operations without a key are limited by address. \
+and it is refilled at the plan's rate. Every request with a key takes one, whatever comes of it; an empty bucket \
+answers 429, and `Retry-After` is when there is one again. The limits hold for all servers together. Where a plan has \
+none, both numbers are 2147483647. Operations without a key are limited by address. \
 Bodies: 4 MiB.
 
 ## Conventions
