@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.admin import authority, jobs, keys, ledger, letters, plans, signing, teams
+from deploy.admin import authority, entropy, jobs, keys, ledger, letters, plans, signing, teams
 from deploy.admin.command import Command
 
 GROUPS = {
@@ -14,8 +14,11 @@ GROUPS = {
     "jobs": "jobs of a team",
     "dead-letters": "messages that nobody could handle",
     "signing-keys": "the keys that sign records",
+    "entropy": "sources of random bits, and their quarantine",
     "authority": "the authority of the mesh's own certificates",
 }
 COMMANDS: tuple[Command, ...] = tuple(
-    command for module in (teams, keys, plans, ledger, jobs, letters, signing, authority) for command in module.COMMANDS
+    command
+    for module in (teams, keys, plans, ledger, jobs, letters, signing, entropy, authority)
+    for command in module.COMMANDS
 )

@@ -21,6 +21,7 @@ from services.entropy.collect import Collector
 from services.entropy.config import EntropyConfig
 from services.entropy.generate import Generator, Peers
 from services.entropy.laboratory import Laboratory
+from services.entropy.lift import Lifter
 from services.entropy.listing import list_sources
 from services.entropy.pool import Pool
 from services.entropy.refill import Refiller
@@ -52,13 +53,14 @@ async def wire(process: Process[EntropyConfig], config: EntropyConfig) -> None:
     refiller = Refiller(store, collector, background, config=config, clock=now)
     pool = Pool(store, refiller, collector, config)
     generator = Generator(pool, archive, laboratory, peers, clock=now)
+    lifter = Lifter(store, refiller, peers.signing, now)
     beacon = BeaconKeeper(pool, archive, peers.signing, period=dt.timedelta(seconds=config.beacon_seconds), clock=now)
     process.background(refiller.run(), "refiller")
     process.background(beacon.run(config.first_refill_seconds), "beacon")
     process.background(_expire(generator), "expiry")
     process.server.add(
         entropy_pb2.DESCRIPTOR.services_by_name["EntropyService"],
-        EntropyService(generator, archive, lambda: list_sources(store, collector, config)),
+        EntropyService(generator, archive, lambda: list_sources(store, collector, config), lifter),
     )
 
 

@@ -12,19 +12,26 @@ from mesh.call import Call
 from mesh.errors import NotFound
 from services.entropy.archive import Archive
 from services.entropy.generate import Generator
+from services.entropy.lift import Lifter
 from services.entropy.plot import draw_plot
+from services.entropy.store import Lift
 
 
 class EntropyService:
     """Answers qm.entropy.v1.EntropyService."""
 
     def __init__(
-        self, generator: Generator, archive: Archive, sources: Callable[[], Awaitable[Sequence[pb.Source]]]
+        self,
+        generator: Generator,
+        archive: Archive,
+        sources: Callable[[], Awaitable[Sequence[pb.Source]]],
+        lifter: Lifter,
     ) -> None:
-        """Hand out through `generator`; `sources` lists what there is."""
+        """Hand out through `generator`; `sources` lists what there is; `lifter` lifts quarantines."""
         self._generator = generator
         self._archive = archive
         self._sources = sources
+        self._lifter = lifter
 
     async def GenerateEntropy(self, request: pb.GenerateEntropyRequest, _call: Call) -> pb.GenerateEntropyResponse:
         """Hand out bits. Raises what `Generator.generate` raises."""
@@ -52,3 +59,15 @@ class EntropyService:
             message = "The beacon has no value yet." if index is None else f"The beacon has no value {index}."
             raise NotFound(message, reason="BEACON_NOT_FOUND", field="beacon_index")
         return pb.GetBeaconResponse(record=beacon.record, seal=beacon.seal)
+
+    async def LiftQuarantine(self, request: pb.LiftQuarantineRequest, _call: Call) -> pb.LiftQuarantineResponse:
+        """Let a source be tested again. Raises what `Lifter.lift` raises."""
+        return pb.LiftQuarantineResponse(lift=_lift(await self._lifter.lift(request)))
+
+    async def ListLifts(self, _request: pb.ListLiftsRequest, _call: Call) -> pb.ListLiftsResponse:
+        """List the newest lifts."""
+        return pb.ListLiftsResponse(lifts=[_lift(lift) for lift in await self._lifter.lifts()])
+
+
+def _lift(lift: Lift) -> pb.Lift:
+    return pb.Lift(record=lift.record, seal=lift.seal)

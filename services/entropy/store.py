@@ -5,10 +5,12 @@ Secrets are sealed with the service's key (mesh/vault), each bound to its own ro
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
+from qm.signing.v1 import signing_pb2
 
 from mesh.database import Connection, Database
 from mesh.vault import Vault
@@ -70,12 +72,32 @@ FROM blocks GROUP BY source_id, live, grade
 """
 
 
+_LIFT = "SELECT source_id, live, record, seal FROM lifts"
+_LIFT_OF = f"{_LIFT} WHERE request_id = $1"
+_LIFTS = f"{_LIFT} WHERE seal IS NOT NULL ORDER BY create_time DESC LIMIT 100"
+_BEGIN_LIFT = """
+INSERT INTO lifts (request_id, source_id, live, record, create_time) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (request_id) DO NOTHING
+"""
+_SEAL_LIFT = "UPDATE lifts SET seal = $2 WHERE request_id = $1 AND seal IS NULL RETURNING source_id, live"
+# Still in quarantine: it may only be tested now, and not later.
+_MAY_START = "UPDATE sources SET retry_time = $3 WHERE source_id = $1 AND live = $2 AND state = 4"
+
+
 class Stock(NamedTuple):
     """Blocks of one source and grade."""
 
     tested: int = 0
     untested: int = 0
     tested_bits: int = 0
+
+
+class Lift(NamedTuple):
+    """A quarantine that an operator lifted; its seal is None until it is in the log."""
+
+    source: SourceKey
+    record: bytes
+    seal: signing_pb2.Seal | None
 
 
 class PoolStore:
@@ -146,6 +168,29 @@ class PoolStore:
             for row in await self._database.fetch(_STOCK)
         }
 
+    async def lift(self, request_id: str) -> Lift | None:
+        """The lift of a request, if it has begun."""
+        row = await self._database.fetchrow(_LIFT_OF, request_id)
+        return _lift(row) if row else None
+
+    async def lifts(self) -> list[Lift]:
+        """The newest lifts, newest first."""
+        return [_lift(row) for row in await self._database.fetch(_LIFTS)]
+
+    async def begin_lift(self, request_id: str, key: SourceKey, record: bytes, now: dt.datetime) -> Lift:
+        """Keep a lift before it is signed; of two at once, that which was first."""
+        async with self._database.acquire() as connection:
+            await connection.execute(_BEGIN_LIFT, request_id, key.source_id, key.live, record, now)
+            return await _kept_lift(connection, request_id)
+
+    async def end_lift(self, request_id: str, seal: signing_pb2.Seal, now: dt.datetime) -> Lift:
+        """Keep the seal, and let the source be tested from now on; both or nothing, and once."""
+        async with self._database.transaction() as connection:
+            sealed = await connection.fetchrow(_SEAL_LIFT, request_id, seal.SerializeToString())
+            if sealed is not None:
+                await connection.execute(_MAY_START, sealed["source_id"], sealed["live"], now)
+            return await _kept_lift(connection, request_id)
+
     def _block_values(self, chunk_id: ChunkId, block: Block) -> tuple[object, ...]:
         key = block.provenance.source
         sealed = self._vault.seal(block.secret, str(block.block_id), _PLACE)
@@ -176,6 +221,17 @@ async def _keep_source(connection: Connection, source: Source) -> None:
         source.assessed_min_entropy,
         source.chunk_time,
     )
+
+
+async def _kept_lift(connection: Connection, request_id: str) -> Lift:
+    row = await connection.fetchrow(_LIFT_OF, request_id)
+    assert row is not None  # noqa: S101 - lifts are never deleted
+    return _lift(row)
+
+
+def _lift(row: asyncpg.Record) -> Lift:
+    seal = signing_pb2.Seal.FromString(row["seal"]) if row["seal"] else None
+    return Lift(SourceKey(row["source_id"], row["live"]), row["record"], seal)
 
 
 def _source(row: asyncpg.Record) -> Source:

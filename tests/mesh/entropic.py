@@ -36,6 +36,7 @@ from services.entropy.collect import Collector
 from services.entropy.config import EntropyConfig
 from services.entropy.generate import Generator, Peers
 from services.entropy.laboratory import Laboratory
+from services.entropy.lift import Lifter
 from services.entropy.listing import list_sources
 from services.entropy.pool import Pool
 from services.entropy.refill import Refiller
@@ -191,8 +192,9 @@ class Entropy:
             period=dt.timedelta(hours=1),
             clock=clock,
         )
+        self.lifter = Lifter(self.store, self.refiller, self.signing, clock)  # type: ignore[arg-type]
         self.service = EntropyService(
-            self.generator, self.archive, lambda: list_sources(self.store, self.collector, config)
+            self.generator, self.archive, lambda: list_sources(self.store, self.collector, config), self.lifter
         )
 
     async def generate(self, bits: int = 256, **changes: Any) -> pb.GenerateEntropyResponse:

@@ -255,6 +255,56 @@ async def test_a_source_that_fails_gives_nothing_until_it_passes_again(make: Cal
     assert (await entropy.generate()).tests_passed
 
 
+async def test_a_lifted_quarantine_is_logged_with_its_reason_and_skips_no_start_up_test(make: Callable[..., Any]):
+    entropy: Entropy = await make()
+
+    def lift(number: int, **changes: Any) -> Any:
+        known = {"request_id": f"lift-{number}", "source_id": SIMULATOR, "reason": "the cable was loose"}
+        return entropy.service.LiftQuarantine(pb.LiftQuarantineRequest(**known | changes), CALL)
+
+    with pytest.raises(NotFound):
+        await lift(0)
+    entropy.execution.bits = FAULTS["stuck"]()
+    await entropy.refiller.fill(SOURCE)
+    entropy.signing.before["SignRecord"].append(Unavailable("down", reason="PEER_UNAVAILABLE"))
+    with pytest.raises(Unavailable):
+        await lift(1)
+    await entropy.refiller.fill(SOURCE)
+    assert entropy.execution.calls["SubmitJob"] == 1  # what is not in the log is not done
+    told = (await lift(1)).lift
+    assert json.loads(told.record) == {
+        "type": "qmumma.quarantine_lift/v1",
+        "request_id": "lift-1",
+        "source": SIMULATOR,
+        "live": False,
+        "quarantined_for": "repetition count test: 65536 equal bits in a row, of 61 allowed",
+        "failures_in_a_row": 1,
+        "by": "operator",
+        "reason": "the cable was loose",
+        "time": "2026-11-21T12:00:01.000000Z",
+    }
+    with pytest.raises(Unavailable):  # nothing leaves it before it has passed
+        await entropy.generate()
+    await entropy.refiller.fill(SOURCE)
+    [source] = await entropy.store.sources()
+    assert (source.state, source.failure_count) == (State.QUARANTINED, 2)
+    assert (await lift(1)).lift == told  # a repeat lifts nothing a second time
+    await entropy.refiller.fill(SOURCE)
+    assert entropy.execution.calls["SubmitJob"] == 2
+    with pytest.raises(Conflict):
+        await lift(1, source_id="another")
+    entropy.execution.bits = good
+    entropy.now += dt.timedelta(seconds=1)
+    await lift(2)
+    await entropy.refiller.fill(SOURCE)
+    assert (await entropy.generate()).tests_passed
+    with pytest.raises(Conflict) as well:
+        await lift(3)
+    assert well.value.reason == "NOT_QUARANTINED"
+    lifts = (await entropy.service.ListLifts(pb.ListLiftsRequest(), CALL)).lifts
+    assert [json.loads(each.record)["request_id"] for each in lifts] == ["lift-2", "lift-1"]
+
+
 async def test_a_failure_closes_blocks_that_are_open_in_memory(make: Callable[..., Any]):
     entropy: Entropy = await make()
     await entropy.refiller.fill(SOURCE)

@@ -447,3 +447,130 @@ class GetBeaconResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBeaconResponse: _TypeAlias = GetBeaconResponse  # noqa: Y015
+
+@_typing.final
+class LiftQuarantineRequest(_message.Message):
+    """Asks to lift a quarantine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a repeat answer the first lift."""
+    source_id: _builtins.str
+    """Names the source."""
+    live: _builtins.bool
+    """Means the machine itself, and not what simulates it."""
+    reason: _builtins.str
+    """Says why, for everyone to read."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        live: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live", b"live", "reason", b"reason", "request_id", b"request_id", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftQuarantineRequest: _TypeAlias = LiftQuarantineRequest  # noqa: Y015
+
+@_typing.final
+class LiftQuarantineResponse(_message.Message):
+    """Answers LiftQuarantine."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIFT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lift(self) -> Global___Lift:
+        """Is what the log was told."""
+
+    def __init__(
+        self,
+        *,
+        lift: Global___Lift | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lift", b"lift"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lift", b"lift"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftQuarantineResponse: _TypeAlias = LiftQuarantineResponse  # noqa: Y015
+
+@_typing.final
+class Lift(_message.Message):
+    """Lift is a quarantine that an operator lifted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    record: _builtins.bytes
+    """Is the signed record, canonical JSON (RFC 8785) of type qmumma.quarantine_lift/v1."""
+    @_builtins.property
+    def seal(self) -> _signing_pb2.Seal:
+        """Seals it."""
+
+    def __init__(
+        self,
+        *,
+        record: _builtins.bytes = ...,
+        seal: _signing_pb2.Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lift: _TypeAlias = Lift  # noqa: Y015
+
+@_typing.final
+class ListLiftsRequest(_message.Message):
+    """Asks for lifts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLiftsRequest: _TypeAlias = ListLiftsRequest  # noqa: Y015
+
+@_typing.final
+class ListLiftsResponse(_message.Message):
+    """Answers ListLifts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIFTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lift]:
+        """Are the newest hundred, newest first."""
+
+    def __init__(
+        self,
+        *,
+        lifts: _abc.Iterable[Global___Lift] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lifts", b"lifts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLiftsResponse: _TypeAlias = ListLiftsResponse  # noqa: Y015

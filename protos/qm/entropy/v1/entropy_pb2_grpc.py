@@ -55,6 +55,16 @@ class EntropyServiceStub:
                 request_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconRequest.SerializeToString,
                 response_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconResponse.FromString,
                 _registered_method=True)
+        self.LiftQuarantine = channel.unary_unary(
+                '/qm.entropy.v1.EntropyService/LiftQuarantine',
+                request_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineRequest.SerializeToString,
+                response_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineResponse.FromString,
+                _registered_method=True)
+        self.ListLifts = channel.unary_unary(
+                '/qm.entropy.v1.EntropyService/ListLifts',
+                request_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsRequest.SerializeToString,
+                response_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsResponse.FromString,
+                _registered_method=True)
 
 
 class EntropyServiceServicer:
@@ -89,6 +99,20 @@ class EntropyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LiftQuarantine(self, request, context):
+        """Lets a source that is in quarantine make its start-up test at once; the lift is a leaf of the log. ALREADY_EXISTS where it is in none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLifts(self, request, context):
+        """Lists the newest lifts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EntropyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +135,16 @@ def add_EntropyServiceServicer_to_server(servicer, server):
                     servicer.GetBeacon,
                     request_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconRequest.FromString,
                     response_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconResponse.SerializeToString,
+            ),
+            'LiftQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftQuarantine,
+                    request_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineRequest.FromString,
+                    response_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineResponse.SerializeToString,
+            ),
+            'ListLifts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLifts,
+                    request_deserializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsRequest.FromString,
+                    response_serializer=qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +256,60 @@ class EntropyService:
             '/qm.entropy.v1.EntropyService/GetBeacon',
             qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconRequest.SerializeToString,
             qm_dot_entropy_dot_v1_dot_entropy__pb2.GetBeaconResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.entropy.v1.EntropyService/LiftQuarantine',
+            qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineRequest.SerializeToString,
+            qm_dot_entropy_dot_v1_dot_entropy__pb2.LiftQuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLifts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.entropy.v1.EntropyService/ListLifts',
+            qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsRequest.SerializeToString,
+            qm_dot_entropy_dot_v1_dot_entropy__pb2.ListLiftsResponse.FromString,
             options,
             channel_credentials,
             insecure,

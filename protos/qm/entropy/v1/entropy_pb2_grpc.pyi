@@ -41,6 +41,10 @@ class EntropyServiceStub:
     """Lists the sources and how they stand."""
     GetBeacon: _grpc.UnaryUnaryMultiCallable[_entropy_pb2.GetBeaconRequest, _entropy_pb2.GetBeaconResponse]
     """Returns a value of the hourly beacon."""
+    LiftQuarantine: _grpc.UnaryUnaryMultiCallable[_entropy_pb2.LiftQuarantineRequest, _entropy_pb2.LiftQuarantineResponse]
+    """Lets a source that is in quarantine make its start-up test at once; the lift is a leaf of the log. ALREADY_EXISTS where it is in none."""
+    ListLifts: _grpc.UnaryUnaryMultiCallable[_entropy_pb2.ListLiftsRequest, _entropy_pb2.ListLiftsResponse]
+    """Lists the newest lifts."""
 
 @_typing.type_check_only
 class EntropyServiceAsyncStub(EntropyServiceStub):
@@ -55,6 +59,10 @@ class EntropyServiceAsyncStub(EntropyServiceStub):
     """Lists the sources and how they stand."""
     GetBeacon: _aio.UnaryUnaryMultiCallable[_entropy_pb2.GetBeaconRequest, _entropy_pb2.GetBeaconResponse]  # type: ignore[assignment]
     """Returns a value of the hourly beacon."""
+    LiftQuarantine: _aio.UnaryUnaryMultiCallable[_entropy_pb2.LiftQuarantineRequest, _entropy_pb2.LiftQuarantineResponse]  # type: ignore[assignment]
+    """Lets a source that is in quarantine make its start-up test at once; the lift is a leaf of the log. ALREADY_EXISTS where it is in none."""
+    ListLifts: _aio.UnaryUnaryMultiCallable[_entropy_pb2.ListLiftsRequest, _entropy_pb2.ListLiftsResponse]  # type: ignore[assignment]
+    """Lists the newest lifts."""
 
 class EntropyServiceServicer(metaclass=_abc_1.ABCMeta):
     """EntropyService hands out random bits, once each, and says where they came from."""
@@ -90,5 +98,21 @@ class EntropyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_entropy_pb2.GetBeaconResponse, _abc.Awaitable[_entropy_pb2.GetBeaconResponse]]:
         """Returns a value of the hourly beacon."""
+
+    @_abc_1.abstractmethod
+    def LiftQuarantine(
+        self,
+        request: _entropy_pb2.LiftQuarantineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entropy_pb2.LiftQuarantineResponse, _abc.Awaitable[_entropy_pb2.LiftQuarantineResponse]]:
+        """Lets a source that is in quarantine make its start-up test at once; the lift is a leaf of the log. ALREADY_EXISTS where it is in none."""
+
+    @_abc_1.abstractmethod
+    def ListLifts(
+        self,
+        request: _entropy_pb2.ListLiftsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_entropy_pb2.ListLiftsResponse, _abc.Awaitable[_entropy_pb2.ListLiftsResponse]]:
+        """Lists the newest lifts."""
 
 def add_EntropyServiceServicer_to_server(servicer: EntropyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
