@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from random import Random
 
 from qm.execution.v1 import execution_pb2
 from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceStub
@@ -23,6 +24,7 @@ from services.execution.engines.cost import CostModel, Limits
 from services.execution.faults import release_held
 from services.execution.intake import Intake
 from services.execution.live.accounts import ProviderAccounts
+from services.execution.live.polling import Poller
 from services.execution.market import Market
 from services.execution.measuring import Measurer
 from services.execution.offers import Offers
@@ -59,6 +61,9 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     intake = Intake(store, assessor, quotes, peers, clock=now, webhooks=config.webhook_destinations)
     process.on_close(intake.close)
     process.background(report_queues(store, peers.routing), "queue reports")
+    if config.machine_poll_seconds is not None:
+        poller = Poller(accounts, peers.routing, every=config.machine_poll_seconds, random=Random())  # noqa: S311 - apart
+        process.background(poller.run(), "machine polls")
     process.background(release_held(store, now), "release held jobs")
     watchers = Watchers()
     process.background(watchers.look(store), "watchers")

@@ -54,13 +54,17 @@ async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
         process.background(hear(connect, outcomes), "outcomes")
     predictor = Predictor(children=config.prediction_children)
     process.on_close(predictor.close)
+    fitted = FittedFidelity(predictor)
+    if config.warm_seconds is not None:
+        noisy = [each for each in catalogue.backends if each.calibration is not None]
+        process.background(fitted.warm(noisy, after=config.warm_seconds), "warming")
     await calibrations.add(shipped(catalogue), utc_now())
     situation = Situation(
         catalogue,
         policy,
         standings,
         beliefs=lambda: memory.beliefs,
-        predict=FittedFidelity(predictor),
+        predict=fitted,
         model_version=MODEL_VERSION,
         calibrations=newest(await calibrations.newest(), catalogue),
     )

@@ -31,3 +31,5 @@ class RoutingConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """The regions that this installation is in: where simulators and twins run. "local" need not be said."""
     prediction_children: int = 1
     """Processes that fit circuits to machines, started with the first circuit that may reach one."""
+    warm_seconds: Annotated[float, Meta(ge=0)] | None = 5.0
+    """How long after its start routing starts the first of them, for the first circuit to find it ready; None: not."""

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
+from mesh.telemetry import log
 from services.routing.catalogue import Backend
 from services.routing.prediction.calibration import CALIBRATIONS
+from services.routing.prediction.circuit import encode
 from services.routing.prediction.model import Method
+from services.routing.prediction.pool import LONGEST_SECONDS
 from services.routing.prediction.predictor import Candidate, Predictor
 from services.routing.question import Prediction
+
+_QUBITS = 5
+_USUAL = encode(
+    _QUBITS,
+    _QUBITS,
+    [
+        ("h", (0,), (), ()),
+        *(("cx", (each, each + 1), (), ()) for each in range(_QUBITS - 1)),
+        *(("measure", (each,), (), (each,)) for each in range(_QUBITS)),
+    ],
+)
+"""A circuit that nearly every machine takes."""
 
 
 class FittedFidelity:
@@ -39,3 +55,14 @@ class FittedFidelity:
             name: Prediction(each.value, each.low, each.high, each.method, asked[name]) for name, each in told.items()
         }
         return predictions, not new and not self._predictor.works_on(circuit)
+
+    async def warm(self, backends: Sequence[Backend], *, after: float) -> None:
+        """Let the children start, and make the likeliest machines ready, `after` seconds: when the mesh has started.
+
+        A circuit that came first would else wait for that, and be answered by summaries.
+        """
+        await asyncio.sleep(after)
+        try:
+            await self(_USUAL, backends, 1000, LONGEST_SECONDS)
+        except Exception:  # noqa: BLE001 - then the first circuit waits
+            log.exception("prediction_not_warm")

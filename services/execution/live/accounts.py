@@ -64,6 +64,11 @@ class ProviderAccounts:
         """The accounts of teams, and those of the operator in a file; raises ConfigError."""
         return cls(accounts, read_operator_credentials(operator_file) if operator_file else {}, clock)
 
+    @property
+    def operator_providers(self) -> frozenset[str]:
+        """The providers at which the operator has an account."""
+        return frozenset(self._operator)
+
     async def reach(self, requester: requester_pb2.Requester) -> list[routing_pb2.ProviderAccount]:
         """The accounts that a requester may use, a team's own first; none for a test key. Raises Unavailable."""
         if requester.environment == requester_pb2.ENVIRONMENT_TEST:

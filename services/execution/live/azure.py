@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from services.execution.live.counts import checked, from_probabilities
 from services.execution.live.dialects import IONQ_NAMES, QELIB1_NAMES
 from services.execution.live.errors import Busy, NotAdmitted, Refused
-from services.execution.live.provider import ProviderJobId, Result, Stage, Status
+from services.execution.live.provider import Condition, ProviderJobId, Result, Stage, Status
 from services.execution.live.target import Compiled, Target
 from services.execution.live.web import Web
 
@@ -30,6 +30,7 @@ STORAGE = {"x-ms-version": "2021-08-06"}
 MICROS = 1_000_000
 _TAGS = uuid.UUID("6f1c7f2e-4f2b-5d0e-9a57-0c6f3c6b7a11")
 """Namespace of the job ids that are made from our tags: Azure lets the client name a job."""
+_CLOSED = "Unavailable"
 _EARLY = dt.timedelta(minutes=5)
 """Before its end a token is not used any more."""
 _FORMATS = {
@@ -142,6 +143,13 @@ class AzureProvider:
             cost_micros=None if total is None else round(float(total) * MICROS),
         )
 
+    async def condition(self) -> Condition:
+        """Ask for the target: whether it is available, and the mean seconds in its queue."""
+        target = await self._found()
+        online, waits = target.get("currentAvailability") != _CLOSED, target.get("averageQueueTime")
+        reason = "" if online else "Azure says that it is unavailable"
+        return Condition(online, reason, queue_seconds=None if waits is None else float(waits))
+
     async def check(self) -> str:
         """Sign in, and ask the workspace for its targets."""
         providers = (await self._call("GET", "/providerStatus"))["value"]
@@ -157,12 +165,16 @@ class AzureProvider:
         return json.dumps({"gateset": "qis", "qubits": circuit.qubit_count, "circuit": json.loads(circuit.text)})
 
     async def _require_target(self) -> None:
+        if (await self._found()).get("currentAvailability") == _CLOSED:
+            raise Busy(f"{self._device} takes no jobs now")
+
+    async def _found(self) -> Mapping[str, Any]:
+        """What the workspace says of the target. Raises Refused where it has none of the name."""
         for provider in (await self._call("GET", "/providerStatus"))["value"]:
             for target in provider.get("targets", ()):
                 if target["id"] == self._device:
-                    if target.get("currentAvailability") == "Unavailable":
-                        raise Busy(f"{self._device} takes no jobs now")
-                    return
+                    found: Mapping[str, Any] = target
+                    return found
         raise Refused(f"the workspace {self._credentials.workspace} has no target {self._device}")
 
     async def _sas(self, container: str) -> str:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from services.execution.live.counts import checked, from_bits
 from services.execution.live.dialects import BRAKET_NAMES
 from services.execution.live.errors import Busy, NotAdmitted, OutcomeUnknown, ProviderError, Refused
-from services.execution.live.provider import DEADLINE_SECONDS, ProviderJobId, Result, Stage, Status
+from services.execution.live.provider import DEADLINE_SECONDS, Condition, ProviderJobId, Result, Stage, Status
 from services.execution.live.target import Compiled, Target
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable, Mapping
 
     from services.execution.live.credentials import Aws
 
@@ -143,6 +144,13 @@ class BraketProvider:
             outcomes = [(_shot(bits, place), round(float(share) * circuit.shots)) for bits, share in shares]
         return Result(checked(circuit, from_bits(circuit, outcomes)))
 
+    async def condition(self) -> Condition:
+        """Ask for the device: its status, and the tasks of usual priority in its queue."""
+        device = await self._call(lambda: self._client("braket").get_device(deviceArn=self._device))
+        online = device["deviceStatus"] == "ONLINE"
+        reason = "" if online else f"Amazon Braket says that it is {device['deviceStatus'].lower()}"
+        return Condition(online, reason, queue_depth=_waiting(device.get("deviceQueueInfo", ())))
+
     async def check(self) -> str:
         """Ask AWS whose key it is, and whether it may see the bucket."""
         identity = await self._call(lambda: self._client("sts").get_caller_identity())
@@ -237,3 +245,12 @@ def _meaning(response: Any, *, safe: bool) -> ProviderError:
     if code in _NOT_ADMITTED or status in (401, 403):
         return NotAdmitted(f"{said}: the credentials are not accepted, or do not allow this")
     return Refused(said)
+
+
+def _waiting(queues: Iterable[Mapping[str, str]]) -> int | None:
+    """The size of the queue of tasks, which may be told as ">4000"; None where it is not told."""
+    for queue in queues:
+        if queue.get("queue") == "QUANTUM_TASKS_QUEUE" and queue.get("queuePriority") != "Priority":
+            size = queue.get("queueSize", "").lstrip(">")
+            return int(size) if size.isdecimal() else None
+    return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.execution.live.counts import checked
 from services.execution.live.errors import Busy, NotAdmitted, OutcomeUnknown, ProviderError, Refused
-from services.execution.live.provider import DEADLINE_SECONDS, ProviderJobId, Result, Stage, Status
+from services.execution.live.provider import DEADLINE_SECONDS, Condition, ProviderJobId, Result, Stage, Status
 from services.execution.live.target import Compiled, Place, Target
 
 if TYPE_CHECKING:
@@ -98,6 +98,18 @@ class IbmProvider:
             return Result(checked(circuit, counts), seconds=float(usage.get("qpu_charge_time_seconds") or 0))
 
         return await self._call(read)
+
+    async def condition(self) -> Condition:
+        """Ask for the backend's status, and the jobs that wait for it."""
+
+        def ask(service: QiskitRuntimeService) -> Condition:
+            status = service.backend(self._device).status()
+            # A machine that is up but paused keeps what is sent to it for later.
+            online = bool(status.operational) and status.status_msg in ("active", "available")
+            reason = "" if online else f"IBM says that it is {status.status_msg or 'not operational'}"
+            return Condition(online, reason, queue_depth=int(status.pending_jobs))
+
+        return await self._call(ask)
 
     async def check(self) -> str:
         """Sign in, and count the machines of the instance."""

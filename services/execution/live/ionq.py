@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from services.execution.live.counts import checked, from_probabilities
 from services.execution.live.dialects import IONQ_NAMES
 from services.execution.live.errors import Refused
-from services.execution.live.provider import ProviderJobId, Result, Stage, Status
+from services.execution.live.provider import Condition, ProviderJobId, Result, Stage, Status
 from services.execution.live.target import Compiled, Target
 from services.execution.live.web import Web
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from services.execution.live.credentials import Ionq
 
+_OPEN = frozenset({"available", "running"})
+"""The states in which a machine takes jobs; the others are reserved, calibrating, unavailable, offline, retired."""
 URL = "https://api.ionq.co/v0.4"
 MICROS = 1_000_000
 _PAGE, _PAGES = 100, 20
@@ -114,6 +116,17 @@ class IonqProvider:
             checked(circuit, counts),
             seconds=float(job.get("execution_duration_ms") or 0) / 1e3,
             cost_micros=_cost(await self._get(f"/jobs/{job_id}/cost")),
+        )
+
+    async def condition(self) -> Condition:
+        """Ask for the backend: its status, and the mean time in its queue in milliseconds."""
+        backend = await self._get(f"/backends/{self._device}")
+        status, waits = str(backend.get("status") or "available"), backend.get("average_queue_time")
+        online = status in _OPEN
+        return Condition(
+            online,
+            "" if online else f"IonQ says that it is {status}",
+            queue_seconds=None if waits is None else float(waits) / 1e3,
         )
 
     async def check(self) -> str:

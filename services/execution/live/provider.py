@@ -55,6 +55,20 @@ class Result:
     """Micro-dollars that the provider charges its account, where it says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a machine is, as its provider says. None is what it does not say."""
+
+    online: bool
+    """Whether it takes jobs."""
+    reason: str = ""
+    """Why it does not, for people."""
+    queue_depth: int | None = None
+    """Jobs that wait for it."""
+    queue_seconds: float | None = None
+    """How long a job waits now."""
+
+
 class Provider(Protocol):
     """One device, through one account. Every call has a deadline and raises ProviderError; none retries by itself."""
 
@@ -86,6 +100,10 @@ class Provider(Protocol):
 
     async def result(self, job_id: ProviderJobId, circuit: Compiled) -> Result:
         """What a job that is done gave."""
+        ...
+
+    async def condition(self) -> Condition:
+        """Ask how the machine is: nothing is sent to it."""
         ...
 
     async def check(self) -> str:

@@ -29,6 +29,8 @@ class Queue:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.stage = "done"
         """What every job that was not cancelled is, in our words."""
+        self.open = True
+        """Whether the machine takes jobs."""
 
     def state(self, job: dict[str, Any]) -> str:
         return "cancelled" if job.get("cancelled") else self.stage
@@ -61,7 +63,13 @@ class FakeIonq(Fake):
             case "GET", ["whoami"]:
                 return 200, {"key_id": "1", "key_name": "test"}
             case "GET", ["backends", device]:
-                return 200, {"backend": device, "qubits": 11, "characterization_id": "c-1"}
+                return 200, {
+                    "backend": device,
+                    "qubits": 11,
+                    "characterization_id": "c-1",
+                    "status": "available" if self.queue.open else "unavailable",
+                    "average_queue_time": 125_000,
+                }
             case "POST", ["jobs"]:
                 job_id = str(uuid.uuid4())
                 self.queue.jobs[job_id] = request.json | {"submitted_at": "2026-11-21T12:00:00.000Z"}
@@ -133,8 +141,9 @@ class FakeAzure(Fake):
             case "GET", [""]:
                 return 200, {"location": "eastus", "properties": {"endpointUri": self.url}}
             case "GET", ["providerStatus"]:
-                targets = [{"id": "ionq.qpu.aria-1", "currentAvailability": "Available"}]
-                h2 = [{"id": "quantinuum.qpu.h2-1", "currentAvailability": "Available"}]
+                now = {"currentAvailability": "Available" if self.queue.open else "Unavailable"}
+                targets = [{"id": "ionq.qpu.aria-1", "averageQueueTime": 125} | now]
+                h2 = [{"id": "quantinuum.qpu.h2-1", "averageQueueTime": 125} | now]
                 return 200, {"value": [{"id": "ionq", "targets": targets}, {"id": "quantinuum", "targets": h2}]}
             case "POST", ["storage", "sasUri"]:
                 return 200, {"sasUri": f"{self.url}/blobs/{request.json['containerName']}?{self.SIGNATURE}"}
@@ -232,7 +241,12 @@ class FakeBraket(Fake):
         return {
             "deviceArn": "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1",
             "deviceName": "Aria-1",
-            "deviceStatus": "ONLINE",
+            "deviceStatus": "ONLINE" if self.queue.open else "OFFLINE",
+            "deviceQueueInfo": [
+                {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "0", "queuePriority": "Priority"},
+                {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": ">4000", "queuePriority": "Normal"},
+                {"queue": "JOBS_QUEUE", "queueSize": "1"},
+            ],
             "deviceType": "QPU",
             "providerName": "IonQ",
             "deviceCapabilities": json.dumps(capabilities),

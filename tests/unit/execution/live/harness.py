@@ -58,6 +58,9 @@ class Harness:
     def stage(self, stage: str) -> None:
         self.queue.stage = stage
 
+    def close_machine(self) -> None:
+        self.queue.open = False
+
     def lose_submission(self) -> None:
         self.fake.faults.append(Fault(*self.submission, after=True))
 
@@ -158,6 +161,9 @@ class IbmHarness(Harness):
                 self._set(next_jobs=[{"outcome": "failed", "reason": "the fridge warmed up", "reason_code": 1517}])
             case "done":
                 self._set(queue={"polls_before_running": 0})
+
+    def close_machine(self) -> None:
+        self._set(backends={BRISBANE: {"status": "offline", "queue_length": 7}})
 
     def lose_submission(self) -> None:
         self._fault("POST", "/api/v1/jobs", status=503, phase="after")

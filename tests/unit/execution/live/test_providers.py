@@ -148,3 +148,16 @@ async def test_a_target_says_what_is_known_of_its_calibration(harness: Harness):
         assert 0.8 < fidelity < 1
     else:
         assert fitted(crossed(), target).fidelity is None
+
+
+async def test_a_machine_says_how_it_is(harness: Harness):
+    condition = await harness.provider.condition()
+    assert (condition.online, condition.reason) == (True, "")
+    assert condition.queue_seconds == 125 or condition.queue_depth in (0, 4000)
+    harness.close_machine()
+    condition = await harness.provider.condition()
+    assert not condition.online
+    assert "says that it is" in condition.reason
+    with pytest.raises(Busy):
+        await harness.unreachable.condition()
+    await harness.provider.close()
