@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy.local.mesh import LocalMesh
+from deploy.local.ports import free_ports
 from deploy.local.programs import Program, every_program
 from tests.live import Team, without_own_jobs
 
@@ -29,7 +30,7 @@ def parts() -> list[Program]:
     told = {"anonymous": {"requests_per_minute": 0}}
     return [
         replace(each, told={**each.told, **told}) if each.name == "edge" else each
-        for each in without_own_jobs(every_program(workers=1))
+        for each in without_own_jobs(every_program(workers=1, local_webhooks=True))
     ]
 
 
@@ -56,6 +57,8 @@ async def main() -> int:
                     "PYTHONPATH": os.pathsep.join(sys.path),
                     "SCHEMATHESIS_HOOKS": "tests.conformance_hooks",
                     "OWN_KEY": team.key_ids["test"],
+                    "LIVE_SECRET": team.secrets["live"],
+                    "WEBHOOK_URL": f"http://127.0.0.1:{free_ports(1)[0]}/nobody",
                 },
             )
             return await process.wait()

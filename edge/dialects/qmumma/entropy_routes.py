@@ -138,7 +138,7 @@ def _generate(entropies: Entropies) -> Operation:
             400: "A field is missing, unknown or out of range, the source is unknown, or the grade is not one it has.",
             402: "The team's budget does not cover it.",
             409: KEY_CONFLICT,
-            503: "The source has failed a health test (`hardware_unavailable`), or has no tested block ready yet.",
+            503: "The source has failed a health test, or has no tested block ready yet.",
         },
     )
 

@@ -22,19 +22,6 @@ class Kind(msgspec.Struct, frozen=True):
     advice: str
 
 
-HARDWARE_UNAVAILABLE = Kind(
-    "hardware_unavailable",
-    (503,),
-    "The requested hardware is offline.",
-    'Ask for `"auto"`, which fails over, or try again after `Retry-After` seconds.',
-)
-_SERVER_ERROR = Kind(
-    "server_error",
-    (500, 503),
-    "Something went wrong on our side, or (with status 503) a part of the service does not answer.",
-    "Try again with exponential back-off, with the same `Idempotency-Key`; if it stays, tell your operator the "
-    "request id.",
-)
 KINDS: tuple[Kind, ...] = (
     Kind(
         "bad_request",
@@ -87,10 +74,23 @@ KINDS: tuple[Kind, ...] = (
         "More requests than the plan allows, or too many open streams.",
         "Wait for `Retry-After` seconds, then go on more slowly.",
     ),
-    _SERVER_ERROR,
-    HARDWARE_UNAVAILABLE,
+    Kind(
+        "server_error",
+        (500,),
+        "Something went wrong on our side.",
+        "Try again with exponential back-off, with the same `Idempotency-Key`; if it stays, tell your operator the "
+        "request id.",
+    ),
+    Kind(
+        "hardware_unavailable",
+        (503,),
+        "The requested hardware is offline, or a part of the service does not answer at the moment; the message says "
+        "which.",
+        'Ask for `"auto"`, which fails over, or try again after `Retry-After` seconds, with the same '
+        "`Idempotency-Key`.",
+    ),
 )
-KIND_BY_STATUS = {status: kind for kind in KINDS if kind is not HARDWARE_UNAVAILABLE for status in kind.statuses}
+KIND_BY_STATUS = {status: kind for kind in KINDS for status in kind.statuses}
 _PARAM_BY_PROTO_FIELD = {
     "shot_count": "shots",
     "max_cost": "max_cost_usd",
@@ -129,8 +129,6 @@ class ErrorBody(msgspec.Struct):
 
 def kind_of(refusal: Refusal) -> Kind:
     """The `type` of a refusal."""
-    if refusal.reason == "HARDWARE_UNAVAILABLE" and refusal.status == 503:  # noqa: PLR2004 - the status itself
-        return HARDWARE_UNAVAILABLE
     return KIND_BY_STATUS.get(refusal.status) or KIND_BY_STATUS[500 if refusal.status >= 500 else 400]  # noqa: PLR2004
 
 

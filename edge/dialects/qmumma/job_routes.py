@@ -82,8 +82,7 @@ def _submit(jobs: Jobs) -> Operation:
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
             409: KEY_CONFLICT,
-            503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job "
-            "now. `server_error`: a part of the service does not answer.",
+            503: "The named backend is offline, nothing can run the job now, or a part of the service does not answer.",
         },
     )
 
@@ -175,7 +174,7 @@ def _list(jobs: Jobs) -> Operation:
                 description="A page of jobs.",
                 kind=JobPage,
                 examples=one("A page of one", {"jobs": [examples.RUNNING], "has_more": False}),
-                links=(*of_job("/jobs/0/job_id"), *next_page("listJobs", "/jobs/0/job_id")),
+                links=next_page("listJobs", "/jobs/0/job_id"),
             ),
         ),
         errors={

@@ -101,7 +101,7 @@ def _list(keys: Keys) -> Operation:
                 description="A page of keys.",
                 kind=KeyPage,
                 examples=one("A page of one", {"keys": [_LISTED], "has_more": False}),
-                links=(*of_key("/keys/0/key_id"), *next_page("listKeys", "/keys/0/key_id")),
+                links=next_page("listKeys", "/keys/0/key_id"),
             ),
         ),
         errors={400: "A query parameter is wrong; `param` names it."},

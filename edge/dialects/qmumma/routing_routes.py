@@ -51,8 +51,7 @@ def _quote(quotes: Quotes) -> Operation:
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
             409: KEY_CONFLICT,
-            503: "`hardware_unavailable`: the named backend is offline, or nothing can run the job "
-            "now. `server_error`: a part of the service does not answer.",
+            503: "The named backend is offline, nothing can run the job now, or a part of the service does not answer.",
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.dialects.qmumma.examples import JOB_ID, one
 from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
-from edge.dialects.qmumma.links import next_page, of_delivery, of_job
+from edge.dialects.qmumma.links import next_page, of_delivery
 from edge.dialects.qmumma.webhooks import (
     DELIVERY_ID_PATTERN,
     Delivery,
@@ -113,7 +113,6 @@ def _list(webhooks: Webhooks) -> Operation:
                 links=(
                     *of_delivery("/deliveries/0/delivery_id"),
                     *next_page("listWebhookDeliveries", "/deliveries/0/delivery_id"),
-                    *of_job("/deliveries/0/job_id"),
                 ),
             ),
         ),

@@ -181,7 +181,7 @@ async def test_while_accounts_is_away_the_answer_is_503_and_nothing_is_remembere
     world.accounts.error = Unavailable("no peer", reason="PEER_UNAVAILABLE")
     async with world.client() as client:
         answer = await client.get("/v1/jobs")
-        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "server_error")
+        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "hardware_unavailable")
         assert "peer" not in answer.text
         world.accounts.error = None
         assert (await client.get("/v1/jobs")).status_code == 200
