@@ -40,9 +40,13 @@ class Disconnected(Exception):
 async def read(
     receive: Callable[[], Awaitable[Any]], headers: Mapping[bytes, bytes], *, limit: int, seconds: float
 ) -> bytes:
-    """The whole body, at most `limit` bytes within `seconds`; raises Refusal or Disconnected."""
+    """The whole body, at most `limit` bytes within `seconds`; raises Refusal or Disconnected.
+
+    Of one that is too large as much again is read and dropped: a client that is still sending when the connection ends
+    never sees why.
+    """
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length[:20]) > limit:
+    if not length.isdigit() or int(length[:20]) > 2 * limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
@@ -55,12 +59,17 @@ async def read(
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
                 if size > limit:
+                    chunks.clear()
+                if size > 2 * limit:
                     raise _too_large(limit)
                 if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                    break
     except TimeoutError:
         text = f"The body did not arrive within {seconds:g} seconds."
         raise Refusal(408, text, reason="BODY_TIMEOUT", headers=((b"connection", b"close"),)) from None
+    if size > limit:
+        raise _too_large(limit)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def check_media_type(headers: Mapping[bytes, bytes], documents: Collection[str] = ()) -> bool:

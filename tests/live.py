@@ -15,6 +15,8 @@ from qm.type.v1 import requester_pb2
 
 from deploy.local.mesh import LocalMesh
 from deploy.local.programs import Program
+from edge.bodies import parse_text
+from edge.values import body_of
 from mesh.channel import MeshChannel
 from mesh.identity import Identity
 
@@ -25,6 +27,21 @@ ENVIRONMENTS = {
     "test": requester_pb2.ENVIRONMENT_TEST,
     "ent": requester_pb2.ENVIRONMENT_ENTERPRISE,
 }
+
+
+def assert_is(answer: httpx.Response, kind: type) -> dict[str, Any]:
+    """The answer has the members and types that the document gives it, and no others; answers its value."""
+    value: dict[str, Any] = parse_text(answer.content)
+    body_of(value, kind)
+    assert set(value) <= set(kind.__struct_fields__)  # type: ignore[attr-defined]
+    return value
+
+
+def error_of(answer: httpx.Response) -> tuple[int, str, str]:
+    """The status of a refusal, its type, and the parameter that it blames."""
+    error = answer.json()["error"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, error["type"], error.get("param", "")
 
 
 def without_own_jobs(programs: Sequence[Program]) -> list[Program]:

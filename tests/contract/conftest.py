@@ -43,3 +43,25 @@ async def anyone(mesh: LocalMesh) -> AsyncIterator[Api]:
     del api.http.headers["Authorization"]
     yield api
     await api.close()
+
+
+@pytest.fixture(scope="session")
+async def big(mesh: LocalMesh) -> Team:
+    """A team of the plan enterprise."""
+    return await Team.create(mesh, "enterprise")
+
+
+@pytest.fixture(scope="session", params=["live", "test"])
+async def own(request: pytest.FixtureRequest, mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
+    """Its owner, by a live and by a test key."""
+    api = Api(mesh, big.secrets[request.param])
+    yield api
+    await api.close()
+
+
+@pytest.fixture(scope="session")
+async def ent(mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
+    """Its owner, by an enterprise key."""
+    api = Api(mesh, big.secrets["ent"])
+    yield api
+    await api.close()

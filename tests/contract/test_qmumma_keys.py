@@ -1,4 +1,4 @@
-"""Keys, roles and accounts at providers over the whole mesh: what qmumma.md says of them, line by line."""
+"""Keys: prefixes, making, listing, rotating, revoking, and those that do not hold."""
 
 from __future__ import annotations
 
@@ -6,104 +6,19 @@ import asyncio
 import datetime as dt
 import re
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qm.accounts.v1 import accounts_pb2 as pb
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 
 from deploy.local.mesh import LocalMesh
-from edge.bodies import parse_text
-from edge.dialects.qmumma.credentials import CredentialsNote
 from edge.dialects.qmumma.keys import Key, KeyPage, NewKey, RotatedKey
-from edge.values import body_of
-from tests.live import Api, Team, operator_channel
+from tests.contract.keyed import dies, made, member, works
+from tests.live import Api, Team, assert_is, error_of, operator_channel
 
 PREFIXES = {"live": "qm_live_", "test": "qm_test_", "enterprise": "qm_ent_"}
-
-
-def assert_is(answer: httpx.Response, kind: type) -> dict[str, Any]:
-    """The answer has the members and types that the document gives it, and no others."""
-    value: dict[str, Any] = parse_text(answer.content)
-    body_of(value, kind)
-    assert set(value) <= set(kind.__struct_fields__)  # type: ignore[attr-defined]
-    return value
-
-
-def error_of(answer: httpx.Response) -> tuple[int, str, str]:
-    error = answer.json()["error"]
-    return answer.status_code, error["type"], error.get("param", "")
-
-
-async def made(api: Api, environment: str = "test", **rest: Any) -> dict[str, Any]:
-    answer = await api.http.post("/v1/keys", json={"name": "made", "environment": environment, **rest})
-    assert answer.status_code == 201, answer.text
-    value: dict[str, Any] = answer.json()
-    return value
-
-
-async def dies(mesh: LocalMesh, secret: str, status: int = 401, seconds: float = 1) -> None:
-    """The key is refused within a second, or as many."""
-    api = Api(mesh, secret)
-    async with asyncio.timeout(seconds):
-        while (await api.get("/v1/jobs")).status_code != status:
-            await asyncio.sleep(0.02)
-    await api.close()
-
-
-async def works(mesh: LocalMesh, secret: str) -> bool:
-    api = Api(mesh, secret)
-    answer = await api.get("/v1/jobs")
-    await api.close()
-    return answer.status_code == 200
-
-
-@pytest.fixture(scope="module")
-async def big(mesh: LocalMesh) -> Team:
-    """A team of the plan enterprise."""
-    return await Team.create(mesh, "enterprise")
-
-
-@pytest.fixture(scope="module", params=["live", "test"])
-async def own(request: pytest.FixtureRequest, mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
-    """The team as its owner sees it, by a live and by a test key."""
-    api = Api(mesh, big.secrets[request.param])
-    yield api
-    await api.close()
-
-
-@pytest.fixture(scope="module")
-async def ent(mesh: LocalMesh, big: Team) -> AsyncIterator[Api]:
-    api = Api(mesh, big.secrets["ent"])
-    yield api
-    await api.close()
-
-
-async def member(mesh: LocalMesh, team: Team, role: pb.Role.ValueType, environment: int = 1) -> tuple[Api, str]:
-    """Another user of the team, by a key of an environment; and the user's id."""
-    name = uuid.uuid4().hex
-    async with operator_channel(mesh, "accounts") as channel:
-        stub = AccountsServiceStub(channel)
-        user = (
-            await stub.CreateUser(
-                pb.CreateUserRequest(
-                    request_id=name, team_id=team.team_id, email=f"{name}@example.org", name="Member", role=role
-                )
-            )
-        ).user
-        key = await stub.CreateKey(
-            pb.CreateKeyRequest(
-                request_id=name,
-                team_id=team.team_id,
-                user_id=user.user_id,
-                name="a member's",
-                environment=environment,  # type: ignore[arg-type]
-            )
-        )
-    return Api(mesh, key.secret), user.user_id
 
 
 # Making
@@ -340,85 +255,3 @@ async def test_a_key_that_nobody_has_is_401(anyone: Api, secret: str) -> None:
 
 async def test_a_secret_under_another_prefix_is_401(mesh: LocalMesh, big: Team) -> None:
     assert not await works(mesh, big.secrets["test"].replace("qm_test_", "qm_live_"))
-
-
-# Roles
-
-
-async def test_a_member_manages_the_own_keys_and_sees_no_others(mesh: LocalMesh, big: Team, own: Api) -> None:
-    api, _ = await member(mesh, big, pb.ROLE_MEMBER)
-    mine, others = await made(api, "live"), await made(own)
-    assert {key["user_id"] for key in (await api.get("/v1/keys")).json()["keys"]} == {mine["user_id"]}
-    place = f"/v1/keys/{others['key_id']}"
-    for answer in (await api.http.delete(place), await api.http.post(f"{place}/rotate", json={"grace_seconds": 0})):
-        assert error_of(answer)[:2] == (403, "forbidden")
-    assert (await api.http.delete(f"/v1/keys/{mine['key_id']}")).status_code == 200
-    await api.close()
-
-
-async def test_an_admin_revokes_every_key_and_gets_no_secret_of_an_owner(mesh: LocalMesh, big: Team, own: Api) -> None:
-    api, _ = await member(mesh, big, pb.ROLE_ADMIN)
-    junior, _ = await member(mesh, big, pb.ROLE_MEMBER)
-    owners, members = await made(own), await made(junior)
-    for key, status in ((owners, 403), (members, 201)):
-        answer = await api.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 60})
-        assert answer.status_code == status
-        assert (await api.http.delete(f"/v1/keys/{key['key_id']}")).status_code == 200
-    for each in (api, junior):
-        await each.close()
-
-
-async def test_a_test_key_ends_no_live_key(mesh: LocalMesh, big: Team) -> None:
-    api = Api(mesh, big.secrets["test"])
-    place = f"/v1/keys/qm_key_{big.key_ids['live'].replace('-', '')}"
-    for answer in (await api.http.delete(place), await api.http.post(f"{place}/rotate", json={"grace_seconds": 0})):
-        assert error_of(answer)[:2] == (403, "forbidden")
-    await api.close()
-
-
-# Accounts at providers
-
-IBM = {"token": "never-to-be-shown", "instance": "crn:v1:bluemix"}
-
-
-async def test_credentials_are_set_told_of_and_forgotten_but_never_shown(mesh: LocalMesh, big: Team) -> None:
-    api = Api(mesh, big.secrets["live"])
-    place = "/v1/providers/ibm/credentials"
-    assert error_of(await api.get(place))[:2] == (404, "not_found")
-    for answer in (await api.http.put(place, json=IBM), await api.get(place)):
-        assert assert_is(answer, CredentialsNote)["provider"] == "ibm"
-        assert IBM["token"] not in answer.text
-    assert [(await api.http.delete(place)).status_code for _ in range(2)] == [204, 204]
-    assert error_of(await api.get(place))[:2] == (404, "not_found")
-    assert IBM["token"] not in mesh.layout.log("services").read_text() + mesh.layout.log("edge").read_text()
-    await api.close()
-
-
-async def test_credentials_are_for_owners_and_admins_with_a_live_key(mesh: LocalMesh, big: Team) -> None:
-    plain, _ = await member(mesh, big, pb.ROLE_MEMBER)
-    admin, _ = await member(mesh, big, pb.ROLE_ADMIN)
-    tester = Api(mesh, big.secrets["test"])
-    place = "/v1/providers/ionq/credentials"
-    for api, statuses in ((plain, (403, 403, 403)), (tester, (404, 403, 403)), (admin, (404, 200, 204))):
-        answers = (await api.get(place), await api.http.put(place, json={"api_key": "k"}), await api.http.delete(place))
-        assert tuple(answer.status_code for answer in answers) == statuses
-        await api.close()
-
-
-@pytest.mark.parametrize(
-    ("provider", "body", "param"),
-    [
-        ("ibm", {"instance": "crn"}, "token"),
-        ("ibm", {**IBM, "channel": "elsewhere"}, "channel"),
-        ("ionq", {"api_key": "with space"}, "api_key"),
-        ("ionq", {"api_key": "newline\n"}, "credentials.ionq.api_key"),
-        ("ionq", {"api_key": "k", "token": "k"}, "token"),
-    ],
-)
-async def test_credentials_that_no_provider_has_are_refused(
-    mesh: LocalMesh, big: Team, provider: str, body: dict[str, str], param: str
-) -> None:
-    api = Api(mesh, big.secrets["live"])
-    answer = await api.http.put(f"/v1/providers/{provider}/credentials", json=body)
-    assert error_of(answer) == (400, "bad_request", param)
-    await api.close()

@@ -177,10 +177,7 @@ def _list(jobs: Jobs) -> Operation:
                 links=next_page("listJobs", "/jobs/0/job_id"),
             ),
         ),
-        errors={
-            400: "A query parameter is wrong; `param` names it.",
-            404: "The job in `before` or `after` does not exist.",
-        },
+        errors={400: "A query parameter is wrong; `param` names it."},
     )
 
 

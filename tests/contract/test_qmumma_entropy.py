@@ -1,0 +1,105 @@
+"""`POST /v1/entropy/generate`: each line of what it promises."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from typing import Any
+
+import httpx
+import pytest
+
+from edge.dialects.qmumma.entropy_types import Entropy
+from tests.live import Api, assert_is, error_of
+
+PLAIN = {"data", "bits", "source", "nist_tests_passed", "cost_usd", "simulated", "grade"}
+CERTIFIED = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "report", "data_sha256", "entropy_id"}
+
+
+async def generate(api: Api, body: dict[str, Any], **headers: str) -> httpx.Response:
+    """The answer, once the pool of a mesh that has just started is filled: 503 says when to come again."""
+    async with asyncio.timeout(60):
+        while (answer := await api.http.post("/v1/entropy/generate", json=body, headers=headers)).status_code == 503:
+            assert error_of(answer)[1] == "hardware_unavailable"
+            await asyncio.sleep(int(answer.headers["retry-after"]))
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_bits_come_in_hex_uncertified_unless_it_is_said(own: Api) -> None:
+    body = assert_is(await generate(own, {"bits": 256}), Entropy)
+    assert set(body) == PLAIN
+    assert (len(bytes.fromhex(body["data"])), body["data"]) == (32, body["data"].upper())
+    assert (body["bits"], body["simulated"]) == (256, True)
+    assert isinstance(body["nist_tests_passed"], bool)
+
+
+@pytest.mark.parametrize("bits", [1, 12, 8191])
+async def test_bits_that_fill_no_byte_sit_at_its_high_end(own: Api, bits: int) -> None:
+    size, spare = -(-bits // 8), -bits % 8
+    texts = {
+        form: (await generate(own, {"bits": bits, "format": form})).json()["data"]
+        for form in ("hex", "base64", "bytes")
+    }
+    for data in (bytes.fromhex(texts["hex"]), base64.b64decode(texts["base64"], validate=True), bytes(texts["bytes"])):
+        assert len(data) == size
+        assert data[-1] & ((1 << spare) - 1) == 0
+
+
+async def test_the_bytes_themselves_come_where_they_are_asked_for(own: Api) -> None:
+    answer = await generate(own, {"bits": 12}, Accept="application/octet-stream")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert (len(answer.content), answer.content[1] & 15) == (2, 0)
+    assert answer.headers["x-entropy-simulated"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "bits"),
+        ({"bits": 0}, "bits"),
+        ({"bits": 10_000_001}, "bits"),
+        ({"bits": 1.5}, "bits"),
+        ({"bits": 8, "format": "binary"}, "format"),
+        ({"bits": 8, "certification": "yes"}, "certification"),
+        ({"bits": 8, "source": "nowhere"}, "source"),
+        ({"bits": 8, "more": 1}, "more"),
+    ],
+)
+async def test_what_is_wrong_is_named(own: Api, body: dict[str, Any], param: str) -> None:
+    assert error_of(await own.http.post("/v1/entropy/generate", json=body)) == (400, "bad_request", param)
+
+
+@pytest.mark.parametrize(("bits", "cents"), [(1, 1), (10_000, 1), (10_001, 2), (1_000_000, 100)])
+async def test_ten_thousand_started_bits_cost_a_cent_and_a_test_key_pays_nothing(
+    own: Api, bits: int, cents: int
+) -> None:
+    billed = own.http.headers["Authorization"].startswith("Bearer qm_live_")
+    cost = (await generate(own, {"bits": bits})).json()["cost_usd"]
+    assert cost == pytest.approx(cents / 100 if billed else 0)
+
+
+async def test_certified_bits_are_signed_with_their_report(own: Api, anyone: Api) -> None:
+    body = assert_is(await generate(own, {"bits": 10_000, "format": "hex", "certification": True}), Entropy)
+    assert set(body) >= PLAIN | CERTIFIED
+    assert body["data_sha256"] == hashlib.sha256(bytes.fromhex(body["data"])).hexdigest()
+    report = body["report"]
+    assert report["source"]["id"] == body["source"]
+    assert report["sp800_22"]["p_value_count"] >= 188
+    assert 0 < report["sp800_90b"]["min_entropy"] <= 1
+    assert report["health_tests"]["passed"] is True
+    assert report["conditioning"]
+    held = (await own.get(f"/v1/entropy/records/{body['entropy_id']}?include=proof")).json()
+    assert (await anyone.http.post("/v1/verify", json=held)).json()["valid"] is True
+
+
+async def test_a_source_may_be_named_and_a_simulator_is_never_called_quantum(own: Api) -> None:
+    sources = (await own.get("/v1/entropy/sources")).json()["sources"]
+    assert all(source["simulated"] for source in sources if source["id"].startswith("sim."))
+    answer = (await generate(own, {"bits": 8, "source": "sim.stabilizer"})).json()
+    assert (answer["source"], answer["simulated"], answer["grade"]) == ("sim.stabilizer", True, "drbg")
+    refused = await own.http.post(
+        "/v1/entropy/generate", json={"bits": 8, "source": "sim.stabilizer", "grade": "full_entropy"}
+    )
+    assert error_of(refused) == (400, "bad_request", "grade")
