@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from mesh.config import MeshConfig, Positive
+from services.entropy.cutoff import MOST_FALSE_ALARM, false_alarm
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -23,8 +24,9 @@ class EntropyConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """Backends that are drawn from as machines, with the operator's account; what a chunk costs there, it pays."""
     live_min_entropy: Share = 0.5
     """What a raw bit of a machine is claimed to be worth, in bits; a chunk that is assessed at less is refused."""
-    simulated_min_entropy: Share = 0.7
-    """The same of simulators and twins for their tests; credited is nothing."""
+    simulated_min_entropy: Share = 0.55
+    """The same of simulators and twins for their tests; credited is nothing. The estimators cannot show much more of a
+    fair source: at 0.7 one of its chunks in 30,000 would be refused, at 0.55 one in 16 million."""
     team_id: str = "00000000-0000-4000-8000-0000656e7472"
     """Whose jobs the draws are: the team of this service itself."""
     chunk_bits: Annotated[int, Meta(ge=65_536, le=4_194_304, multiple_of=8)] = 1_048_576
@@ -47,3 +49,11 @@ class EntropyConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """Time between two values of the beacon, which come at its multiples since 1970."""
     examiner_idle_seconds: float = 30.0
     """How long a process for tests waits for more before it ends."""
+
+    def __post_init__(self) -> None:
+        """Refuse a claim that a fair source would fail too often: quarantines would say nothing then."""
+        for name in ("live_min_entropy", "simulated_min_entropy"):
+            claim = getattr(self, name)
+            if (often := false_alarm(self.chunk_bits, claim)) > MOST_FALSE_ALARM:
+                text = f"{name} = {claim}: of a fair source one chunk in {1 / often:,.0f} would be refused; claim less"
+                raise ValueError(text)

@@ -6,31 +6,12 @@ claimed reaches with probability 2^-30 or less at each bit.
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from services.entropy.cutoff import WINDOW, proportion_cutoff, repetition_cutoff
 from services.entropy.statistics.outcome import Bits
-
-ALPHA_BITS = 30
-"""The false-positive probability is 2^-30, within the range that section 4.3 recommends."""
-WINDOW = 1024
-"""Bits of the adaptive proportion test for binary sources (4.4.2)."""
-
-
-def repetition_cutoff(min_entropy: float) -> int:
-    """1 + ⌈30 / H⌉ equal bits in a row (4.4.1); H is what a bit is claimed to be worth, in bits."""
-    return 1 + math.ceil(ALPHA_BITS / min_entropy)
-
-
-@functools.cache
-def proportion_cutoff(min_entropy: float) -> int:
-    """How often the first bit of a window may not occur in it (4.4.2): 1 + CRITBINOM(W, 2^-H, 1 - 2^-30)."""
-    more = special.bdtrc(np.arange(WINDOW), WINDOW, 2.0**-min_entropy)  # P(more than k), for each k
-    return 1 + int(np.argmax(more <= 2.0**-ALPHA_BITS))
 
 
 @dataclass(frozen=True, slots=True)

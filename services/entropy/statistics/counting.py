@@ -14,9 +14,8 @@ from scipy import optimize
 
 from services.entropy.statistics.outcome import Bits
 from services.entropy.statistics.patterns import distances
+from services.entropy.statistics.streaks import Z_ALPHA
 
-Z_ALPHA = 2.5758293035489008
-"""The 99.5 % quantile of the normal distribution."""
 _BLOCK = 6
 _LEARNT = 1000
 _CHAIN = 128

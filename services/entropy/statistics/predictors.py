@@ -15,14 +15,13 @@ from scipy import optimize
 
 from services.entropy.statistics.counting import upper_bound
 from services.entropy.statistics.outcome import Bits, Integers
+from services.entropy.statistics.streaks import STREAK_CONFIDENCE, no_streak
 
 _WINDOWS = (63, 255, 1023, 4095)
 _LAGS = 128
 _DEPTH = 16
 _MMC_ENTRIES = 100_000
 _LZ_ENTRIES = 65_536
-_ALPHA = 0.99
-_MOST_ROUNDS = 65
 
 
 class Record(NamedTuple):
@@ -60,29 +59,15 @@ def prediction_entropy(record: Record) -> float:
     whole = upper_bound(share, record.guesses) if share else 1 - 0.01 ** (1 / record.guesses)
     best = max(0.5, whole)
     streak = record.longest + 1
-    if best < 1 and _no_streak(best, streak, record.guesses) > math.log(_ALPHA):
+    if best < 1 and no_streak(best, streak, record.guesses) > math.log(STREAK_CONFIDENCE):
         best = optimize.brentq(
-            lambda share: _no_streak(share, streak, record.guesses) - math.log(_ALPHA),
+            lambda share: no_streak(share, streak, record.guesses) - math.log(STREAK_CONFIDENCE),
             best,
             1 - 1e-15,
             xtol=1e-15,
             rtol=1e-14,
         )
     return -math.log2(best) + 0.0
-
-
-def _no_streak(share: float, streak: int, count: int) -> float:
-    """Ln P(no `streak` successes in a row in `count` trials), by Feller's root x (section 6.3.7, step 8 and G.1)."""
-    miss = 1 - share
-    excess = last = 0.0  # x - 1, which is often below what a double of x could tell
-    for _ in range(_MOST_ROUNDS):
-        last, excess = excess, miss * math.exp(streak * math.log(share) + (streak + 1) * math.log1p(excess))
-        if excess - last <= 1e-17 * excess:
-            break
-    left = miss - share * excess  # 1 - p·x
-    if left <= 0:
-        return -math.inf
-    return math.log(left) - math.log((1 - streak * excess) * miss) - (count + 1) * math.log1p(excess)
 
 
 @numba.njit(cache=True, nogil=True)

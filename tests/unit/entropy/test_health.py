@@ -1,15 +1,8 @@
 import numpy as np
-import pytest
 
 from services.entropy.conditioning import condition, full_entropy, full_entropy_input_bytes
-from services.entropy.health import check_health, proportion_cutoff, repetition_cutoff
+from services.entropy.health import check_health
 from tests.unit.entropy.sequences import fair
-
-
-@pytest.mark.parametrize(("claimed", "repetition", "proportion"), [(1.0, 31, 609), (0.8, 39, 683), (0.5, 61, 810)])
-def test_the_cutoffs_are_those_of_the_standard(claimed: float, repetition: int, proportion: int):
-    assert repetition_cutoff(claimed) == repetition
-    assert proportion_cutoff(claimed) == proportion
 
 
 def test_a_fair_source_is_healthy():
