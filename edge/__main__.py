@@ -78,6 +78,7 @@ def _dialect(channels: dict[str, MeshChannel], plans: Plans, config: EdgeConfig)
     services = Services(
         accounts=AccountsServiceStub(channels["accounts"]),
         benchmarks=BenchmarkServiceStub(channels["routing"]),
+        billing=BillingServiceStub(channels["billing"]),
         certificates=CertificatesServiceStub(channels["certificates"]),
         entropy=EntropyServiceStub(channels["entropy"]),
         execution=ExecutionServiceStub(channels["execution"]),

@@ -62,6 +62,12 @@ NO_STORE: Header = (b"cache-control", b"no-store")
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 
 
+def prefers(accept: bytes, media_type: bytes) -> bool:
+    """Whether an `Accept` header names `media_type`, and not JSON, which every answer has otherwise."""
+    ranges = [part.split(b";")[0].strip().lower() for part in accept.split(b",")]
+    return media_type in ranges and JSON not in ranges
+
+
 def etag_matches(sent: bytes | None, etag: bytes) -> bool:
     """Whether an `If-None-Match` header names `etag` (RFC 9110, 13.1.2: weak comparison)."""
     if sent is None:

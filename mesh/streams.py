@@ -126,7 +126,7 @@ class Rights:
 
 RIGHTS: dict[str, Rights] = {
     "accounts": Rights(publishes=(*KEYS.subjects, KEYS_TOLD, RECALLS, *AUDIT.subjects), keeps=(KEYS, AUDIT)),
-    "billing": Rights(),
+    "billing": Rights(publishes=AUDIT.subjects, keeps=(AUDIT,)),
     "signing": Rights(),
     "routing": Rights(consumes=(JOBS_EVENTS,)),
     "execution": Rights(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from deploy.admin import authority, entropy, jobs, keys, ledger, letters, plans, signing, teams
+from deploy.admin import authority, budgets, entropy, jobs, keys, ledger, letters, plans, signing, teams
 from deploy.admin.command import Command
 
 GROUPS = {
     "teams": "teams, their plans and whether they are served",
     "users": "the users of a team and their roles",
     "keys": "API keys",
-    "plans": "plans",
+    "plans": "plans, and what was agreed with a team instead",
+    "budgets": "the most that teams may be charged in a month",
     "ledger": "the ledger, and the money of a team",
     "jobs": "jobs of a team",
     "dead-letters": "messages that nobody could handle",
@@ -19,6 +20,6 @@ GROUPS = {
 }
 COMMANDS: tuple[Command, ...] = tuple(
     command
-    for module in (teams, keys, plans, ledger, jobs, letters, signing, entropy, authority)
+    for module in (teams, keys, plans, budgets, ledger, jobs, letters, signing, entropy, authority)
     for command in module.COMMANDS
 )

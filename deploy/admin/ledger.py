@@ -49,17 +49,35 @@ async def _show(session: Session, given: argparse.Namespace) -> Shown:
 
 
 async def _statement(session: Session, given: argparse.Namespace) -> Shown:
-    request = pb.GetStatementRequest(team_id=given.team, month=given.month)
+    request = pb.GetStatementRequest(team_id=given.team, month=given.month, page_size=given.limit)
     statement = await BillingServiceStub(session.channel("billing")).GetStatement(request)
     return {
         "team_id": given.team,
         "month": given.month,
+        "final": statement.final,
         "owed_before_usd": dollars(statement.owed_before),
         "owed_after_usd": dollars(statement.owed_after),
         "jobs_not_billed": statement.released_count,
+        "more_charges": statement.has_more,
         "lines": [
-            {"jobs": line.job_count, "why": _KINDS[line.charge_kind], "amount_usd": dollars(line.amount)}
+            {
+                "count": line.job_count,
+                "of": "entropy" if line.metered else "jobs",
+                "why": _KINDS[line.charge_kind],
+                "amount_usd": dollars(line.amount),
+                "surcharge_usd": dollars(line.surcharge),
+            }
             for line in statement.lines
+        ],
+        "charges": [
+            {
+                "at": time(charge.close_time),
+                "id": charge.job_id,
+                "item": charge.item,
+                "why": _KINDS[charge.charge_kind],
+                "amount_usd": dollars(charge.amount),
+            }
+            for charge in statement.charges
         ],
     }
 
@@ -89,9 +107,13 @@ COMMANDS = (
     Command(
         group="ledger",
         name="statement",
-        summary="what a team was charged in a month",
+        summary="what a team was charged in a month, added up and one by one",
         run=_statement,
-        arguments=(TEAM, argument("month", "the month in UTC, as 2026-11", type=_month)),
+        arguments=(
+            TEAM,
+            argument("month", "the month in UTC, as 2026-11", type=_month),
+            argument("--limit", "charges at most, oldest first (20)", type=int, default=20),
+        ),
         examples=("ledger statement 0199f0c2-a4b8-7c1d-9e5f-3a2b1c0d4e5f 2026-11",),
     ),
 )

@@ -80,7 +80,7 @@ SERVICES = (
         events=True,
         secret_files={"pepper_file": "pepper", "key_encryption_key_file": "accounts-key-encryption-key"},
     ),
-    Program("billing", "services.billing", "billing", 11),
+    Program("billing", "services.billing", "billing", 11, events=True, peers=("accounts",)),
     Program(
         "signing",
         "services.signing",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 
+from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
 from qm.billing.v1 import billing_pb2
 
 from mesh.config import load
+from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
+from services.billing.asking import Members
 from services.billing.config import BillingConfig
 from services.billing.plan import Plans
 from services.billing.service import BillingService
-from services.billing.store import BillingStore
+from services.billing.store import LedgerStore
+from services.billing.team_store import TeamStore
 from services.billing.writer import LedgerWriter
 
 
@@ -23,10 +27,15 @@ def utc_now() -> dt.datetime:
 async def wire(process: Process[BillingConfig], config: BillingConfig) -> None:
     """Put the service together."""
     plans = load(config.plans_file, Plans)
-    store = BillingStore(await process.database())
+    database, events = await process.database(), await process.events()
+    outbox = Outbox(database, events)
+    outbox.start()
+    process.on_close(outbox.close)
+    store = LedgerStore(database)
     writer = LedgerWriter(store, plans, clock=utc_now)
     process.on_close(writer.close)
-    service = BillingService(store, writer, plans=plans, clock=utc_now)
+    members = Members(AccountsServiceStub(process.channel("accounts")))
+    service = BillingService(store, TeamStore(database, outbox), writer, members=members, plans=plans, clock=utc_now)
     process.server.add(billing_pb2.DESCRIPTOR.services_by_name["BillingService"], service)
 
 

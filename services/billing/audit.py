@@ -11,10 +11,13 @@ class Law(StrEnum):
     """What must hold at any moment, besides that all entries sum to zero; the value is the complaint about a breach."""
 
     TRANSFER = "the transfer {name} sums to {found} micros, not {expected}"
+    MOVEMENT = "the entry {name} is of {found} micros, its hold says {expected}"
     BALANCE = "the balance of {name} is {found} micros, its entries sum to {expected}"
     HELD = "the account {name} has {found} micros, the open holds {expected}"
     NOT_NEGATIVE = "the account {name} has {found} micros, below {expected}"
     INCLUDED = "the included jobs of {name} are counted as {found}, its holds say {expected}"
+    SPENT = "the charges of {name} are counted as {found} micros, its holds say {expected}"
+    CHARGES = "the charges of {name} are counted as {found}, its holds say {expected}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,25 @@ one, and a budget is neither passed by a micro-dollar nor refused below it.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 
-from mesh.errors import Conflict, MeshError, NotFound, PaymentRequired
-from services.billing.charge import Charge, Quota, charge, dollars
+from mesh.errors import Conflict, MeshError, NotFound
+from services.billing.budget import Spending
+from services.billing.charge import Charge, Quota, charge
 from services.billing.hold import (
     ChargeKind,
     Hold,
     HoldRequest,
     HoldState,
     JobId,
-    Month,
     Operation,
     ReleaseRequest,
     SettleRequest,
     TeamId,
-    month_of,
 )
 from services.billing.ledger import Entry, Movement, transfer
+from services.billing.period import Period, PeriodName, name_of, names_of
 from services.billing.plan import Plans
 
 
@@ -34,17 +34,31 @@ from services.billing.plan import Plans
 class TeamFunds:
     """What a decision needs to know of a team; amounts in micro-dollars."""
 
-    available: int = 0
-    used_count: int = 0
-    """Included jobs used in the book's month."""
+    held: int = 0
+    spent: int = 0
+    """Charged in the book's month."""
+    used: Counter[Period] = field(default_factory=Counter)
+    """Included jobs used in the book's month, and on its day."""
     budget: int | None = None
-    """How far `available` may go below zero; None for no limit."""
+    """How far `held` and `spent` may go together; None for no limit."""
     agreed_count: int | None = None
-    """Included jobs a month by the team's own terms; None where the plan's number counts."""
+    """Included jobs in a period by the team's own terms; None where the plan's number counts."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a period of a team gains by a batch."""
+
+    used: int = 0
+    """Included jobs, by when they were held; negative where they were given back."""
+    spent: int = 0
+    """Micro-dollars charged, by when that was."""
+    charges: int = 0
+    """Charges, included jobs among them."""
 
 
 class Book:
-    """The rows that one batch touches; `changed`, `entries` and `used` are what is to be written."""
+    """The rows that one batch touches; `changed`, `entries` and `tallies` are what is to be written."""
 
     def __init__(
         self, plans: Plans, now: dt.datetime, *, holds: dict[JobId, Hold], teams: dict[TeamId, TeamFunds]
@@ -52,13 +66,11 @@ class Book:
         """Open the book at the time `now` (UTC): `holds` of the operations' jobs, `teams` of those that ask for one."""
         self._plans = plans
         self._now = now
-        self._month = month_of(now)
         self._holds = holds
         self._teams = teams
         self.changed: dict[JobId, Hold] = {}
         self.entries: list[Entry] = []
-        self.used: Counter[tuple[TeamId, Month]] = Counter()
-        """How many more included jobs each team used, by month; negative where they were given back."""
+        self.tallies: defaultdict[tuple[TeamId, PeriodName], Tally] = defaultdict(Tally)
 
     def apply(self, operation: Operation) -> Hold | MeshError | None:
         """What the operation answers; a refusal changes nothing and is returned, not raised."""
@@ -85,7 +97,17 @@ class Book:
                 raise Conflict(message, reason="JOB_ID_TAKEN", field="job_id")
             return known
         due = self.due(request)
-        hold = Hold(request.job_id, request.team_id, due.amount, due.kind, HoldState.OPEN, create_time=self._now)
+        hold = Hold(
+            request.job_id,
+            request.team_id,
+            due.amount,
+            due.kind,
+            HoldState.OPEN,
+            create_time=self._now,
+            item=request.item,
+            metered=request.metered,
+            surcharge=due.surcharge,
+        )
         self._take(hold, 1)
         self._record(hold, Movement.HOLD)
         return hold
@@ -93,8 +115,8 @@ class Book:
     def due(self, request: HoldRequest) -> Charge:
         """What a hold would be of; changes nothing. Raises what `charge` raises, and PaymentRequired."""
         team = self._teams[request.team_id]
-        due = charge(request, self._plans, Quota(self._month, team.used_count, team.agreed_count))
-        _require_budget(team, due)
+        due = charge(request, self._plans, Quota(self._now, team.used, team.agreed_count))
+        Spending.at(self._now, spent=team.spent, held=team.held, budget=team.budget).require(due.amount)
         return due
 
     def settle(self, job_id: JobId) -> Hold:
@@ -109,6 +131,8 @@ class Book:
         if hold.state is HoldState.RELEASED:
             message = f"The hold of the job {job_id} was released; it cannot be charged."
             raise Conflict(message, reason="HOLD_RELEASED", field="job_id")
+        if hold.state is HoldState.OPEN:
+            self._spend(hold)
         return self._close(hold, HoldState.SETTLED, Movement.SETTLE)
 
     def release(self, job_id: JobId) -> Hold | None:
@@ -139,19 +163,22 @@ class Book:
 
     def _take(self, hold: Hold, sign: int) -> None:
         """Take the hold's money and included job from its team (1), or give them back (-1)."""
-        month = month_of(hold.create_time)
-        included = sign if hold.charge_kind is ChargeKind.INCLUDED else 0
-        if included:
-            self.used[hold.team_id, month] += included
+        team = self._teams.get(hold.team_id)
+        if team is not None:
+            team.held += sign * hold.amount
+        if hold.charge_kind is ChargeKind.INCLUDED:
+            for period in Period:
+                name = name_of(period, hold.create_time)
+                self.tallies[hold.team_id, name].used += sign
+                if team is not None and name == name_of(period, self._now):
+                    team.used[period] += sign
+
+    def _spend(self, hold: Hold) -> None:
+        """Turn what is held into what is spent, now."""
         if (team := self._teams.get(hold.team_id)) is not None:
-            team.available -= sign * hold.amount
-            team.used_count += included if month == self._month else 0
-
-
-def _require_budget(team: TeamFunds, due: Charge) -> None:
-    if team.budget is None or due.amount == 0 or team.available - due.amount >= -team.budget:
-        return
-    left = max(0, team.available + team.budget)
-    message = f"The job costs {dollars(due.amount)} and the team's budget has {dollars(left)} left."
-    metadata = {"cost_micros": str(due.amount), "left_micros": str(left)}
-    raise PaymentRequired(message, reason="BUDGET_EXCEEDED", metadata=metadata)
+            team.held -= hold.amount
+            team.spent += hold.amount
+        if hold.charge_kind is not ChargeKind.TEST:
+            for name in names_of(self._now):
+                self.tallies[hold.team_id, name].spent += hold.amount
+                self.tallies[hold.team_id, name].charges += 1

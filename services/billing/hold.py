@@ -9,8 +9,6 @@ from typing import NewType, TypeAlias
 
 JobId = NewType("JobId", str)
 TeamId = NewType("TeamId", str)
-Month = NewType("Month", dt.date)
-"""The first day of a calendar month in UTC."""
 
 
 class HoldState(IntEnum):
@@ -42,6 +40,11 @@ class Hold:
     create_time: dt.datetime
     close_time: dt.datetime | None = None
     """When it was settled or released."""
+    item: str = ""
+    """What is bought, for people."""
+    metered: bool = False
+    surcharge: int = 0
+    """The part of the amount that the priority queue costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,10 @@ class HoldRequest:
     """The most that the caller wants to spend, in micro-dollars."""
     metered: bool = False
     """True for what is no job, such as random bits: included jobs do not pay for it."""
+    item: str = ""
+    """What is bought, for people."""
+    qubit_count: int = 0
+    shot_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +84,3 @@ class ReleaseRequest:
 
 
 Operation: TypeAlias = HoldRequest | SettleRequest | ReleaseRequest
-
-
-def month_of(time: dt.datetime) -> Month:
-    """The month that a time in UTC falls into."""
-    return Month(dt.date(time.year, time.month, 1))
-
-
-def next_month(month: Month) -> Month:
-    """The month after."""
-    return Month((month + dt.timedelta(days=31)).replace(day=1))

@@ -1,37 +1,60 @@
-"""Plans: what a team gets each month and what it may do. The rows are data, in plans.toml."""
+"""Plans: what a team gets in each period and what it may do. The rows are data, in plans.toml."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
+
+from services.billing.period import Period
 
 PLANS_FILE = Path(__file__).with_name("plans.toml")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 PlanName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
+_PERIODS = {"month": Period.MONTH, "day": Period.DAY}
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One row of the published table."""
+    """One row of a published table."""
 
     plan: PlanName
     display_name: str
+    dialect: Literal["qmumma", "qcos"] = "qmumma"
+    """Whose table it is a row of."""
     requests_per_minute: Count
     """0 for no limit."""
     burst_count: Count
     """0 for no limit."""
-    included_job_count: Count
-    """Jobs that cost nothing, each calendar month (UTC)."""
+    included_job_count: Count | Literal["unlimited"]
+    """Jobs that cost nothing, in each calendar month or day (UTC)."""
+    included_per: Literal["month", "day"] = "month"
     overage_allowed: bool
     """Whether jobs past the included ones are billed; else they are refused."""
     certificate_allowed: bool
     priority_allowed: bool
+    max_qubit_count: Count = 0
+    """Qubits of a program at most; 0 for no limit."""
+    max_shot_count: Count = 0
+    """Shots of a job at most; 0 for no limit."""
+    price_eur: Count | Literal["custom"] | None = None
+    """The published price of a month; nothing charges it. None where the table has no such column."""
+
+    @property
+    def period(self) -> Period:
+        """For how long the included jobs are."""
+        return _PERIODS[self.included_per]
+
+    def included(self, agreed: int | None) -> int | None:
+        """How many jobs are included in a period, where `agreed` is what was agreed with the team; None for all."""
+        if agreed is not None:
+            return agreed
+        return None if self.included_job_count == "unlimited" else self.included_job_count
 
 
 class Plans(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The table of plans."""
+    """The tables of plans."""
 
     plans: Annotated[tuple[Plan, ...], msgspec.Meta(min_length=1)]
     priority_surcharge_percent: Annotated[int, msgspec.Meta(ge=0, le=1000)]

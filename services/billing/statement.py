@@ -9,17 +9,28 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from services.billing.hold import ChargeKind
+from services.billing.hold import ChargeKind, Hold, JobId
+from services.billing.period import PeriodName
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which charges of a month are wanted."""
+
+    size: int
+    """0 for none."""
+    after: JobId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """Jobs that were charged for the same reason."""
+    """Jobs, or purchases of metered use, that were charged for the same reason; amounts in micro-dollars."""
 
     charge_kind: ChargeKind
+    metered: bool
     job_count: int
     amount: int
-    """Micro-dollars."""
+    surcharge: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +41,20 @@ class Statement:
     owed_after: int
     lines: list[StatementLine]
     released_count: int
+    charges: list[Hold]
+    """A page of the holds that were charged or included, by the time of that."""
+    has_more: bool
 
 
-def month_bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
-    """The first moment of a month such as "2026-11", and that of the next; raises ValueError for the year 0."""
-    start = dt.datetime.strptime(month, "%Y-%m").replace(tzinfo=dt.UTC)
-    return start, (start + dt.timedelta(days=31)).replace(day=1)
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What a month came to."""
+
+    name: PeriodName
+    charged: int
+    """Micro-dollars."""
+    charge_count: int
+
+    def is_final(self, now: dt.datetime) -> bool:
+        """Whether it is over."""
+        return self.name < now.date().isoformat()[:7]

@@ -1,71 +1,70 @@
-"""The only SQL of billing. Names need no schema: the search path is billing's own."""
+"""The ledger's SQL: holds, entries, balances, and what is counted by period.
+
+Names need no schema: the search path is billing's own.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import asyncpg
 
 from mesh.database import Connection, Database
-from services.billing.audit import Difference, Law, LedgerSums
+from services.billing.audit import Difference, LedgerSums
 from services.billing.book import Book, TeamFunds
-from services.billing.hold import (
-    ChargeKind,
-    Hold,
-    HoldRequest,
-    HoldState,
-    JobId,
-    Operation,
-    TeamId,
-    month_of,
-)
-from services.billing.ledger import Entry, Movement, available, gains, held, transfer_id
+from services.billing.hold import ChargeKind, Hold, HoldRequest, HoldState, JobId, Operation, TeamId
+from services.billing.laws import OFFENDERS, SUMS
+from services.billing.ledger import Entry, Movement, gains, transfer_id
+from services.billing.period import Period, name_of
 from services.billing.plan import Plans
-from services.billing.statement import Statement, StatementLine
 
 R = TypeVar("R")
 
-# Whoever holds the row is alone with the ledger until the commit. It is a statement of its own because a statement sees
-# only what was committed before it began.
-_LOCK = "SELECT version FROM ledger FOR UPDATE"
+LOCK = "SELECT version FROM ledger FOR UPDATE"
+"""Whoever holds the row is alone with the ledger until the commit. It is a statement of its own because a statement
+sees only what was committed before it began."""
 
-_HOLD = "SELECT job_id, team_id, amount, charge_kind, state, create_time, close_time FROM holds"
-_HOLD_OF_TEAM = f"{_HOLD} WHERE job_id = $1 AND team_id = $2"
-_OPEN_HOLDS = f"{_HOLD} WHERE state = 1 AND create_time <= $1 ORDER BY create_time, job_id LIMIT $2"
+HOLD = """
+SELECT job_id, team_id, amount, charge_kind, state, create_time, close_time, item, metered, surcharge FROM holds"""
+_HOLD_OF_TEAM = f"{HOLD} WHERE job_id = $1 AND team_id = $2"
+_OPEN_HOLDS = f"{HOLD} WHERE state = 1 AND create_time <= $1 ORDER BY create_time, job_id LIMIT $2"
 
 # One row for each operation: its job's hold, where there is one, and the funds of its team, where it asks for a hold.
 _READ = """
-SELECT ledger.version, holds.*, asked.team_id AS asking, balances.amount AS available, included_jobs.used_count,
-       terms.budget, terms.agreed_count
+SELECT ledger.version, holds.*, asked.team_id AS asking, balances.amount AS held, month.spent,
+       month.used_count AS used_in_month, day.used_count AS used_on_day, terms.budget, terms.agreed_count
 FROM ledger CROSS JOIN unnest($1::uuid[], $2::uuid[]) AS asked (job_id, team_id)
 LEFT JOIN holds ON holds.job_id = asked.job_id
-LEFT JOIN balances ON balances.account = 'team/' || asked.team_id || '/available'
-LEFT JOIN included_jobs ON included_jobs.team_id = asked.team_id AND included_jobs.month = $3
+LEFT JOIN balances ON balances.account = 'team/' || asked.team_id || '/held'
+LEFT JOIN periods AS month ON month.team_id = asked.team_id AND month.period = $3
+LEFT JOIN periods AS day ON day.team_id = asked.team_id AND day.period = $4
 LEFT JOIN terms ON terms.team_id = asked.team_id
 """
 
 # Writes everything, or nothing where the ledger is not any more what was read.
 _WRITE = """
 WITH turn AS (
-  UPDATE ledger SET version = version + 1 WHERE version = $17 RETURNING 1
+  UPDATE ledger SET version = version + 1 WHERE version = $1 RETURNING 1
 ), new_holds AS (
-  INSERT INTO holds (job_id, team_id, amount, charge_kind, state, create_time, close_time)
-  SELECT new.* FROM turn, unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::smallint[],
-                                 $6::timestamptz[], $7::timestamptz[]) AS new
+  INSERT INTO holds (job_id, team_id, amount, charge_kind, state, create_time, close_time, item, metered, surcharge)
+  SELECT new.* FROM turn, unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::smallint[], $6::smallint[],
+                                 $7::timestamptz[], $8::timestamptz[], $9::text[], $10::boolean[], $11::bigint[]) AS new
   ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, close_time = excluded.close_time
 ), new_entries AS (
   INSERT INTO entries (transfer_id, account, amount, create_time)
-  SELECT new.* FROM turn, unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[]) AS new
+  SELECT new.* FROM turn, unnest($12::text[], $13::text[], $14::bigint[], $15::timestamptz[]) AS new
 ), new_balances AS (
   INSERT INTO balances (account, amount)
-  SELECT new.* FROM turn, unnest($12::text[], $13::bigint[]) AS new
+  SELECT new.* FROM turn, unnest($16::text[], $17::bigint[]) AS new
   ON CONFLICT (account) DO UPDATE SET amount = balances.amount + excluded.amount
-), new_included AS (
-  INSERT INTO included_jobs (team_id, month, used_count)
-  SELECT new.* FROM turn, unnest($14::uuid[], $15::date[], $16::integer[]) AS new
-  ON CONFLICT (team_id, month) DO UPDATE SET used_count = included_jobs.used_count + excluded.used_count
+), new_periods AS (
+  INSERT INTO periods (team_id, period, used_count, spent, charge_count)
+  SELECT new.* FROM turn, unnest($18::uuid[], $19::text[], $20::integer[], $21::bigint[], $22::bigint[]) AS new
+  ON CONFLICT (team_id, period) DO UPDATE SET used_count = periods.used_count + excluded.used_count,
+    spent = periods.spent + excluded.spent, charge_count = periods.charge_count + excluded.charge_count
 )
 SELECT count(*) FROM turn
 """
@@ -75,58 +74,9 @@ SELECT transfer_id, account, amount, create_time FROM entries
 WHERE transfer_id = ANY($1::text[]) ORDER BY create_time, transfer_id, amount
 """
 
-_FUNDS = "SELECT account, amount FROM balances WHERE account = ANY($1::text[])"
-_LAST_ENTRIES = """
-SELECT transfer_id, account, amount, create_time FROM entries
-WHERE account = ANY($1::text[]) ORDER BY create_time DESC, transfer_id, amount LIMIT $2
-"""
-_OWED = "SELECT coalesce(-sum(amount), 0)::bigint FROM entries WHERE account = ANY($1::text[]) AND create_time < $2"
-_CLOSED = """
-SELECT state, charge_kind, count(*) AS job_count, sum(amount)::bigint AS amount FROM holds
-WHERE team_id = $1 AND state <> 1 AND close_time >= $2 AND close_time < $3 GROUP BY 1, 2 ORDER BY 1, 2
-"""
 
-_SUMS = """
-SELECT (SELECT coalesce(sum(amount), 0)::bigint FROM entries) AS sum,
-       (SELECT count(*) FROM entries) AS entry_count,
-       (SELECT count(*) FROM holds WHERE state = 1) AS open_hold_count,
-       (SELECT coalesce(sum(amount), 0)::bigint FROM holds WHERE state = 1) AS open_hold_amount
-"""
-# Each answers the offenders against one law as name, found, expected.
-_OFFENDERS = {
-    Law.TRANSFER: """
-        SELECT transfer_id AS name, sum(amount)::bigint AS found, 0::bigint AS expected
-        FROM entries GROUP BY transfer_id HAVING sum(amount) <> 0 LIMIT 10""",
-    Law.BALANCE: """
-        SELECT account AS name, coalesce(balances.amount, 0) AS found, coalesce(lines.amount, 0) AS expected
-        FROM balances
-        FULL JOIN (SELECT account, sum(amount)::bigint AS amount FROM entries GROUP BY account) AS lines
-        USING (account)
-        WHERE coalesce(balances.amount, 0) <> coalesce(lines.amount, 0) LIMIT 10""",
-    Law.HELD: """
-        SELECT account AS name, coalesce(balances.amount, 0) AS found, coalesce(open.amount, 0) AS expected
-        FROM (SELECT * FROM balances WHERE account LIKE 'team/%/held') AS balances
-        FULL JOIN (SELECT 'team/' || team_id || '/held' AS account, sum(amount)::bigint AS amount
-                   FROM holds WHERE state = 1 GROUP BY team_id) AS open
-        USING (account)
-        WHERE coalesce(balances.amount, 0) <> coalesce(open.amount, 0) LIMIT 10""",
-    Law.NOT_NEGATIVE: """
-        SELECT account AS name, amount AS found, 0::bigint AS expected
-        FROM balances WHERE account LIKE 'team/%/held' AND amount < 0 LIMIT 10""",
-    Law.INCLUDED: """
-        SELECT team_id || ' in ' || month AS name,
-               coalesce(used_count, 0) AS found, coalesce(held_count, 0) AS expected
-        FROM included_jobs
-        FULL JOIN (SELECT team_id, date_trunc('month', create_time AT TIME ZONE 'UTC')::date AS month,
-                          count(*) AS held_count
-                   FROM holds WHERE charge_kind = 2 AND state <> 3 GROUP BY 1, 2) AS held
-        USING (team_id, month)
-        WHERE coalesce(used_count, 0) <> coalesce(held_count, 0) LIMIT 10""",
-}
-
-
-class BillingStore:
-    """What billing keeps."""
+class LedgerStore:
+    """The ledger."""
 
     def __init__(self, database: Database) -> None:
         """Keep it in `database`."""
@@ -145,7 +95,7 @@ class BillingStore:
             answer = decide(book)
             if not book.changed or await _write(connection, version, book):
                 return answer
-        async with self._database.transaction(first=_LOCK) as connection:
+        async with self._database.transaction(first=LOCK) as connection:
             version, book = await _read(connection, plans, operations, now)
             answer = decide(book)
             if book.changed:
@@ -160,40 +110,18 @@ class BillingStore:
             if row is None:
                 return None
             entries = await connection.fetch(_ENTRIES, names)
-        return _hold(row), [Entry(**entry) for entry in entries]
-
-    async def funds(self, team_id: TeamId, limit: int) -> tuple[dict[str, int], list[Entry]]:
-        """What the accounts of a team have, by name, and its last ledger lines, newest first."""
-        accounts = [available(team_id), held(team_id)]
-        balances = await self._database.fetch(_FUNDS, accounts)
-        entries = await self._database.fetch(_LAST_ENTRIES, accounts, limit)
-        return {row["account"]: row["amount"] for row in balances}, [Entry(**entry) for entry in entries]
-
-    async def statement(self, team_id: TeamId, start: dt.datetime, end: dt.datetime) -> Statement:
-        """What a team was charged from `start` to before `end`, as of one moment."""
-        accounts = [available(team_id), held(team_id)]
-        async with self._database.transaction() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            before, after = [await connection.fetchval(_OWED, accounts, moment) for moment in (start, end)]
-            closed = await connection.fetch(_CLOSED, team_id, start, end)
-        settled = [row for row in closed if row["state"] == HoldState.SETTLED]
-        return Statement(
-            owed_before=before,
-            owed_after=after,
-            lines=[StatementLine(ChargeKind(row["charge_kind"]), row["job_count"], row["amount"]) for row in settled],
-            released_count=sum(row["job_count"] for row in closed if row["state"] == HoldState.RELEASED),
-        )
+        return hold_of(row), [Entry(**entry) for entry in entries]
 
     async def open_holds(self, made_until: dt.datetime, limit: int) -> list[Hold]:
         """Open holds made at or before a time, oldest first."""
-        return [_hold(row) for row in await self._database.fetch(_OPEN_HOLDS, made_until, limit)]
+        return [hold_of(row) for row in await self._database.fetch(_OPEN_HOLDS, made_until, limit)]
 
     async def add_up(self) -> LedgerSums:
         """The whole ledger added up, as of one moment."""
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            [sums] = await connection.fetch(_SUMS)
-            offenders = {law: await connection.fetch(query) for law, query in _OFFENDERS.items()}
+            [sums] = await connection.fetch(SUMS)
+            offenders = {law: await connection.fetch(query) for law, query in OFFENDERS.items()}
         return LedgerSums(
             sum=sums["sum"],
             entry_count=sums["entry_count"],
@@ -208,49 +136,54 @@ async def _read(
 ) -> tuple[int, Book]:
     """The ledger's version, and the book for a batch."""
     asking = [operation.team_id if isinstance(operation, HoldRequest) else None for operation in operations]
-    rows = await connection.fetch(_READ, [operation.job_id for operation in operations], asking, month_of(now))
-    holds = {hold.job_id: hold for hold in (_hold(row) for row in rows if row["job_id"] is not None)}
+    jobs = [operation.job_id for operation in operations]
+    rows = await connection.fetch(_READ, jobs, asking, name_of(Period.MONTH, now), name_of(Period.DAY, now))
+    holds = {hold.job_id: hold for hold in (hold_of(row) for row in rows if row["job_id"] is not None)}
     teams = {TeamId(str(row["asking"])): _funds(row) for row in rows if row["asking"] is not None}
     return rows[0]["version"], Book(plans, now, holds=holds, teams=teams)
 
 
 async def _write(connection: Connection, version: int, book: Book) -> bool:
     """Write a book; False, and nothing is written, where the ledger is not at `version` any more."""
-    holds = list(book.changed.values())
     balances = gains(book.entries)
     written = await connection.fetchval(
         _WRITE,
-        [hold.job_id for hold in holds],
-        [hold.team_id for hold in holds],
-        [hold.amount for hold in holds],
-        [hold.charge_kind for hold in holds],
-        [hold.state for hold in holds],
-        [hold.create_time for hold in holds],
-        [hold.close_time for hold in holds],
-        [entry.transfer_id for entry in book.entries],
-        [entry.account for entry in book.entries],
-        [entry.amount for entry in book.entries],
-        [entry.create_time for entry in book.entries],
-        list(balances),
-        list(balances.values()),
-        [team_id for team_id, _ in book.used],
-        [month for _, month in book.used],
-        list(book.used.values()),
         version,
+        *_columns(10, (_hold_row(hold) for hold in book.changed.values())),
+        *_columns(4, ((each.transfer_id, each.account, each.amount, each.create_time) for each in book.entries)),
+        *_columns(2, balances.items()),
+        *_columns(5, ((*key, each.used, each.spent, each.charges) for key, each in book.tallies.items())),
     )
     return bool(written)
 
 
-def _funds(row: asyncpg.Record) -> TeamFunds:
-    return TeamFunds(
-        available=row["available"] or 0,
-        used_count=row["used_count"] or 0,
-        budget=row["budget"],
-        agreed_count=row["agreed_count"],
+def _columns(count: int, rows: Iterable[tuple[object, ...]]) -> Sequence[Sequence[object]]:
+    """So many columns of some rows, as arrays for `unnest`."""
+    return tuple(zip(*rows, strict=True)) or ((),) * count
+
+
+def _hold_row(hold: Hold) -> tuple[object, ...]:
+    return (
+        hold.job_id,
+        hold.team_id,
+        hold.amount,
+        hold.charge_kind,
+        hold.state,
+        hold.create_time,
+        hold.close_time,
+        hold.item,
+        hold.metered,
+        hold.surcharge,
     )
 
 
-def _hold(row: asyncpg.Record) -> Hold:
+def _funds(row: asyncpg.Record) -> TeamFunds:
+    used = Counter({Period.MONTH: row["used_in_month"] or 0, Period.DAY: row["used_on_day"] or 0})
+    return TeamFunds(row["held"] or 0, row["spent"] or 0, used, row["budget"], row["agreed_count"])
+
+
+def hold_of(row: asyncpg.Record) -> Hold:
+    """The hold in a row of HOLD."""
     return Hold(
         JobId(str(row["job_id"])),
         TeamId(str(row["team_id"])),
@@ -259,4 +192,7 @@ def _hold(row: asyncpg.Record) -> Hold:
         HoldState(row["state"]),
         row["create_time"],
         row["close_time"],
+        row["item"],
+        row["metered"],
+        row["surcharge"],
     )

@@ -14,7 +14,7 @@ from mesh.batch import Batcher
 from services.billing.book import Book
 from services.billing.hold import Hold, Operation
 from services.billing.plan import Plans
-from services.billing.store import BillingStore
+from services.billing.store import LedgerStore
 
 _GROUP_SIZE = 256
 
@@ -22,7 +22,7 @@ _GROUP_SIZE = 256
 class LedgerWriter:
     """Applies operations to the ledger, one after the other."""
 
-    def __init__(self, store: BillingStore, plans: Plans, *, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, store: LedgerStore, plans: Plans, *, clock: Callable[[], dt.datetime]) -> None:
         """Write to `store` by the rules of `plans`; `clock` tells the time in UTC."""
         self._store = store
         self._plans = plans

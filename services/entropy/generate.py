@@ -189,6 +189,7 @@ class Generator:
                 requester=request.requester,
                 price=money_pb2.Money(currency_code="USD", micros=price),
                 metered=True,
+                item=f"entropy, {request.bit_count} bits",
             )
         )
         if response.hold.state != billing_pb2.HOLD_STATE_RELEASED:

@@ -97,7 +97,16 @@ class Intake:
         else:
             decision, bound = await self._assessor.choose(request, order, str(job_id)), None
             price = order.price(decision)
-        hold = await self._hold(request, job_id, price, bound)
+        wish = billing_pb2.HoldFundsRequest(
+            job_id=str(job_id),
+            requester=request.requester,
+            price=money(price),
+            priority=request.priority == pb.PRIORITY_PRIORITY,
+            item=order.algorithm.id,
+            qubit_count=decision.features.qubit_count,
+            shot_count=request.shot_count,
+        )
+        hold = await self._hold(request, wish, bound)
         now, call = self._clock(), current()
         return NewJob(
             job_id=job_id,
@@ -121,19 +130,14 @@ class Intake:
         )
 
     async def _hold(
-        self, request: pb.SubmitJobRequest, job_id: JobId, price: int, bound: int | None
+        self, request: pb.SubmitJobRequest, wish: billing_pb2.HoldFundsRequest, bound: int | None
     ) -> billing_pb2.Hold:
         """Hold the money of a job at its list price; `bound` is the most that it was quoted for."""
         most = request.max_cost.micros if request.HasField("max_cost") else None
         if bound is not None:
             most = bound if most is None else min(most, bound)
-        wish = billing_pb2.HoldFundsRequest(
-            job_id=str(job_id),
-            requester=request.requester,
-            price=money(price),
-            priority=request.priority == pb.PRIORITY_PRIORITY,
-            max_amount=None if most is None else money(most),
-        )
+        if most is not None:
+            wish.max_amount.CopyFrom(money(most))
         try:
             return (await self._peers.billing.HoldFunds(wish)).hold
         except InvalidArgument as error:

@@ -88,6 +88,8 @@ class Quotes:
                 price=money(price),
                 priority=request.priority == pb.PRIORITY_PRIORITY,
                 max_amount=request.max_cost if request.HasField("max_cost") else None,
+                qubit_count=decision.features.qubit_count,
+                shot_count=request.shot_count,
             )
         )
         created, cost = self._clock(), priced.amount.micros

@@ -16,8 +16,14 @@ document need none. `qm_live_` keys are billed, `qm_test_` keys run the same \
 pipeline on simulators and are never billed, `qm_ent_` keys have extended limits and a queue of their own. A revoked \
 or expired key answers 401 within a second, every key of a suspended team 403.
 
-Users have a role: members manage their own keys, admins the team's keys, members and accounts at providers, owners \
-everything.
+Users have a role: members manage their own keys, admins the team's keys, members, budget and accounts at providers, \
+owners everything.
+
+## Money
+A plan includes some jobs a month; later ones cost their algorithm's price, with a surcharge for \
+`"priority": "priority"`. The price is held when a job is accepted, charged when it delivers, and given back when it \
+does not: failed hardware is never billed, and neither is anything of a test key. `max_cost_usd` bounds one job, a \
+quote binds its price, and `PUT /v1/billing/budget` bounds the team's month: past it everything that costs is 402.
 
 ## A job's life
 `POST /v1/jobs/submit` answers at once; the job then goes `queued` → `running` → `completed`, `failed` or `cancelled`. \
@@ -57,6 +63,7 @@ def document(public_url: str, version: str) -> Document:
         tags=[
             {"name": "Jobs", "description": "Submit, follow, read and cancel jobs."},
             {"name": "Keys", "description": "Make, list, rotate and revoke API keys."},
+            {"name": "Billing", "description": "The team's budget, what it has spent, and monthly statements."},
             {"name": "Providers", "description": "The team's own accounts at providers of quantum hardware."},
             {"name": "Marketplace", "description": "What can be run, on what, for how much."},
             {

@@ -18,7 +18,7 @@ from edge.dialects.qmumma.entropy_types import EntropySource, EntropySources, Ge
 from edge.dialects.qmumma.idempotency import fingerprint, idempotency_key, own_key
 from edge.dialects.qmumma.rendering import moment, proof_of, seal_members
 from edge.errors import Refusal
-from edge.exchange import JSON, NO_STORE, REPLAYED, Answer, Header, Request, json_answer
+from edge.exchange import JSON, NO_STORE, REPLAYED, Answer, Header, Request, json_answer, prefers
 from edge.money import Usd
 from edge.operations import Nothing
 from edge.values import encode
@@ -67,7 +67,7 @@ class Entropies:
     async def generate(self, request: Request[GenerateEntropy, Nothing]) -> Answer:
         """Answer `POST /v1/entropy/generate`."""
         body, key = request.body, idempotency_key(request.headers)
-        raw = wants_octets(request.headers.get(b"accept", b""))
+        raw = prefers(request.headers.get(b"accept", b""), OCTETS)
         asked = f"POST /v1/entropy/generate {Environment.Name(request.requester.environment)} {'raw' if raw else ''}"
         response = await self._entropy.GenerateEntropy(
             pb.GenerateEntropyRequest(
@@ -134,12 +134,6 @@ class Entropies:
             anchor = await self._signing.GetAnchor(GetAnchorRequest(leaf_hash=seal.leaf_hash))
             members["proof"] = proof_of(record, anchor)
         return Answer(200, b"".join((record[:-1], b",", encode(members)[1:])), JSON, [NO_STORE])
-
-
-def wants_octets(accept: bytes) -> bool:
-    """Whether an `Accept` header asks for the bytes themselves, and not for JSON as well or more."""
-    ranges = [part.split(b";")[0].strip().lower() for part in accept.split(b",")]
-    return OCTETS in ranges and JSON not in ranges
 
 
 def written(data: bytes, form: str) -> Iterator[bytes]:

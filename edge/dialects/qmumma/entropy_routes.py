@@ -14,9 +14,9 @@ from edge.dialects.qmumma.entropy_types import (
     ReadSigned,
 )
 from edge.dialects.qmumma.examples import one
-from edge.dialects.qmumma.headers import IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
+from edge.dialects.qmumma.headers import ACCEPT, IDEMPOTENCY_KEY, KEY_CONFLICT, REPLAYED
 from edge.dialects.qmumma.links import of_bits, of_record
-from edge.operations import Example, HeaderField, Operation, Outcome, PathField
+from edge.operations import Example, Operation, Outcome, PathField
 
 _TAG = "Entropy"
 _ENTROPY_ID = PathField(
@@ -30,13 +30,6 @@ _INDEX = PathField(
     description="How many values came before it, or `latest`.",
     schema={"type": "string", "pattern": "^(latest|0|[1-9][0-9]{0,15})$"},
     example="latest",
-)
-_ACCEPT = HeaderField(
-    name="Accept",
-    description="`application/octet-stream` for the bytes themselves; what JSON says beside them is then in headers "
-    "`X-Entropy-…`, and the record of certified ones at the address in `Link`.",
-    schema={"type": "string"},
-    example="application/json",
 )
 _PLAIN = {
     "data": "A3F8C1D2E7B49C00",
@@ -117,7 +110,7 @@ def _generate(entropies: Entropies) -> Operation:
             "plain": Example(summary="256 bits", value={"bits": 256}),
             "certified": Example(summary="Certified", value={"bits": 10000, "format": "hex", "certification": True}),
         },
-        header_fields=(IDEMPOTENCY_KEY, _ACCEPT),
+        header_fields=(IDEMPOTENCY_KEY, ACCEPT),
         outcomes=(
             Outcome(
                 status=200,

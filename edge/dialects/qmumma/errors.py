@@ -38,8 +38,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "payment_required",
         (402,),
-        "The team's budget does not cover the job.",
-        "Ask for less, or ask your operator for a larger budget.",
+        "The team's budget of the month does not cover it; nothing was held.",
+        "Wait for the next month, or have an owner or admin of the team raise it with `PUT /v1/billing/budget`.",
     ),
     Kind(
         "forbidden",

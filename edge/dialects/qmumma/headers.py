@@ -20,3 +20,9 @@ IF_NONE_MATCH = HeaderField(
     schema={"type": "string"},
     example='"3"',
 )
+ACCEPT = HeaderField(
+    name="Accept",
+    description="JSON is answered, unless this names another media type of the answer and not JSON beside it.",
+    schema={"type": "string"},
+    example="application/json",
+)

@@ -22,6 +22,11 @@ def shown_key_id(key_id: str) -> str:
     return f"qm_key_{key_id.replace('-', '')}"
 
 
+def shown_hold_id(hold_id: str) -> str:
+    """The public id of what is bought and no job, by the canonical UUID of its hold."""
+    return f"qm_hold_{hold_id.replace('-', '')}"
+
+
 def shown_user_id(user_id: str) -> str:
     """The public id of the user with a canonical UUID."""
     return f"qm_user_{user_id.replace('-', '')}"
@@ -40,6 +45,11 @@ def quote_id_of(shown: str) -> str | None:
 def key_id_of(shown: str) -> str | None:
     """The canonical UUID behind a key's public id, or None where it is none."""
     return _uuid_behind("qm_key_", shown)
+
+
+def hold_id_of(shown: str) -> str | None:
+    """The canonical UUID behind the public id of what is no job, or None where it is none."""
+    return _uuid_behind("qm_hold_", shown)
 
 
 def _uuid_behind(prefix: str, shown: str) -> str | None:

@@ -10,6 +10,8 @@ from edge.dialects.qmumma.algorithm_routes import algorithm_operations
 from edge.dialects.qmumma.algorithms import Algorithms
 from edge.dialects.qmumma.benchmark_routes import benchmark_operations
 from edge.dialects.qmumma.benchmarks import Benchmarks
+from edge.dialects.qmumma.billing import Billing
+from edge.dialects.qmumma.billing_routes import billing_operations
 from edge.dialects.qmumma.certificate_routes import certificate_operations
 from edge.dialects.qmumma.certificates import Certificates
 from edge.dialects.qmumma.credential_routes import credential_operations
@@ -41,6 +43,7 @@ from edge.openapi import openapi
 
 if TYPE_CHECKING:
     from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceAsyncStub
+    from qm.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
     from qm.certificates.v1.certificates_pb2_grpc import CertificatesServiceAsyncStub
     from qm.entropy.v1.entropy_pb2_grpc import EntropyServiceAsyncStub
     from qm.execution.v1.execution_pb2_grpc import ExecutionServiceAsyncStub
@@ -68,6 +71,7 @@ class Services:
 
     accounts: AccountsServiceAsyncStub
     benchmarks: BenchmarkServiceAsyncStub
+    billing: BillingServiceAsyncStub
     certificates: CertificatesServiceAsyncStub
     entropy: EntropyServiceAsyncStub
     execution: ExecutionServiceAsyncStub
@@ -87,6 +91,7 @@ def qmumma(services: Services, settings: Settings, health: Health) -> Dialect:
         *routing_operations(Quotes(execution), Decisions(execution)),
         *algorithm_operations(Algorithms(execution)),
         *key_operations(Keys(services.accounts)),
+        *billing_operations(Billing(services.billing)),
         *credential_operations(Credentials(services.accounts)),
         *benchmark_operations(Benchmarks(services.benchmarks)),
         *proof_operations(Proofs(signing), Verifier(signing, documents.kinds())),

@@ -15,7 +15,10 @@ def test_every_broken_law_is_named_with_its_offender():
             Law.BALANCE: [Difference("platform/revenue", 5, 2)],
             Law.HELD: [Difference("team/a/held", 1, 7)],
             Law.NOT_NEGATIVE: [Difference("team/b/held", -1, 0)],
-            Law.INCLUDED: [Difference("a in 2026-11-01", 2, 1)],
+            Law.MOVEMENT: [Difference("job/settle of platform/revenue", 8, 7)],
+            Law.INCLUDED: [Difference("a in 2026-11", 2, 1)],
+            Law.SPENT: [Difference("a in 2026-11", 9, 8)],
+            Law.CHARGES: [Difference("a in 2026-11-01", 3, 4)],
         },
     )
     assert violations(sums) == [
@@ -24,5 +27,8 @@ def test_every_broken_law_is_named_with_its_offender():
         "the balance of platform/revenue is 5 micros, its entries sum to 2",
         "the account team/a/held has 1 micros, the open holds 7",
         "the account team/b/held has -1 micros, below 0",
-        "the included jobs of a in 2026-11-01 are counted as 2, its holds say 1",
+        "the entry job/settle of platform/revenue is of 8 micros, its hold says 7",
+        "the included jobs of a in 2026-11 are counted as 2, its holds say 1",
+        "the charges of a in 2026-11 are counted as 9 micros, its holds say 8",
+        "the charges of a in 2026-11-01 are counted as 3, its holds say 4",
     ]

@@ -1,4 +1,4 @@
-"""The laws of the ledger, on random histories of holds, settlements and releases in batches."""
+"""What one batch of holds, settlements and releases does to the ledger."""
 
 import datetime as dt
 from collections import Counter
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.config import load
 from mesh.errors import Conflict, MeshError, NotFound, PaymentRequired
-from services.billing.book import Book, TeamFunds
 from services.billing.hold import (
     ChargeKind,
     Hold,
@@ -22,44 +20,12 @@ from services.billing.hold import (
     ReleaseRequest,
     SettleRequest,
     TeamId,
-    month_of,
 )
-from services.billing.ledger import REVENUE, Entry, available, gains, held
-from services.billing.plan import PLANS_FILE, Plans
+from services.billing.ledger import gains
+from tests.unit.billing.bookkeeping import NOW, Ledger
 
-PLANS = load(PLANS_FILE, Plans)
-NOW = dt.datetime(2026, 11, 30, 23, 0, tzinfo=dt.UTC)
 JOBS = [f"job-{number}" for number in range(8)]
 BUDGETS = {"alpha": 100, "beta": None, "gamma": 0}
-
-
-class Ledger:
-    """What a database would keep, and the batches that change it."""
-
-    def __init__(self) -> None:
-        self.holds: dict[str, Hold] = {}
-        self.entries: list[Entry] = []
-        self.used: Counter[tuple[str, dt.date]] = Counter()
-
-    def run(self, operations: list[Operation], now: dt.datetime = NOW) -> list[Hold | MeshError | None]:
-        balances = gains(self.entries)
-        teams = {
-            team: TeamFunds(balances.get(available(team), 0), self.used[team, month_of(now)], budget)
-            for team, budget in BUDGETS.items()
-            if any(isinstance(each, HoldRequest) and each.team_id == team for each in operations)
-        }
-        book = Book(PLANS, now, holds=dict(self.holds), teams=teams)
-        answers = [book.apply(operation) for operation in operations]
-        self.holds |= book.changed
-        self.entries += book.entries
-        self.used.update(book.used)
-        return answers
-
-    def one(self, operation: Operation, now: dt.datetime = NOW) -> Hold | None:
-        [answer] = self.run([operation], now)
-        if isinstance(answer, MeshError):
-            raise answer
-        return answer
 
 
 def ask(job: str = "job-0", team: str = "alpha", *, plan: str = "enterprise", price: int = 60) -> HoldRequest:
@@ -81,41 +47,12 @@ operations = st.one_of(
     st.builds(SettleRequest, jobs),
     st.builds(ReleaseRequest, jobs),
 )
-batches = st.lists(st.tuples(st.lists(operations, max_size=12), st.integers(0, 2)), max_size=8)
-
-
-@settings(deadline=None)
-@given(batches)
-def test_every_history_obeys_the_laws_of_the_ledger(history: list[tuple[list[Operation], int]]):
-    ledger = Ledger()
-    for batch, hours in history:
-        ledger.run(batch, NOW + dt.timedelta(hours=hours))
-    per_transfer: Counter[str] = Counter()
-    for entry in ledger.entries:
-        per_transfer[entry.transfer_id] += entry.amount
-    balances = gains(ledger.entries)
-    assert set(per_transfer.values()) <= {0}
-    assert len({(entry.transfer_id, entry.account) for entry in ledger.entries}) == len(ledger.entries)
-    for team, budget in BUDGETS.items():
-        own = [hold for hold in ledger.holds.values() if hold.team_id == team]
-        assert balances.get(held(team), 0) == sum(hold.amount for hold in own if hold.state is HoldState.OPEN)
-        owed = sum(hold.amount for hold in own if hold.state is not HoldState.RELEASED)
-        assert balances.get(available(team), 0) == -owed
-        assert budget is None or owed <= budget
-        included = Counter(
-            (team, month_of(hold.create_time))
-            for hold in own
-            if hold.charge_kind is ChargeKind.INCLUDED and hold.state is not HoldState.RELEASED
-        )
-        assert included == +Counter({key: count for key, count in ledger.used.items() if key[0] == team})
-    settled = sum(hold.amount for hold in ledger.holds.values() if hold.state is HoldState.SETTLED)
-    assert balances.get(REVENUE, 0) == settled
 
 
 @settings(deadline=None)
 @given(st.lists(operations, max_size=20), st.lists(st.integers(1, 19), max_size=4))
 def test_batches_decide_as_one_by_one_would(history: list[Operation], cuts: list[int]):
-    together, apart = Ledger(), Ledger()
+    together, apart = Ledger(dict(BUDGETS)), Ledger(dict(BUDGETS))
     edges = sorted({0, *[cut for cut in cuts if cut < len(history)], len(history)})
     answers = [answer for start, end in pairwise(edges) for answer in together.run(history[start:end])]
     singly = [apart.run([operation])[0] for operation in history]
@@ -127,7 +64,7 @@ def test_batches_decide_as_one_by_one_would(history: list[Operation], cuts: list
 @settings(deadline=None)
 @given(st.lists(operations, max_size=20))
 def test_a_repeated_history_moves_no_more_money(history: list[Operation]):
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run(history)
     before = list(ledger.entries)
     kept = dict(ledger.holds)
@@ -141,7 +78,7 @@ def _told(answer: Hold | MeshError | None) -> object:
 
 
 def test_a_hold_moves_money_from_available_to_held():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     hold = ledger.one(ask(price=60))
     assert hold == Hold("job-0", "alpha", 60, ChargeKind.PRICE, HoldState.OPEN, NOW)
     assert gains(ledger.entries) == {"team/alpha/available": -60, "team/alpha/held": 60}
@@ -149,7 +86,7 @@ def test_a_hold_moves_money_from_available_to_held():
 
 
 def test_a_settled_hold_is_revenue_and_a_repeat_changes_nothing():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask(price=60), SettleRequest("job-0")])
     settled = ledger.one(SettleRequest("job-0"), NOW + dt.timedelta(hours=1))
     assert (settled.state, settled.close_time) == (HoldState.SETTLED, NOW)
@@ -157,20 +94,20 @@ def test_a_settled_hold_is_revenue_and_a_repeat_changes_nothing():
 
 
 def test_a_released_hold_is_available_again_and_a_repeat_changes_nothing():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask(price=60), ReleaseRequest("job-0"), ReleaseRequest("job-0")])
     assert gains(ledger.entries) == {"team/alpha/available": 0, "team/alpha/held": 0}
     assert ledger.one(ask("job-1", price=100)).amount == 100
 
 
 def test_a_repeated_hold_is_the_same_hold_whatever_became_of_it():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask(price=60), SettleRequest("job-0")])
     assert ledger.one(ask(price=10, plan="nonsense")) == ledger.holds["job-0"]
 
 
 def test_another_teams_job_id_is_taken():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.one(ask(team="beta"))
     with pytest.raises(Conflict) as refusal:
         ledger.one(ask(team="alpha"))
@@ -178,7 +115,7 @@ def test_another_teams_job_id_is_taken():
 
 
 def test_a_hold_ends_once():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask("job-0", "beta"), ask("job-1", "beta"), SettleRequest("job-0"), ReleaseRequest("job-1")])
     with pytest.raises(Conflict) as settled:
         ledger.one(ReleaseRequest("job-0"))
@@ -188,30 +125,71 @@ def test_a_hold_ends_once():
 
 
 def test_settling_nothing_is_not_found_and_releasing_nothing_is_no_error():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     with pytest.raises(NotFound):
         ledger.one(SettleRequest("job-0"))
     assert ledger.one(ReleaseRequest("job-0")) is None
 
 
 def test_a_budget_is_used_to_the_last_micro_dollar_and_not_passed():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.one(ask("job-0", price=60))
     with pytest.raises(PaymentRequired) as refusal:
         ledger.one(ask("job-1", price=41))
     assert refusal.value.reason == "BUDGET_EXCEEDED"
-    assert refusal.value.metadata == {"cost_micros": "41", "left_micros": "40"}
+    assert refusal.value.metadata == {
+        "cost_micros": "41",
+        "left_micros": "40",
+        "reset_time": "2026-12-01T00:00:00Z",
+    }
+    assert str(refusal.value) == (
+        "This costs $0.000041 and the team's budget of $0.0001 for 2026-11 has $0.00004 left: $0.00 are spent and "
+        "$0.00006 held. An owner or admin of the team can raise it; the next month begins at 2026-12-01T00:00:00Z."
+    )
     assert ledger.one(ask("job-2", price=40)).amount == 40
 
 
+def test_a_budget_is_whole_again_next_month_but_for_what_is_still_held():
+    ledger = Ledger(dict(BUDGETS))
+    ledger.run([ask("job-0", price=60), ask("job-1", price=30), SettleRequest("job-0")])
+    with pytest.raises(PaymentRequired):
+        ledger.one(ask("job-2", price=11))
+    december = NOW + dt.timedelta(hours=1)
+    with pytest.raises(PaymentRequired):
+        ledger.one(ask("job-2", price=71), december)
+    ledger.one(ask("job-2", price=70), december)
+    ledger.run([SettleRequest("job-1"), SettleRequest("job-2")], december)
+    assert ledger.spent["alpha", "2026-11"] == 60
+    assert ledger.spent["alpha", "2026-12"] == ledger.spent["alpha", "2026-12-01"] == 100
+
+
+def test_metered_use_counts_towards_the_budget_and_not_towards_the_jobs():
+    ledger = Ledger(dict(BUDGETS))
+    ledger.one(replace(ask("job-0", price=90, plan="student"), metered=True))
+    assert +ledger.used == Counter()
+    with pytest.raises(PaymentRequired):
+        ledger.one(replace(ask("job-1", price=11, plan="student"), metered=True))
+    assert ledger.one(ask("job-2", plan="student")).charge_kind is ChargeKind.INCLUDED
+
+
+def test_a_budget_below_what_is_held_refuses_what_is_new_and_touches_nothing():
+    ledger = Ledger(dict(BUDGETS))
+    ledger.one(ask("job-0", price=60))
+    ledger.budgets["alpha"] = 10
+    with pytest.raises(PaymentRequired, match=r"has \$0\.00 left"):
+        ledger.one(ask("job-1", price=1))
+    assert ledger.one(SettleRequest("job-0")).amount == 60
+    assert ledger.one(ask("job-2", price=0)).amount == 0
+
+
 def test_what_costs_nothing_passes_an_empty_budget():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     assert ledger.one(ask("job-0", "gamma", plan="commercial")).amount == 0
     assert ledger.entries == []
 
 
 def test_a_released_included_job_is_given_back():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask(job, "gamma", plan="student") for job in JOBS[:5]])
     sixth = ask(JOBS[5], "gamma", plan="student")
     [refused, _, accepted] = ledger.run([sixth, ReleaseRequest(JOBS[0]), sixth])
@@ -220,14 +198,19 @@ def test_a_released_included_job_is_given_back():
 
 
 def test_an_included_job_is_given_back_to_the_month_that_it_came_from():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([ask(job, "gamma", plan="student") for job in JOBS[:5]])
     december = NOW + dt.timedelta(hours=1)
     ledger.run([ask(JOBS[5], "gamma", plan="student"), ReleaseRequest(JOBS[0])], december)
-    assert ledger.used == {("gamma", dt.date(2026, 11, 1)): 4, ("gamma", dt.date(2026, 12, 1)): 1}
+    assert +ledger.used == {
+        ("gamma", "2026-11"): 4,
+        ("gamma", "2026-11-30"): 4,
+        ("gamma", "2026-12"): 1,
+        ("gamma", "2026-12-01"): 1,
+    }
 
 
 def test_a_refusal_leaves_nothing_behind():
-    ledger = Ledger()
+    ledger = Ledger(dict(BUDGETS))
     ledger.run([replace(ask(price=60), max_amount=10), ask(price=200), replace(ask(plan="student"), priority=True)])
     assert (ledger.holds, ledger.entries, +ledger.used) == ({}, [], Counter())

@@ -4,18 +4,19 @@ from dataclasses import replace
 import pytest
 
 from mesh.config import load
-from mesh.errors import InvalidArgument, PermissionDenied
+from mesh.errors import InvalidArgument, PermissionDenied, ResourceExhausted
 from services.billing.charge import Charge, Quota, charge, dollars
-from services.billing.hold import ChargeKind, HoldRequest, Month, month_of, next_month
+from services.billing.hold import ChargeKind, HoldRequest
+from services.billing.period import Period
 from services.billing.plan import PLANS_FILE, Plans
 
 PLANS = load(PLANS_FILE, Plans)
-DECEMBER = Month(dt.date(2026, 12, 1))
+NOW = dt.datetime(2026, 12, 31, 23, 59, 30, 1, tzinfo=dt.UTC)
 REQUEST = HoldRequest("job", "team", plan="commercial", price=50_000_000)
 
 
 def decide(request: HoldRequest, used: int, agreed: int | None = None) -> Charge:
-    return charge(request, PLANS, Quota(DECEMBER, used, agreed))
+    return charge(request, PLANS, Quota(NOW, dict.fromkeys(Period, used), agreed))
 
 
 def test_an_included_job_costs_nothing():
@@ -27,7 +28,7 @@ def test_a_job_past_the_included_ones_costs_the_list_price():
 
 
 def test_a_priority_job_costs_the_surcharge_too():
-    assert decide(replace(REQUEST, priority=True), 100) == Charge(75_000_000, ChargeKind.PRICE)
+    assert decide(replace(REQUEST, priority=True), 100) == Charge(75_000_000, ChargeKind.PRICE, surcharge=25_000_000)
 
 
 def test_an_included_job_may_be_a_priority_one():
@@ -96,15 +97,50 @@ def test_dollars_show_cents_and_what_is_below(micros: int, text: str):
     assert dollars(micros) == text
 
 
-@pytest.mark.parametrize("day", [1, 28, 31])
-def test_months_follow_each_other_over_the_year(day: int):
-    month = month_of(dt.datetime(2026, 12, day, 23, 59, tzinfo=dt.UTC))
-    assert month == dt.date(2026, 12, 1)
-    assert next_month(month) == dt.date(2027, 1, 1)
-    assert next_month(Month(dt.date(2028, 1, 1))) == dt.date(2028, 2, 1)
-
-
 def test_metered_use_costs_its_price_whatever_is_included():
     metered = replace(REQUEST, plan="student", metered=True)
     assert decide(metered, used=0) == decide(metered, used=99) == Charge(REQUEST.price, ChargeKind.PRICE)
     assert decide(replace(metered, billed=False), used=0).amount == 0
+
+
+def test_jobs_of_a_day_are_included_until_midnight_and_then_refused():
+    free = replace(REQUEST, plan="qcos_free")
+    on_day = lambda used: Quota(NOW, {Period.MONTH: 300, Period.DAY: used})  # noqa: E731
+    assert charge(free, PLANS, on_day(9)) == Charge(0, ChargeKind.INCLUDED)
+    with pytest.raises(ResourceExhausted, match=r"10 jobs a day .* begins at 2027-01-01T00:00:00Z") as refusal:
+        charge(free, PLANS, on_day(10))
+    assert refusal.value.reason == "DAILY_LIMIT"
+    assert refusal.value.metadata == {"reset_time": "2027-01-01T00:00:00Z", "retry_after_seconds": "30"}
+
+
+def test_unlimited_jobs_are_all_included_unless_a_number_was_agreed():
+    unlimited = replace(REQUEST, plan="qcos_enterprise")
+    assert decide(unlimited, 10**9).kind is ChargeKind.INCLUDED
+    with pytest.raises(ResourceExhausted):
+        decide(unlimited, 10, agreed=10)
+
+
+@pytest.mark.parametrize(
+    ("plan", "size", "told"),
+    [
+        ("qcos_free", {"qubit_count": 21}, "at most 20 qubits; this one has 21"),
+        ("qcos_free", {"shot_count": 1025}, "at most 1024 shots; this one has 1025"),
+        ("qcos_professional", {"qubit_count": 51}, "at most 50 qubits"),
+        ("qcos_professional", {"shot_count": 10001}, "at most 10000 shots"),
+        ("qcos_enterprise", {"qubit_count": 128}, "at most 127 qubits"),
+        ("qcos_enterprise", {"shot_count": 100001}, "at most 100000 shots"),
+    ],
+)
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_job_past_the_size_of_a_tier_is_refused_with_any_key(
+    plan: str,
+    size: dict[str, int],
+    told: str,
+    billed: bool,  # noqa: FBT001
+):
+    [(member, count)] = size.items()
+    with pytest.raises(PermissionDenied, match=told) as refusal:
+        decide(replace(REQUEST, plan=plan, billed=billed, **size), 0)
+    assert refusal.value.reason == "TIER_LIMIT"
+    assert decide(replace(REQUEST, plan=plan, **{member: count - 1}), 0).amount == 0
+    assert decide(replace(REQUEST, plan="student", **size), 0).amount == 0

@@ -8,17 +8,39 @@ from services.billing.plan import PLANS_FILE, Plan, Plans
 
 
 def test_the_table_is_the_published_one():
-    table = load(PLANS_FILE, Plans)
+    own = [plan for plan in load(PLANS_FILE, Plans).plans if plan.dialect == "qmumma"]
     assert [
         (p.plan, p.requests_per_minute, p.included_job_count, p.burst_count, p.certificate_allowed, p.priority_allowed)
-        for p in table.plans
+        for p in own
     ] == [
         ("student", 10, 5, 20, False, False),
         ("academic", 60, 30, 100, False, False),
         ("commercial", 300, 100, 500, True, True),
         ("enterprise", 0, 0, 0, True, True),
     ]
-    assert [p.plan for p in table.plans if not p.overage_allowed] == ["student"]
+    assert [p.plan for p in own if not p.overage_allowed] == ["student"]
+    assert {(p.included_per, p.max_qubit_count, p.max_shot_count, p.price_eur) for p in own} == {("month", 0, 0, None)}
+
+
+def test_the_tiers_of_qcos_are_the_published_ones():
+    tiers = [plan for plan in load(PLANS_FILE, Plans).plans if plan.dialect == "qcos"]
+    assert [
+        (
+            tier.display_name.lower(),
+            tier.requests_per_minute,
+            tier.included_job_count,
+            tier.included_per,
+            tier.max_qubit_count,
+            tier.max_shot_count,
+            tier.price_eur,
+        )
+        for tier in tiers
+    ] == [
+        ("free", 60, 10, "day", 20, 1024, 0),
+        ("professional", 300, 1000, "day", 50, 10000, 99),
+        ("enterprise", 1000, "unlimited", "day", 127, 100000, "custom"),
+    ]
+    assert not any(tier.overage_allowed for tier in tiers)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +52,8 @@ def test_the_table_is_the_published_one():
         ("burst_count = 20", 'burst_count = "20"', "int"),
         ('plan = "academic"', 'plan = "student"', "named twice: student"),
         ('plan = "student"', 'plan = "Student Plan"', "regex"),
+        ("included_job_count = 30", 'included_job_count = "many"', "included_job_count"),
+        ('included_per = "day"', 'included_per = "week"', "included_per"),
         ("priority_surcharge_percent = 50", "surcharge = 50", "surcharge"),
     ],
 )

@@ -139,7 +139,87 @@ class FakeBenchmarks:
         return routing_pb2.GetScoreboardResponse(scoreboard=board)
 
 
+def usd(micros: int) -> Money:
+    return Money(currency_code="USD", micros=micros)
+
+
+@dataclass
 class FakeBilling:
+    """The books of one team, in its third charge of a month."""
+
+    asked: list[Any] = field(default_factory=list)
+    budget: Money | None = None
+    charges: list[billing_pb2.Hold] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for number, item in enumerate(("vqe.molecular.v2", "=1+1", "entropy, 60 bits")):
+            charge = billing_pb2.Hold(
+                job_id=str(uuid.UUID(int=number)),
+                amount=usd(number * 1_500_000),
+                surcharge=usd(500_000),
+                charge_kind=billing_pb2.CHARGE_KIND_INCLUDED if number == 0 else billing_pb2.CHARGE_KIND_PRICE,
+                item=item,
+                metered=number == 2,
+            )
+            charge.create_time.FromJsonString("2026-11-21T04:00:00.125Z")
+            charge.close_time.FromJsonString("2026-11-21T04:00:01Z")
+            self.charges.append(charge)
+
+    @property
+    def spending(self) -> billing_pb2.Spending:
+        told = billing_pb2.Spending(month="2026-11", spent=usd(4_500_000), held=usd(1), budget=self.budget)
+        told.end_time.FromJsonString("2026-12-01T00:00:00Z")
+        return told
+
+    async def GetUsage(self, request: billing_pb2.GetUsageRequest) -> billing_pb2.GetUsageResponse:  # noqa: N802
+        self.asked.append(request)
+        answer = billing_pb2.GetUsageResponse(
+            spending=self.spending,
+            plan=billing_pb2.Plan(
+                plan=request.plan,
+                included_per=billing_pb2.PERIOD_MONTH,
+                included_unlimited=request.plan == "enterprise",
+            ),
+            included_job_count=5,
+            used_job_count=7,
+        )
+        answer.included_end_time.CopyFrom(answer.spending.end_time)
+        return answer
+
+    async def SetBudget(self, request: billing_pb2.SetBudgetRequest) -> billing_pb2.SetBudgetResponse:  # noqa: N802
+        self.asked.append(request)
+        self.budget = request.budget if request.HasField("budget") else None
+        return billing_pb2.SetBudgetResponse(spending=self.spending)
+
+    async def ListStatements(  # noqa: N802
+        self, request: billing_pb2.ListStatementsRequest
+    ) -> billing_pb2.ListStatementsResponse:
+        self.asked.append(request)
+        month = billing_pb2.StatementSummary(month="2026-11", charged=usd(4_500_000), charge_count=3, final=True)
+        return billing_pb2.ListStatementsResponse(statements=[month], has_more=True)
+
+    async def GetStatement(  # noqa: N802
+        self, request: billing_pb2.GetStatementRequest
+    ) -> billing_pb2.GetStatementResponse:
+        """Two lines a page at most, however many are asked for."""
+        self.asked.append(billing_pb2.GetStatementRequest.FromString(request.SerializeToString()))
+        ids = ["", *(charge.job_id for charge in self.charges)]
+        start = ids.index(request.after_job_id)
+        stop = start + min(2, request.page_size)
+        return billing_pb2.GetStatementResponse(
+            owed_before=usd(1),
+            owed_after=usd(4_500_001),
+            charges=self.charges[start:stop],
+            has_more=stop < len(self.charges),
+            released_count=4,
+            lines=[
+                billing_pb2.StatementLine(
+                    charge_kind=billing_pb2.CHARGE_KIND_PRICE, job_count=1, amount=usd(4_500_000)
+                ),
+                billing_pb2.StatementLine(charge_kind=billing_pb2.CHARGE_KIND_TEST, job_count=6),
+            ],
+        )
+
     async def ListPlans(self, _request: billing_pb2.ListPlansRequest) -> billing_pb2.ListPlansResponse:  # noqa: N802
         return billing_pb2.ListPlansResponse(
             plans=[
@@ -534,6 +614,7 @@ class World:
     signing: FakeSigning
     certificates: FakeCertificates
     entropy: FakeEntropy
+    billing: FakeBilling
     authentication: Authentication
     edge: Edge
     app: Any
@@ -557,11 +638,12 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
         if "slow" in failing:
             await asyncio.Event().wait()
 
-    certificates, entropy = FakeCertificates(), FakeEntropy()
+    certificates, entropy, billing = FakeCertificates(), FakeEntropy(), FakeBilling()
     benchmarks = FakeBenchmarks()
     services = Services(
         accounts=accounts,  # type: ignore[arg-type]
         benchmarks=benchmarks,  # type: ignore[arg-type]
+        billing=billing,  # type: ignore[arg-type]
         certificates=certificates,  # type: ignore[arg-type]
         entropy=entropy,  # type: ignore[arg-type]
         execution=execution,  # type: ignore[arg-type]
@@ -573,12 +655,14 @@ def build(*, settings: Settings | None = None, bounds: Bounds | None = None) -> 
     edge = Edge(
         dialect,
         authentication=authentication,
-        plans=Plans(FakeBilling()),  # type: ignore[arg-type]
+        plans=Plans(billing),  # type: ignore[arg-type]
         leases=Edges(1, Clock()).all[0],
         telemetry=Telemetry(),
         bounds=bounds or Bounds(body_seconds=0.2, anonymous=Rate(per_minute=0, burst=0)),
     )
-    return World(accounts, execution, signing, certificates, entropy, authentication, edge, create_app(edge), failing)
+    return World(
+        accounts, execution, signing, certificates, entropy, billing, authentication, edge, create_app(edge), failing
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from qm.entropy.v1 import entropy_pb2 as pb
 from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST
 
-from edge.dialects.qmumma.entropy import wants_octets, written
+from edge.dialects.qmumma.entropy import OCTETS, written
+from edge.exchange import prefers
 
 GENERATE = "/v1/entropy/generate"
 
@@ -66,8 +67,8 @@ async def test_bytes_themselves_come_to_who_accepts_octets(client: httpx.AsyncCl
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["x-entropy-simulated"] == "true"
     assert answer.headers["x-entropy-cost-usd"] == "0.01"
-    assert not wants_octets(b"application/json, application/octet-stream")
-    assert not wants_octets(b"*/*")
+    assert not prefers(b"application/json, application/octet-stream", OCTETS)
+    assert not prefers(b"*/*", OCTETS)
 
 
 async def test_a_repeat_says_that_it_is_one(client: httpx.AsyncClient, world: Any):

@@ -15,6 +15,7 @@ from mesh.guard import Guard, caller_of, load_guard
 
 PROTOS = Path(__file__).resolve().parents[3] / "protos"
 ALLOWED = {
+    "billing": {"accounts"},
     "certificates": {"accounts", "billing", "execution", "signing"},
     "edge": {"accounts", "billing", "certificates", "entropy", "execution", "routing", "signing", "webhooks"},
     "entropy": {"billing", "execution", "signing"},

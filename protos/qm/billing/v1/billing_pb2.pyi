@@ -79,6 +79,30 @@ CHARGE_KIND_TEST: ChargeKind.ValueType  # 3
 """Was sent with a test key and is never billed."""
 Global___ChargeKind: _TypeAlias = ChargeKind  # noqa: Y015
 
+class _Period:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Period.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERIOD_UNSPECIFIED: _Period.ValueType  # 0
+    """Is never valid."""
+    PERIOD_MONTH: _Period.ValueType  # 1
+    """Is a calendar month."""
+    PERIOD_DAY: _Period.ValueType  # 2
+    """Is a day."""
+
+class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
+    """Period is a stretch of the calendar in UTC."""
+
+PERIOD_UNSPECIFIED: Period.ValueType  # 0
+"""Is never valid."""
+PERIOD_MONTH: Period.ValueType  # 1
+"""Is a calendar month."""
+PERIOD_DAY: Period.ValueType  # 2
+"""Is a day."""
+Global___Period: _TypeAlias = Period  # noqa: Y015
+
 @_typing.final
 class Hold(_message.Message):
     """Hold is money set aside for one job."""
@@ -92,6 +116,9 @@ class Hold(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    METERED_FIELD_NUMBER: _builtins.int
+    SURCHARGE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job, and the hold."""
     team_id: _builtins.str
@@ -100,6 +127,10 @@ class Hold(_message.Message):
     """Says why."""
     state: Global___HoldState.ValueType
     """Says where it is in its life."""
+    item: _builtins.str
+    """Names what is bought: an algorithm, or "entropy, 10000 bits"; empty where nobody said."""
+    metered: _builtins.bool
+    """Says that it is no job but metered use."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Is what is held or was charged."""
@@ -112,6 +143,10 @@ class Hold(_message.Message):
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """Says when it was settled or released; absent before."""
 
+    @_builtins.property
+    def surcharge(self) -> _money_pb2.Money:
+        """Is the part of the amount that the priority queue costs."""
+
     def __init__(
         self,
         *,
@@ -122,10 +157,13 @@ class Hold(_message.Message):
         state: Global___HoldState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        item: _builtins.str = ...,
+        metered: _builtins.bool = ...,
+        surcharge: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "close_time", b"close_time", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "close_time", b"close_time", "create_time", b"create_time", "surcharge", b"surcharge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind", "close_time", b"close_time", "create_time", b"create_time", "job_id", b"job_id", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind", "close_time", b"close_time", "create_time", b"create_time", "item", b"item", "job_id", b"job_id", "metered", b"metered", "state", b"state", "surcharge", b"surcharge", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,7 +209,7 @@ Global___Entry: _TypeAlias = Entry  # noqa: Y015
 
 @_typing.final
 class Plan(_message.Message):
-    """Plan is one row of the published table."""
+    """Plan is one row of the published tables."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -183,6 +221,12 @@ class Plan(_message.Message):
     OVERAGE_ALLOWED_FIELD_NUMBER: _builtins.int
     CERTIFICATE_ALLOWED_FIELD_NUMBER: _builtins.int
     PRIORITY_ALLOWED_FIELD_NUMBER: _builtins.int
+    INCLUDED_UNLIMITED_FIELD_NUMBER: _builtins.int
+    INCLUDED_PER_FIELD_NUMBER: _builtins.int
+    MAX_QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_SHOT_COUNT_FIELD_NUMBER: _builtins.int
+    PRICE_EUR_FIELD_NUMBER: _builtins.int
+    DIALECT_FIELD_NUMBER: _builtins.int
     plan: _builtins.str
     """Names the plan."""
     display_name: _builtins.str
@@ -192,13 +236,25 @@ class Plan(_message.Message):
     burst_count: _builtins.int
     """Counts requests that may come at once; 0 for no limit."""
     included_job_count: _builtins.int
-    """Counts jobs a month that cost nothing."""
+    """Counts jobs in each period that cost nothing."""
     overage_allowed: _builtins.bool
     """Says whether jobs past the included ones are billed (else they are refused)."""
     certificate_allowed: _builtins.bool
     """Says whether compliance certificates are part of it."""
     priority_allowed: _builtins.bool
     """Says whether the priority queue is part of it."""
+    included_unlimited: _builtins.bool
+    """Says that every job is included."""
+    included_per: Global___Period.ValueType
+    """Says for how long the included jobs are."""
+    max_qubit_count: _builtins.int
+    """Bounds the qubits of a program; 0 for no bound."""
+    max_shot_count: _builtins.int
+    """Bounds the shots of a job; 0 for no bound."""
+    price_eur: _builtins.str
+    """Is the published price of a month in euro, "custom", or empty where none is published. The subscription is not booked in the ledger."""
+    dialect: _builtins.str
+    """Names the dialect that publishes it ("qmumma", "qcos")."""
     def __init__(
         self,
         *,
@@ -210,10 +266,16 @@ class Plan(_message.Message):
         overage_allowed: _builtins.bool = ...,
         certificate_allowed: _builtins.bool = ...,
         priority_allowed: _builtins.bool = ...,
+        included_unlimited: _builtins.bool = ...,
+        included_per: Global___Period.ValueType = ...,
+        max_qubit_count: _builtins.int = ...,
+        max_shot_count: _builtins.int = ...,
+        price_eur: _builtins.str = ...,
+        dialect: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst_count", b"burst_count", "certificate_allowed", b"certificate_allowed", "display_name", b"display_name", "included_job_count", b"included_job_count", "overage_allowed", b"overage_allowed", "plan", b"plan", "priority_allowed", b"priority_allowed", "requests_per_minute", b"requests_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst_count", b"burst_count", "certificate_allowed", b"certificate_allowed", "dialect", b"dialect", "display_name", b"display_name", "included_job_count", b"included_job_count", "included_per", b"included_per", "included_unlimited", b"included_unlimited", "max_qubit_count", b"max_qubit_count", "max_shot_count", b"max_shot_count", "overage_allowed", b"overage_allowed", "plan", b"plan", "price_eur", b"price_eur", "priority_allowed", b"priority_allowed", "requests_per_minute", b"requests_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,12 +293,21 @@ class HoldFundsRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     MAX_AMOUNT_FIELD_NUMBER: _builtins.int
     METERED_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    SHOT_COUNT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job."""
     priority: _builtins.bool
     """Says that the priority queue was asked for, with its surcharge."""
     metered: _builtins.bool
     """Says that it is no job but metered use, which always costs its price: no included job pays for it."""
+    item: _builtins.str
+    """Names what is bought, for the statement."""
+    qubit_count: _builtins.int
+    """Counts the program's qubits; 0 where there is no program."""
+    shot_count: _builtins.int
+    """Counts its shots."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who pays."""
@@ -258,10 +329,13 @@ class HoldFundsRequest(_message.Message):
         priority: _builtins.bool = ...,
         max_amount: _money_pb2.Money | None = ...,
         metered: _builtins.bool = ...,
+        item: _builtins.str = ...,
+        qubit_count: _builtins.int = ...,
+        shot_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "max_amount", b"max_amount", "metered", b"metered", "price", b"price", "priority", b"priority", "requester", b"requester"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "job_id", b"job_id", "max_amount", b"max_amount", "metered", b"metered", "price", b"price", "priority", b"priority", "qubit_count", b"qubit_count", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,8 +375,14 @@ class PriceJobRequest(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     MAX_AMOUNT_FIELD_NUMBER: _builtins.int
+    QUBIT_COUNT_FIELD_NUMBER: _builtins.int
+    SHOT_COUNT_FIELD_NUMBER: _builtins.int
     priority: _builtins.bool
     """Says that the priority queue was asked for, with its surcharge."""
+    qubit_count: _builtins.int
+    """Counts the program's qubits."""
+    shot_count: _builtins.int
+    """Counts its shots."""
     @_builtins.property
     def requester(self) -> _requester_pb2.Requester:
         """Says who would pay."""
@@ -322,10 +402,12 @@ class PriceJobRequest(_message.Message):
         price: _money_pb2.Money | None = ...,
         priority: _builtins.bool = ...,
         max_amount: _money_pb2.Money | None = ...,
+        qubit_count: _builtins.int = ...,
+        shot_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "priority", b"priority", "requester", b"requester"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_amount", b"max_amount", "price", b"price", "priority", b"priority", "qubit_count", b"qubit_count", "requester", b"requester", "shot_count", b"shot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -690,19 +772,27 @@ class GetStatementRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     MONTH_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    AFTER_JOB_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Identifies the team."""
     month: _builtins.str
     """Names the month in UTC ("2026-11")."""
+    page_size: _builtins.int
+    """Bounds the charges; 0 for none."""
+    after_job_id: _builtins.str
+    """Asks for the charges after this one's."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         month: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        after_job_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["month", b"month", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_job_id", b"after_job_id", "month", b"month", "page_size", b"page_size", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -717,13 +807,21 @@ class StatementLine(_message.Message):
     CHARGE_KIND_FIELD_NUMBER: _builtins.int
     JOB_COUNT_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    METERED_FIELD_NUMBER: _builtins.int
+    SURCHARGE_FIELD_NUMBER: _builtins.int
     charge_kind: Global___ChargeKind.ValueType
     """Says why they cost what they cost."""
     job_count: _builtins.int
     """Counts the jobs."""
+    metered: _builtins.bool
+    """Says that these are no jobs but metered use."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """Is what they cost together."""
+
+    @_builtins.property
+    def surcharge(self) -> _money_pb2.Money:
+        """Is the part of the amount that the priority queue cost."""
 
     def __init__(
         self,
@@ -731,10 +829,12 @@ class StatementLine(_message.Message):
         charge_kind: Global___ChargeKind.ValueType = ...,
         job_count: _builtins.int = ...,
         amount: _money_pb2.Money | None = ...,
+        metered: _builtins.bool = ...,
+        surcharge: _money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "surcharge", b"surcharge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind", "job_count", b"job_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "charge_kind", b"charge_kind", "job_count", b"job_count", "metered", b"metered", "surcharge", b"surcharge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -750,8 +850,15 @@ class GetStatementResponse(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     RELEASED_COUNT_FIELD_NUMBER: _builtins.int
     OWED_AFTER_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
     released_count: _builtins.int
     """Counts jobs of the month that failed or were cancelled, and cost nothing."""
+    has_more: _builtins.bool
+    """Says that more charges follow."""
+    final: _builtins.bool
+    """Says that the month is over."""
     @_builtins.property
     def owed_before(self) -> _money_pb2.Money:
         """Is what the team had been charged before the month began."""
@@ -764,6 +871,10 @@ class GetStatementResponse(_message.Message):
     def owed_after(self) -> _money_pb2.Money:
         """Is what the team had been charged when the month ended, or until now."""
 
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
+        """Are the holds that were charged or included, by the time of that; those of test keys are not among them."""
+
     def __init__(
         self,
         *,
@@ -771,14 +882,334 @@ class GetStatementResponse(_message.Message):
         lines: _abc.Iterable[Global___StatementLine] | None = ...,
         released_count: _builtins.int = ...,
         owed_after: _money_pb2.Money | None = ...,
+        charges: _abc.Iterable[Global___Hold] | None = ...,
+        has_more: _builtins.bool = ...,
+        final: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["owed_after", b"owed_after", "owed_before", b"owed_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "owed_after", b"owed_after", "owed_before", b"owed_before", "released_count", b"released_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "final", b"final", "has_more", b"has_more", "lines", b"lines", "owed_after", b"owed_after", "owed_before", b"owed_before", "released_count", b"released_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatementResponse: _TypeAlias = GetStatementResponse  # noqa: Y015
+
+@_typing.final
+class ListStatementsRequest(_message.Message):
+    """Asks for the months of a team."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    AFTER_MONTH_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    page_size: _builtins.int
+    """Bounds the answer."""
+    after_month: _builtins.str
+    """Asks for months before this one ("2026-11")."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        after_month: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_month", b"after_month", "page_size", b"page_size", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementsRequest: _TypeAlias = ListStatementsRequest  # noqa: Y015
+
+@_typing.final
+class StatementSummary(_message.Message):
+    """StatementSummary tells of a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
+    CHARGE_COUNT_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """Names the month in UTC ("2026-11")."""
+    charge_count: _builtins.int
+    """Counts the charges, included jobs among them."""
+    final: _builtins.bool
+    """Says that the month is over."""
+    @_builtins.property
+    def charged(self) -> _money_pb2.Money:
+        """Is what was charged in it."""
+
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        charged: _money_pb2.Money | None = ...,
+        charge_count: _builtins.int = ...,
+        final: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_count", b"charge_count", "charged", b"charged", "final", b"final", "month", b"month"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatementSummary: _TypeAlias = StatementSummary  # noqa: Y015
+
+@_typing.final
+class ListStatementsResponse(_message.Message):
+    """Answers ListStatements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENTS_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Says that there are older ones."""
+    @_builtins.property
+    def statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementSummary]:
+        """Are the months, newest first."""
+
+    def __init__(
+        self,
+        *,
+        statements: _abc.Iterable[Global___StatementSummary] | None = ...,
+        has_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "statements", b"statements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatementsResponse: _TypeAlias = ListStatementsResponse  # noqa: Y015
+
+@_typing.final
+class Spending(_message.Message):
+    """Spending is a team's money in the present month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTH_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    month: _builtins.str
+    """Names the month in UTC ("2026-11")."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when the next month begins, with the whole budget."""
+
+    @_builtins.property
+    def spent(self) -> _money_pb2.Money:
+        """Is what was charged in the month."""
+
+    @_builtins.property
+    def held(self) -> _money_pb2.Money:
+        """Is what is set aside for open jobs and purchases."""
+
+    @_builtins.property
+    def budget(self) -> _money_pb2.Money:
+        """Is the most that spent and held may come to; absent for no bound."""
+
+    def __init__(
+        self,
+        *,
+        month: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        spent: _money_pb2.Money | None = ...,
+        held: _money_pb2.Money | None = ...,
+        budget: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "end_time", b"end_time", "held", b"held", "spent", b"spent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "end_time", b"end_time", "held", b"held", "month", b"month", "spent", b"spent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spending: _TypeAlias = Spending  # noqa: Y015
+
+@_typing.final
+class GetUsageRequest(_message.Message):
+    """Asks for a team's usage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    plan: _builtins.str
+    """Names its plan."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        plan: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageRequest: _TypeAlias = GetUsageRequest  # noqa: Y015
+
+@_typing.final
+class GetUsageResponse(_message.Message):
+    """Answers GetUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPENDING_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    INCLUDED_JOB_COUNT_FIELD_NUMBER: _builtins.int
+    USED_JOB_COUNT_FIELD_NUMBER: _builtins.int
+    INCLUDED_END_TIME_FIELD_NUMBER: _builtins.int
+    AGREED_FIELD_NUMBER: _builtins.int
+    included_job_count: _builtins.int
+    """Counts the included jobs of the plan's present period, as agreed with the team or as the plan says; without meaning where the plan's are unlimited."""
+    used_job_count: _builtins.int
+    """Counts those of them that are used."""
+    agreed: _builtins.bool
+    """Says that the number was agreed with the team."""
+    @_builtins.property
+    def spending(self) -> Global___Spending:
+        """Is its money."""
+
+    @_builtins.property
+    def plan(self) -> Global___Plan:
+        """Is its plan."""
+
+    @_builtins.property
+    def included_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Says when the next period begins."""
+
+    def __init__(
+        self,
+        *,
+        spending: Global___Spending | None = ...,
+        plan: Global___Plan | None = ...,
+        included_job_count: _builtins.int = ...,
+        used_job_count: _builtins.int = ...,
+        included_end_time: _timestamp_pb2.Timestamp | None = ...,
+        agreed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["included_end_time", b"included_end_time", "plan", b"plan", "spending", b"spending"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed", b"agreed", "included_end_time", b"included_end_time", "included_job_count", b"included_job_count", "plan", b"plan", "spending", b"spending", "used_job_count", b"used_job_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageResponse: _TypeAlias = GetUsageResponse  # noqa: Y015
+
+@_typing.final
+class SetBudgetRequest(_message.Message):
+    """Asks for another budget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks; absent where the operator does."""
+
+    @_builtins.property
+    def budget(self) -> _money_pb2.Money:
+        """Is the most that the team may be charged in a month; absent to remove the bound."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
+        budget: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "requester", b"requester"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "requester", b"requester", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBudgetRequest: _TypeAlias = SetBudgetRequest  # noqa: Y015
+
+@_typing.final
+class SetBudgetResponse(_message.Message):
+    """Answers SetBudget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPENDING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spending(self) -> Global___Spending:
+        """Is the team's money as it is now."""
+
+    def __init__(
+        self,
+        *,
+        spending: Global___Spending | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spending", b"spending"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spending", b"spending"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBudgetResponse: _TypeAlias = SetBudgetResponse  # noqa: Y015
+
+@_typing.final
+class SetTermsRequest(_message.Message):
+    """Asks for other terms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    INCLUDED_JOB_COUNT_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    included_job_count: _builtins.int
+    """Counts included jobs in each of the plan's periods; absent for the plan's own number."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        included_job_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_included_job_count", b"_included_job_count", "included_job_count", b"included_job_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_included_job_count", b"_included_job_count", "included_job_count", b"included_job_count", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__included_job_count: _TypeAlias = _typing.Literal["included_job_count"]  # noqa: Y015
+    _WhichOneofArgType__included_job_count: _TypeAlias = _typing.Literal["_included_job_count", b"_included_job_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__included_job_count) -> _WhichOneofReturnType__included_job_count | None: ...
+
+Global___SetTermsRequest: _TypeAlias = SetTermsRequest  # noqa: Y015
+
+@_typing.final
+class SetTermsResponse(_message.Message):
+    """Answers SetTerms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTermsResponse: _TypeAlias = SetTermsResponse  # noqa: Y015
 
 @_typing.final
 class ListPlansRequest(_message.Message):

@@ -80,6 +80,26 @@ class BillingServiceStub:
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.SerializeToString,
                 response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.FromString,
                 _registered_method=True)
+        self.ListStatements = channel.unary_unary(
+                '/qm.billing.v1.BillingService/ListStatements',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsResponse.FromString,
+                _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/qm.billing.v1.BillingService/GetUsage',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
+        self.SetBudget = channel.unary_unary(
+                '/qm.billing.v1.BillingService/SetBudget',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetResponse.FromString,
+                _registered_method=True)
+        self.SetTerms = channel.unary_unary(
+                '/qm.billing.v1.BillingService/SetTerms',
+                request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsRequest.SerializeToString,
+                response_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsResponse.FromString,
+                _registered_method=True)
         self.ListPlans = channel.unary_unary(
                 '/qm.billing.v1.BillingService/ListPlans',
                 request_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListPlansRequest.SerializeToString,
@@ -148,7 +168,35 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStatement(self, request, context):
-        """Adds up what a team was charged in a month, and what it owed before and after.
+        """Adds up what a team was charged in a month, and what it owed before and after. NOT_FOUND for a month that has not begun.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatements(self, request, context):
+        """Lists the months in which a team was charged or used an included job, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUsage(self, request, context):
+        """Tells what a team has spent and holds this month, its budget, and its included jobs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBudget(self, request, context):
+        """Sets or removes the most that a team may be charged in a month. PERMISSION_DENIED unless an owner or admin asks, by a live key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTerms(self, request, context):
+        """Sets or removes what was agreed with a team in the place of its plan's numbers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +256,26 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.GetStatement,
                     request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.FromString,
                     response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'ListStatements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatements,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsResponse.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'SetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBudget,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetResponse.SerializeToString,
+            ),
+            'SetTerms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTerms,
+                    request_deserializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsRequest.FromString,
+                    response_serializer=qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsResponse.SerializeToString,
             ),
             'ListPlans': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPlans,
@@ -459,6 +527,114 @@ class BillingService:
             '/qm.billing.v1.BillingService/GetStatement',
             qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementRequest.SerializeToString,
             qm_dot_billing_dot_v1_dot_billing__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/ListStatements',
+            qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.ListStatementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/GetUsage',
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/SetBudget',
+            qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.SetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.billing.v1.BillingService/SetTerms',
+            qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsRequest.SerializeToString,
+            qm_dot_billing_dot_v1_dot_billing__pb2.SetTermsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,7 +50,15 @@ class BillingServiceStub:
     GetFunds: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetFundsRequest, _billing_pb2.GetFundsResponse]
     """Tells what a team may spend and what is held for it, with its last ledger lines."""
     GetStatement: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetStatementRequest, _billing_pb2.GetStatementResponse]
-    """Adds up what a team was charged in a month, and what it owed before and after."""
+    """Adds up what a team was charged in a month, and what it owed before and after. NOT_FOUND for a month that has not begun."""
+    ListStatements: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListStatementsRequest, _billing_pb2.ListStatementsResponse]
+    """Lists the months in which a team was charged or used an included job, newest first."""
+    GetUsage: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetUsageRequest, _billing_pb2.GetUsageResponse]
+    """Tells what a team has spent and holds this month, its budget, and its included jobs."""
+    SetBudget: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetBudgetRequest, _billing_pb2.SetBudgetResponse]
+    """Sets or removes the most that a team may be charged in a month. PERMISSION_DENIED unless an owner or admin asks, by a live key."""
+    SetTerms: _grpc.UnaryUnaryMultiCallable[_billing_pb2.SetTermsRequest, _billing_pb2.SetTermsResponse]
+    """Sets or removes what was agreed with a team in the place of its plan's numbers."""
     ListPlans: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]
     """Lists the plans as data."""
 
@@ -76,7 +84,15 @@ class BillingServiceAsyncStub(BillingServiceStub):
     GetFunds: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetFundsRequest, _billing_pb2.GetFundsResponse]  # type: ignore[assignment]
     """Tells what a team may spend and what is held for it, with its last ledger lines."""
     GetStatement: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetStatementRequest, _billing_pb2.GetStatementResponse]  # type: ignore[assignment]
-    """Adds up what a team was charged in a month, and what it owed before and after."""
+    """Adds up what a team was charged in a month, and what it owed before and after. NOT_FOUND for a month that has not begun."""
+    ListStatements: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListStatementsRequest, _billing_pb2.ListStatementsResponse]  # type: ignore[assignment]
+    """Lists the months in which a team was charged or used an included job, newest first."""
+    GetUsage: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetUsageRequest, _billing_pb2.GetUsageResponse]  # type: ignore[assignment]
+    """Tells what a team has spent and holds this month, its budget, and its included jobs."""
+    SetBudget: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetBudgetRequest, _billing_pb2.SetBudgetResponse]  # type: ignore[assignment]
+    """Sets or removes the most that a team may be charged in a month. PERMISSION_DENIED unless an owner or admin asks, by a live key."""
+    SetTerms: _aio.UnaryUnaryMultiCallable[_billing_pb2.SetTermsRequest, _billing_pb2.SetTermsResponse]  # type: ignore[assignment]
+    """Sets or removes what was agreed with a team in the place of its plan's numbers."""
     ListPlans: _aio.UnaryUnaryMultiCallable[_billing_pb2.ListPlansRequest, _billing_pb2.ListPlansResponse]  # type: ignore[assignment]
     """Lists the plans as data."""
 
@@ -153,7 +169,39 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.GetStatementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.GetStatementResponse, _abc.Awaitable[_billing_pb2.GetStatementResponse]]:
-        """Adds up what a team was charged in a month, and what it owed before and after."""
+        """Adds up what a team was charged in a month, and what it owed before and after. NOT_FOUND for a month that has not begun."""
+
+    @_abc_1.abstractmethod
+    def ListStatements(
+        self,
+        request: _billing_pb2.ListStatementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.ListStatementsResponse, _abc.Awaitable[_billing_pb2.ListStatementsResponse]]:
+        """Lists the months in which a team was charged or used an included job, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetUsage(
+        self,
+        request: _billing_pb2.GetUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetUsageResponse, _abc.Awaitable[_billing_pb2.GetUsageResponse]]:
+        """Tells what a team has spent and holds this month, its budget, and its included jobs."""
+
+    @_abc_1.abstractmethod
+    def SetBudget(
+        self,
+        request: _billing_pb2.SetBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.SetBudgetResponse, _abc.Awaitable[_billing_pb2.SetBudgetResponse]]:
+        """Sets or removes the most that a team may be charged in a month. PERMISSION_DENIED unless an owner or admin asks, by a live key."""
+
+    @_abc_1.abstractmethod
+    def SetTerms(
+        self,
+        request: _billing_pb2.SetTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.SetTermsResponse, _abc.Awaitable[_billing_pb2.SetTermsResponse]]:
+        """Sets or removes what was agreed with a team in the place of its plan's numbers."""
 
     @_abc_1.abstractmethod
     def ListPlans(

@@ -1,0 +1,108 @@
+"""Random lives of a ledger, each answer held against the plainest ledger, its laws after every step."""
+
+import datetime as dt
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from mesh.errors import MeshError
+from services.billing.hold import Hold, HoldRequest, Operation, ReleaseRequest, SettleRequest
+from tests.unit.billing.bookkeeping import NOW, PlainLedger
+
+TEAMS, JOBS = 3, 10
+
+
+def operations() -> st.SearchStrategy[Any]:
+    """An operation on a job and a team by their numbers, for `LedgerMachine.named`."""
+    jobs = st.integers(0, JOBS - 1)
+    return st.one_of(
+        st.builds(
+            HoldRequest,
+            jobs,
+            st.integers(0, TEAMS - 1),
+            plan=st.sampled_from(["student", "academic", "commercial", "enterprise", "qcos_free"]),
+            price=st.integers(0, 70),
+            billed=st.sampled_from([True, True, True, False]),
+            priority=st.booleans(),
+            max_amount=st.none() | st.integers(0, 100),
+            metered=st.booleans(),
+        ),
+        st.builds(SettleRequest, jobs),
+        st.builds(ReleaseRequest, jobs),
+    )
+
+
+batches = st.lists(operations(), min_size=1, max_size=8)
+limits = st.none() | st.integers(0, 200)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """What every ledger goes through; a subclass has the ledger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.teams, self.jobs = self.names()
+        self.plain = PlainLedger(dict.fromkeys(self.teams))
+        self.levels = dict.fromkeys(self.teams, 0)
+
+    def names(self) -> tuple[list[Any], list[Any]]:
+        raise NotImplementedError
+
+    def apply(self, operations: list[Operation], now: dt.datetime) -> list[Hold | MeshError | None]:
+        """The answers of one batch."""
+        raise NotImplementedError
+
+    def limit(self, team: Any, *, budget: int | None, agreed: int | None) -> None:
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise where a law of the ledger is broken."""
+        raise NotImplementedError
+
+    def named(self, batch: list[Any]) -> list[Operation]:
+        for each in batch:
+            if isinstance(each.job_id, int):
+                object.__setattr__(each, "job_id", self.jobs[each.job_id])
+                if isinstance(each, HoldRequest):
+                    object.__setattr__(each, "team_id", self.teams[each.team_id])
+        return batch
+
+    @rule(batch=batches)
+    def operate(self, batch: list[Any]) -> None:
+        """A batch decides as the plainest ledger does, one by one."""
+        batch = self.named(batch)
+        answers = [each.reason if isinstance(each, MeshError) else each for each in self.apply(batch, self.now)]
+        assert answers == [self.plain.decide(operation, self.now) for operation in batch]
+
+    @rule(order=st.randoms(use_true_random=False))
+    def deliver_again(self, order: Any) -> None:
+        """Whatever was done may be asked for again, in any order, and moves no more money."""
+        known = [
+            SettleRequest(job) if hold.state == 2 else ReleaseRequest(job) for job, hold in self.plain.holds.items()
+        ]
+        known = [each for each in known if self.plain.holds[each.job_id].state != 1]
+        order.shuffle(known)
+        if known:
+            assert self.apply(known, self.now) == [self.plain.holds[each.job_id] for each in known]
+
+    @rule(team=st.integers(0, TEAMS - 1), budget=limits, agreed=st.none() | st.integers(0, 3))
+    def agree(self, team: int, budget: int | None, agreed: int | None) -> None:
+        """A budget may fall below what is spent, and touches nothing that is held."""
+        self.limit(self.teams[team], budget=budget, agreed=agreed)
+        self.plain.budgets[self.teams[team]] = budget
+        self.plain.agreed[self.teams[team]] = agreed
+
+    @rule(hours=st.sampled_from([1, 24, 24 * 31]))
+    def wait(self, hours: int) -> None:
+        self.now += dt.timedelta(hours=hours)
+        self.levels = {team: self.plain.level(team, self.now) for team in self.teams}
+
+    @invariant()
+    def obey(self) -> None:
+        self.check()
+        for team in self.teams:
+            level, budget = self.plain.level(team, self.now), self.plain.budgets[team]
+            assert budget is None or level <= max(budget, self.levels[team])
+            self.levels[team] = level
