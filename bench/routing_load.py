@@ -164,6 +164,19 @@ def _print(found: dict[str, Results]) -> None:
         print(f"{measure}: {behind:+.3f} behind the best of the others, {verdict} the tolerance of {tolerance}")
     beaten = sum(found["ours"][:, 4].mean() > rows[:, 4].mean() for rows in others)
     print(f"utility: better than {beaten} of {len(others)} policies that do not learn")
+    _print_each(found)
+
+
+def _print_each(found: dict[str, Results]) -> None:
+    """In which of the three means ours is better than each of the others; none of them may be better in all."""
+    ours, better = _measures(found["ours"]), 0
+    for name, rows in found.items():
+        told = _measures(rows)
+        ahead = [each for each in told if (ours[each] > told[each] if each == "fidelity" else ours[each] < told[each])]
+        if not name.startswith("ours"):
+            better += not ahead
+            print(f"ours is better than {name} in {', '.join(ahead) or 'none of the three'}")
+    print(f"better than ours in all three: {better} of the policies that do not learn")
 
 
 def _measures(rows: Results) -> dict[str, float]:

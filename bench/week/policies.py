@@ -109,8 +109,8 @@ class Ours:
         question = self._situation.question(wish, await self._situation.expected(wish, b"circuit"))
         choice = choose(replace(question, draw=self._random.getrandbits(53)))
         decision = DecisionId(str(UUID(int=next(self._numbers))))
-        self._standings.took(choice.backend)
         depth = self._standings.depth(choice.backend) or 0
+        self._standings.took(choice.backend)
         self.decision = Sent(decision, choice.estimate, queue_of(choice.backend), depth)
         self.explored += choice.explored
         return choice.backend.backend_id

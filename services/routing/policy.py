@@ -20,7 +20,7 @@ from services.routing.obstacle import NO_ENGINE, Obstacle, absence, broken_limit
 from services.routing.predict import of_engine, of_machine
 from services.routing.program import Estimate, Wish
 from services.routing.question import Outlook, Question
-from services.routing.reason import comparison, praise, ruled_out
+from services.routing.reason import UNSEEN, comparison, praise, ruled_out
 
 RULES_VERSION = "3"
 
@@ -95,7 +95,7 @@ def choose(question: Question) -> Choice:
     return Choice(
         backend=best.backend,
         estimate=best.estimate,
-        reason=praise(best.backend, best.estimate, wish, explored=explored),
+        reason=praise(best.backend, best.estimate, wish, explored=explored) + (UNSEEN if question.unseen else ""),
         alternatives=tuple(Alternative(other, _reason(other, best, wish)) for other in others),
         weights=question.weights,
         policy_version=f"{RULES_VERSION}/{question.policy_version}",

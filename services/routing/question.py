@@ -62,6 +62,8 @@ class Question:
     """Whether the choice may fall on a backend to learn of it."""
     draw: int = 0
     """The seed of that lot."""
+    unseen: bool = False
+    """Whether nobody could show the circuit, so that machines are known for it by their medians alone."""
 
     def by(self, objective: Objective | None, weights: Weights | None) -> Question:
         """The same question by another objective and other weights; None leaves them. Nothing is explored then."""

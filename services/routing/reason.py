@@ -12,6 +12,11 @@ from services.routing.program import Estimate, Features, Wish
 _TOLD = 8
 """Backends whose obstacles are told in one message; the rest are counted."""
 _ALIKE = 1e-9
+UNSEEN = (
+    " Fidelities are by the medians of calibrations: the algorithm makes its circuit only as it runs, or has none that "
+    "can be fitted to a machine beforehand."
+)
+"""What is added where nobody could show the circuit."""
 
 
 def praise(backend: Backend, estimate: Estimate, wish: Wish, *, explored: bool) -> str:

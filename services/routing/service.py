@@ -182,7 +182,7 @@ class RoutingService:
         by, wish = self._known_by, wish_of(request)
         expected = await self._situation.expected(wish, request.circuit)
         # A choice sees of the circuit only what is predicted, which is the same for other angles of a known structure.
-        alike = (*key[1:], *expected.predictions.items())
+        alike = (*key[1:], expected.unseen, *expected.predictions.items())
         answer = self._fits.get(alike) if by == self._known_by else None
         if answer is None:
             question = self._situation.question(wish, expected)

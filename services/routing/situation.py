@@ -34,6 +34,8 @@ class Expected:
     predictions: Mapping[BackendId, Prediction]
     settled: bool
     """Whether who asks next hears the same: no better prediction is being worked on."""
+    unseen: bool
+    """Whether machines are among them, and nobody could show them the circuit."""
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class Situation:
         noisy = [each for each in backends if each.calibration is not None and self._is_open(each, wish)]
         predictions: Mapping[BackendId, Prediction] = {}
         settled = True
+        unseen = bool(noisy) and not circuit
         if circuit and noisy and self.predict is not None:
             try:
                 predictions, settled = await self.predict(
@@ -80,14 +83,19 @@ class Situation:
                 )
             except ValueError as error:
                 log.warning("prediction_refused", reason=str(error))
-        return Expected(backends, predictions, settled)
+        return Expected(backends, predictions, settled, unseen)
 
     def question(self, wish: Wish, expected: Expected) -> Question:
         """The question that a wish comes to."""
-        return self._question(wish, expected.backends, expected.predictions)
+        return self._question(wish, expected.backends, expected.predictions, unseen=expected.unseen)
 
     def _question(
-        self, wish: Wish, backends: Sequence[Backend], predictions: Mapping[BackendId, Prediction]
+        self,
+        wish: Wish,
+        backends: Sequence[Backend],
+        predictions: Mapping[BackendId, Prediction],
+        *,
+        unseen: bool = False,
     ) -> Question:
         wanted, simulated = wish.objective.explore, backends is self._simulators
         explores = not simulated and wanted is not False and may_explore(wish.environment, allowed=wanted is True)
@@ -101,6 +109,7 @@ class Situation:
             beliefs_version=known.beliefs.version,
             explores=explores,
             draw=randbits(53) if explores else 0,
+            unseen=unseen,
         )
 
     def _calibrated(self, backend: Backend) -> Backend:

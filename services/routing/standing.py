@@ -81,6 +81,8 @@ class Standings:
         self._reports: dict[str, Report] = {}
         self._breakers: dict[str, Breaker] = {}
         self._waits = Waits()
+        self._sent: dict[str, int] = {}
+        """Our own jobs that went to a machine since its queue was reported, less those that ended."""
         self.version = 0
         """Grows with every change that may change a choice."""
 
@@ -91,17 +93,25 @@ class Standings:
         if earlier is None or _matter(replace(fresh, time=earlier.time)) != _matter(earlier):
             self.version += 1
         self._reports[name] = fresh
+        if report.queue_depth is not None:
+            self._sent.pop(name, None)
 
     def took(self, backend: Backend) -> None:
-        """Hear that a job was sent to a backend: a machine that is on trial has its one job with that."""
-        breaker = self._breakers.get(backend.backend_id)
-        if backend.kind is Kind.LIVE and breaker is not None and breaker.faults >= FAULTS:
-            self._breakers[backend.backend_id] = replace(breaker, trial_until=self._clock() + FRESH)
-            self.version += 1
+        """Hear that a job was sent to a backend: a machine's queue is one longer, and one on trial has its one job."""
+        if backend.kind is not Kind.LIVE:
+            return
+        name, breaker = backend.backend_id, self._breakers.get(backend.backend_id)
+        self._sent[name] = self._sent.get(name, 0) + 1
+        self.version += 1
+        if breaker is not None and breaker.faults >= FAULTS:
+            self._breakers[name] = replace(breaker, trial_until=self._clock() + FRESH)
 
     def learn(self, outcome: Outcome) -> None:
         """Take in how a job ended: how long it waited, and whether its backend failed it."""
         name = outcome.backend_id
+        if outcome.queue == name:
+            self._sent[name] = self._sent.get(name, 0) - 1
+            self.version += 1
         if outcome.engine_seconds is not None and outcome.queue:
             waited = outcome.queue_seconds + outcome.run_seconds - outcome.engine_seconds
             if self._waits.observe(outcome.queue, outcome.queue_depth, waited):
@@ -125,9 +135,12 @@ class Standings:
         return msgspec.structs.replace(backend, online=False, offline_reason=reason) if reason else backend
 
     def depth(self, backend: Backend) -> int | None:
-        """The jobs that wait before the next one; None where nobody has said."""
-        report = self._report(queue_of(backend))
-        return None if report is None else report.queue_depth
+        """The jobs that wait before the next one, our own since the last report too; None where nobody has said."""
+        queue = queue_of(backend)
+        report = self._report(queue)
+        if report is None or report.queue_depth is None:
+            return None
+        return max(0, report.queue_depth + self._sent.get(queue, 0))
 
     def wait(self, backend: Backend) -> Wait:
         """All of a job's time but its run, as it is expected now."""

@@ -1,8 +1,9 @@
 """Waiting: how long jobs lie between their acceptance and their engine, and between that and their end. Pure.
 
-For each queue, and each power of four of the jobs before it, the median and the 90th percentile of what was observed
-are followed by stochastic approximation (Robbins and Monro, 1951): after an observation x the estimate q of the
-quantile t moves by c (t - [x <= q]) in the logarithm. Wherever waits come from, the part of them below q tends to t.
+For each queue, and each power of four of the jobs before it, the median and the 90th percentile of the wait for each
+of them, w / (1 + n) behind n jobs, are followed by stochastic approximation (Robbins and Monro, 1951): after an
+observation x the estimate q of the quantile t moves by c (t - [x <= q]) in the logarithm. Wherever waits come from, the
+part of them below q tends to t. A queue that is served at a rate is told as that: twice as long behind twice as many.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Waits:
 
     def observe(self, queue: str, depth: int, seconds: float) -> bool:
         """Take in the wait of a job that came when `depth` were before it; whether what is told has changed."""
-        key = (queue, rung(depth))
+        key, seconds = (queue, rung(depth)), seconds / (1 + depth)
         known = self._known.get(key)
         if known is None:
             x = math.log(max(seconds, _LEAST_SECONDS))
@@ -75,7 +76,7 @@ class Waits:
         return fresh.wait != known.wait
 
     def expected(self, queue: str, depth: int) -> Wait | None:
-        """The wait behind `depth` jobs; where none came behind so many, in proportion from the nearest.
+        """The wait behind `depth` jobs; where none came behind about so many, by the nearest number that is known.
 
         None for a queue of which nothing is known.
         """
@@ -83,18 +84,10 @@ class Waits:
         rungs = sorted((abs(each - own), each) for name, each in self._known if name == queue)
         if not rungs:
             return None
-        nearest = rungs[0][1]
-        wait = self._known[queue, nearest].wait
-        if nearest == own:
-            return wait
-        factor = (1 + depth) / (1 + _depth(nearest))
-        return Wait(wait.p50 * factor, wait.p90 * factor)
+        wait = self._known[queue, rungs[0][1]].wait
+        return Wait(wait.p50 * (1 + depth), wait.p90 * (1 + depth))
 
 
 def rung(depth: int) -> int:
     """0 for an empty queue, 1 for 1 to 3 jobs, 2 for 4 to 15, and so on."""
     return (depth.bit_length() + 1) // 2
-
-
-def _depth(rung: int) -> int:
-    return 0 if rung == 0 else 4**rung // 2

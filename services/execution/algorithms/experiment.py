@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.execution.engines.engine import FidelityMethod, Outcome
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
+    from services.execution.programs.tape import Tape
 
 _LIMITS = Limits()
 
@@ -103,6 +104,11 @@ def program_from(circuit: QuantumCircuit) -> Program:
 def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
     """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
     return replace(program_from(circuit).features, circuit_count=circuits, classical_ms=classical_ms)
+
+
+def tape_from(circuit: QuantumCircuit) -> Tape:
+    """Return the tape of a circuit that parameters led to. Raises ParameterError where it is too long."""
+    return program_from(circuit).tape
 
 
 def described(features: Features) -> dict[str, int]:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from services.execution.algorithms.algorithm import CircuitDescriber
+from services.execution.algorithms.facts import BUILTIN_CATALOGUE
+from services.execution.algorithms.listing import Algorithm, load_catalogue
 from services.execution.algorithms.openqasm import OpenQasmDescriber
 from services.execution.programs.encoding import MOST_STEPS, encode
 from services.execution.programs.tape import Tape
@@ -28,3 +35,18 @@ def test_a_circuit_that_branches_or_is_very_long_is_not_told():
     assert told(branching) == b""
     long = Tape((("x", (0,), (), ()),) * (MOST_STEPS + 1), (0,), 1, 1)
     assert encode(long) == b""
+
+
+@pytest.mark.parametrize("algorithm", list(load_catalogue().values()), ids=lambda each: str(each.id))
+def test_an_algorithm_shows_its_circuit_as_it_measures_it(algorithm: Algorithm):
+    example = json.loads((BUILTIN_CATALOGUE / algorithm.id / "example.json").read_text("utf-8"))
+    describer, parameters = algorithm.facts.load_describer(), algorithm.checked(example["request"])
+    if algorithm.id == "vqe.molecular.v2":  # what its describer knows of a molecule is a table
+        assert not isinstance(describer, CircuitDescriber)
+        return
+    assert isinstance(describer, CircuitDescriber)
+    structure, _ = routing.parse(encode(describer.tape(parameters))).decoded()
+    features = describer.features(parameters)
+    assert structure.qubit_count == features.active_qubits
+    assert structure.size.two_qubit_gate_count <= features.two_qubit_gate_count
+    assert structure.read_at_the_end

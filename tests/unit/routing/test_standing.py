@@ -85,8 +85,8 @@ def test_a_wait_is_known_by_the_jobs_before_and_else_in_proportion():
     near, far = waits.expected("q", 5), waits.expected("q", 80)
     assert near is not None
     assert far is not None
-    assert near.p50 == pytest.approx(20, rel=0.2)
-    assert far.p50 == pytest.approx(near.p50 * 81 / 9)
+    assert near.p50 == pytest.approx(20 * 6 / 9, rel=0.05)
+    assert far.p50 == pytest.approx(20 * 81 / 9, rel=0.05)
     assert waits.expected("other", 0) is None
 
 
@@ -151,3 +151,21 @@ def test_only_what_may_change_a_choice_changes_the_version(world: World):
     assert standings.version == version
     standings.report("pool:sim", Report(START, queue_depth=60))
     assert standings.version > version
+
+
+def test_our_own_jobs_make_a_machines_queue_longer_until_its_next_report(world: World):
+    backend, standings = machine(), world.standings
+    standings.took(backend)
+    assert standings.depth(backend) is None
+    standings.report("ibm_boston", Report(START, queue_depth=4))
+    for _ in range(3):
+        standings.took(backend)
+    assert standings.depth(backend) == 7
+    world.run(backend)
+    assert standings.depth(backend) == 7, "one came and one ended"
+    standings.report("ibm_boston", Report(START, shot_price=1000))
+    assert standings.depth(backend) == 7, "what tells nothing of the queue changes nothing of it"
+    standings.report("ibm_boston", Report(START, queue_depth=5))
+    assert standings.depth(backend) == 5
+    standings.took(SIMULATOR)
+    assert standings.depth(SIMULATOR) is None

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.amplitude.circuit import estimation_circuits, powers_of
 from services.execution.algorithms.amplitude.option import grid_from
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qiskit import QuantumCircuit
+
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _CLASSICAL_MS = 60.0
 
@@ -21,6 +24,15 @@ class OptionDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the longest circuit, one of as many as there are powers. Raises ParameterError."""
-        powers = powers_of(int(parameters["amplifications"]))
-        (longest,) = estimation_circuits(grid_from(parameters), powers[-1:])
-        return features_from(longest, circuits=len(powers), classical_ms=_CLASSICAL_MS)
+        count = len(powers_of(int(parameters["amplifications"])))
+        return features_from(_longest(parameters), circuits=count, classical_ms=_CLASSICAL_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the longest circuit. Raises ParameterError."""
+        return tape_from(_longest(parameters))
+
+
+def _longest(parameters: Mapping[str, Any]) -> QuantumCircuit:
+    powers = powers_of(int(parameters["amplifications"]))
+    (longest,) = estimation_circuits(grid_from(parameters), powers[-1:])
+    return longest

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.grover.circuit import search_circuit
 from services.execution.algorithms.grover.problem import iterations_from, problem_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qiskit import QuantumCircuit
+
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _CLASSICAL_MS = 2.0
 
@@ -21,6 +24,13 @@ class GroverDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the search's circuit. Raises ParameterError."""
-        problem = problem_from(parameters)
-        circuit = search_circuit(problem, iterations_from(parameters, problem))
-        return features_from(circuit, classical_ms=_CLASSICAL_MS)
+        return features_from(_circuit(parameters), classical_ms=_CLASSICAL_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the search's circuit. Raises ParameterError."""
+        return tape_from(_circuit(parameters))
+
+
+def _circuit(parameters: Mapping[str, Any]) -> QuantumCircuit:
+    problem = problem_from(parameters)
+    return search_circuit(problem, iterations_from(parameters, problem))

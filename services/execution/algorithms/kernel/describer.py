@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.kernel.feature_map import feature_map_from
 from services.execution.algorithms.kernel.points import points_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qiskit import QuantumCircuit
+
+    from services.execution.algorithms.kernel.points import Points
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _CLASSICAL_MS = 100.0
 
@@ -22,5 +26,13 @@ class KernelDescriber:
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of one pair's circuit and the number of pairs. Raises ParameterError."""
         points = points_from(parameters)
-        (circuit,) = feature_map_from(parameters).overlaps(points.train, [(0, 1)])
-        return features_from(circuit, circuits=points.pairs, classical_ms=_CLASSICAL_MS)
+        return features_from(_circuit(parameters, points), circuits=points.pairs, classical_ms=_CLASSICAL_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return one pair's circuit. Raises ParameterError."""
+        return tape_from(_circuit(parameters, points_from(parameters)))
+
+
+def _circuit(parameters: Mapping[str, Any], points: Points) -> QuantumCircuit:
+    (circuit,) = feature_map_from(parameters).overlaps(points.train, [(0, 1)])
+    return circuit

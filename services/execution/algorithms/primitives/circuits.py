@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class SampleDescriber:
         wishes = Wishes.of(parameters)
         circuits = circuits_from(parameters)
         return joint_features([wishes.routed(circuit.bound.program.features) for circuit in circuits])
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit with the most gates on two qubits. Raises ParameterError."""
+        programs = [circuit.bound.program for circuit in circuits_from(parameters)]
+        return max(programs, key=lambda program: program.features.two_qubit_gate_count).tape
 
 
 def circuits_from(parameters: Mapping[str, Any]) -> list[NamedCircuit]:

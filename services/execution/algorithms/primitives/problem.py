@@ -25,6 +25,7 @@ from services.execution.programs.limits import Limits
 if TYPE_CHECKING:
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
+    from services.execution.programs.tape import Tape
 
 MOST_STRINGS = 1_000
 MOST_SETTINGS = 256
@@ -89,6 +90,12 @@ class EstimateDescriber:
         circuits, heaviest = states * len(problem.settings), problem.settings[0]
         joint = joint_features([measuring(state.bare, heaviest).features for state in problem.states])
         return replace(joint, circuit_count=circuits, classical_ms=circuits * _SETTING_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the longest of the states' circuits, in the setting with the most gates. Raises ParameterError."""
+        problem = problem_from(parameters)
+        longest = max(problem.states, key=lambda state: state.program.features.two_qubit_gate_count)
+        return (measuring(longest.bare, problem.settings[0]) if problem.settings else longest.program).tape
 
 
 def problem_from(parameters: Mapping[str, Any]) -> Problem:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.qaoa.angles import evaluations_for, known
 from services.execution.algorithms.qaoa.graph import Graph, graph_of
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _NANOSECONDS = 450.0
 """Per amplitude and layer of one evaluation, at most; the enumeration takes a twentieth of that for each edge."""
@@ -35,6 +36,11 @@ class MaxcutDescriber:
         work = amplitudes * (layers * evaluations_for(amplitudes, layers) + len(graph.edges) / 20)
         circuit = maxcut_circuit(graph, known(layers, graph.angle_scale))
         return features_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit with the angles that the search for better ones begins with. Raises ParameterError."""
+        graph = graph_of(parameters)
+        return tape_from(maxcut_circuit(graph, known(int(parameters["layers"]), graph.angle_scale)))
 
 
 def maxcut_circuit(graph: Graph, angles: NDArray[np.float64]) -> QuantumCircuit:

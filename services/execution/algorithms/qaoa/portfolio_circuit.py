@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.qaoa.angles import evaluations_for
 from services.execution.algorithms.qaoa.assets import Assets, assets_of
 from services.execution.algorithms.qaoa.exchange import ring
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
+_USUAL = 0.5
 _NANOSECONDS = 300.0
 """Per amplitude, layer and asset of one evaluation, at most; measured."""
 
@@ -35,8 +37,12 @@ class PortfolioDescriber:
         assets, layers = assets_of(parameters), int(parameters["layers"])
         count, size = len(assets.names), len(assets.portfolios)
         work = size * layers * count * evaluations_for(size, layers)
-        circuit = portfolio_circuit(assets, np.full(2 * layers, 0.5))
+        circuit = portfolio_circuit(assets, np.full(2 * layers, _USUAL))
         return features_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit, with angles of a usual size: those it will have are searched for by the job itself."""
+        return tape_from(portfolio_circuit(assets_of(parameters), np.full(2 * int(parameters["layers"]), _USUAL)))
 
 
 def portfolio_circuit(assets: Assets, angles: NDArray[np.float64]) -> QuantumCircuit:

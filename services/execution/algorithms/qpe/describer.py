@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.qpe.problem import problem_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _CLASSICAL_MS = 20.0
 
@@ -21,3 +22,7 @@ class QpeDescriber:
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the circuit. Raises ParameterError."""
         return features_from(problem_from(parameters).circuit(), classical_ms=_CLASSICAL_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the circuit. Raises ParameterError."""
+        return tape_from(problem_from(parameters).circuit())

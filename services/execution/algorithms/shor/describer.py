@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.shor.problem import BASES, problem_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qiskit import QuantumCircuit
+
+    from services.execution.algorithms.shor.problem import Problem
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _CLASSICAL_MS = 50.0
 _EXPECTED_BASES = 2
@@ -23,6 +27,14 @@ class ShorDescriber:
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of one base's circuit and how many bases are expected. Raises ParameterError."""
         problem = problem_from(parameters)
-        base = problem.bases[0] if problem.bases else BASES[problem.number]
         count = len(problem.bases) or _EXPECTED_BASES
-        return features_from(problem.order(base).circuit(), circuits=count, classical_ms=_CLASSICAL_MS)
+        return features_from(_circuit(problem), circuits=count, classical_ms=_CLASSICAL_MS)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return one base's circuit. Raises ParameterError."""
+        return tape_from(_circuit(problem_from(parameters)))
+
+
+def _circuit(problem: Problem) -> QuantumCircuit:
+    base = problem.bases[0] if problem.bases else BASES[problem.number]
+    return problem.order(base).circuit()

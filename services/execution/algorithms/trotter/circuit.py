@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from
+from services.execution.algorithms.experiment import features_from, tape_from
 from services.execution.algorithms.trotter.model import Model, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 COMPARED_SPINS = 12
 """Up to here the exact evolution is computed too."""
@@ -36,6 +37,11 @@ class TrotterDescriber:
             work = (norm + model.points * (20 + model.steps)) * (1 << model.spins)
             classical_ms += work * _NANOSECONDS / 1e6
         return features_from(trotter_circuit(model, model.points), circuits=model.points, classical_ms=classical_ms)
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the longest circuit. Raises ParameterError."""
+        model = model_of(parameters)
+        return tape_from(trotter_circuit(model, model.points))
 
 
 def trotter_circuit(model: Model, point: int) -> QuantumCircuit:

@@ -18,6 +18,7 @@ from services.execution.programs.limits import Limits
 
 if TYPE_CHECKING:
     from services.execution.programs.features import Features
+    from services.execution.programs.tape import Tape
 
 _LIMITS = Limits()
 COMPARED_QUBITS = 12
@@ -62,6 +63,11 @@ class ZneDescriber:
             circuit_count=len(request.settings) * len(request.folds),
             classical_ms=5.0 + (request.circuit.size() * _NANOSECONDS / 1e6 if request.simulable else 0.0),
         )
+
+    def tape(self, parameters: Mapping[str, Any]) -> Tape:
+        """Return the most folded circuit, in its first setting. Raises ParameterError."""
+        request = request_of(parameters)
+        return measuring(request.folds[-1].circuit, request.settings[0]).tape
 
 
 def request_of(parameters: Mapping[str, Any]) -> Request:
