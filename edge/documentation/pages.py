@@ -26,6 +26,12 @@ ASSETS: dict[str, bytes] = {
     "page/redoc.js": b"text/javascript; charset=utf-8",
     "page/errors.css": b"text/css; charset=utf-8",
 }
+_LOGO = re.compile(rb"https://cdn\.redoc\.ly/redoc/logo-mini(?:-full)?\.svg")
+_NAME = (
+    b"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='46' height='12'%3E"
+    b"%3Ctext y='10' font-size='11' font-family='sans-serif'%3ERedocly%3C/text%3E%3C/svg%3E"
+)
+"""Stands where the viewer would load its maker's logo from elsewhere."""
 _CODE = re.compile("`([^`]+)`")
 _HTML = b"text/html; charset=utf-8"
 _POLICY: Header = (
@@ -78,7 +84,7 @@ def document_operations(document: dict[str, Any]) -> list[Operation]:
     }
     static = files("edge.documentation") / "static"
     for name, media_type in ASSETS.items():
-        pages[f"/docs/assets/{name}"] = _page((static / name).read_bytes(), media_type)
+        pages[f"/docs/assets/{name}"] = _page(_LOGO.sub(_NAME, (static / name).read_bytes()), media_type)
     return [_operation("/", _to_docs), *(_operation(path, page.answer) for path, page in pages.items())]
 
 

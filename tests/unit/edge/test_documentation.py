@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from edge.dialects.qmumma.errors import KINDS
+from edge.documentation.pages import ASSETS
 
 LINK = re.compile(r'(?:src|href)="([^"]*)"')
 
@@ -26,6 +27,13 @@ async def test_a_page_loads_only_what_this_edge_serves(world: Any, path: str) ->
         for link in links:
             assert link.startswith("/")
             assert (await anyone.get(link)).status_code == 200
+
+
+async def test_no_viewer_names_an_image_of_another_host(client: httpx.AsyncClient) -> None:
+    for name in ASSETS:
+        if name.endswith(".js"):
+            asset = (await client.get(f"/docs/assets/{name}")).content
+            assert not re.search(rb"https?://[^\s`\"']+\.(?:svg|png|gif|jpe?g|woff2?)\b", asset), name
 
 
 async def test_the_viewers_open_the_served_document(world: Any) -> None:
