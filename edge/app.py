@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import re
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
@@ -33,12 +31,13 @@ from edge.errors import Refusal, mute, refusal_of
 from edge.exchange import REPLAYED, Answer, Header, Request
 from edge.faults import NO_FAULTS, faults_of
 from edge.leases import Leases
-from edge.limits import Rate, RateLimiter, Verdict, too_many
+from edge.limits import Rate, RateLimiter, too_many
 from edge.operations import Nothing, Operation
 from edge.paths import PathTable
 from edge.plans import Plans
 from edge.protocol import DROP
 from edge.values import body_of, query_of
+from edge.visit import Visit
 from mesh.call import Call, serving
 from mesh.errors import MeshError
 from mesh.telemetry import Telemetry
@@ -46,7 +45,6 @@ from mesh.telemetry import Telemetry
 log = structlog.get_logger()
 RESPONSES = Counter("http_responses", "Answers by operation and status", ["operation", "status"])
 MAX_BODY_BYTES = 4 * 1024 * 1024
-_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _NOBODY = Requester()
 _NOTHING = Nothing()
@@ -60,21 +58,6 @@ class Bounds:
     body_seconds: float = 10.0
     anonymous: Rate = field(default_factory=lambda: Rate(per_minute=300, burst=100))
     """Requests without a key, for each client address."""
-
-
-@dataclass(slots=True)
-class _Visit:
-    """What is known so far of one request."""
-
-    request_id: str
-    headers: dict[bytes, bytes]
-    started: float
-    operation: str = "unknown"
-    team: str = ""
-    limit_headers: list[Header] = field(default_factory=list)
-    verdict: Verdict | None = None
-    lost: bool = False
-    """Whether the answer is to be lost, as a test key wished."""
 
 
 class Edge:
@@ -109,9 +92,8 @@ class Edge:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        headers = dict(reversed(scope["headers"]))
-        visit = _Visit(request_ids.request_id(headers.get(request_ids.HEADER)), headers, time.perf_counter())
-        call = Call("public", visit.request_id, traceparent=_traceparent(headers), address=address_of(scope))
+        visit = Visit(dict(reversed(scope["headers"])))
+        call = Call("public", visit.request_id, traceparent=visit.traceparent, address=address_of(scope))
         with serving(call):
             try:
                 answer = await self._answer(scope, receive, visit, call)
@@ -135,7 +117,7 @@ class Edge:
         )
         return head.encode("ascii") + body
 
-    async def _answer(self, scope: Scope, receive: Receive, visit: _Visit, call: Call) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, visit: Visit, call: Call) -> Answer:
         try:
             return await self._serve(scope, receive, visit, call)
         except Refusal as refusal:
@@ -151,7 +133,7 @@ class Edge:
             log.exception("request_failed", operation=visit.operation)
             return self._refused(mute(), visit)
 
-    async def _serve(self, scope: Scope, receive: Receive, visit: _Visit, call: Call) -> Answer:
+    async def _serve(self, scope: Scope, receive: Receive, visit: Visit, call: Call) -> Answer:
         method, raw_path = scope["method"], scope.get("raw_path") or scope["path"].encode()
         if method == "OPTIONS":
             return Answer(204, headers=[(b"allow", self._paths.allowed(raw_path).encode())])
@@ -182,7 +164,7 @@ class Edge:
             visit.lost = scripted.lost_response and REPLAYED not in answer.headers
             return answer
 
-    async def _admit(self, operation: Operation, scope: Scope, visit: _Visit) -> Requester:
+    async def _admit(self, operation: Operation, scope: Scope, visit: Visit) -> Requester:
         """Who asks, once a token of the plan, or of the address, is taken; raises Refusal 401 or 429."""
         if operation.authenticated:
             requester = await self._authenticate(scope, visit)
@@ -198,7 +180,7 @@ class Edge:
         visit.limit_headers, visit.verdict = verdict.headers(), verdict
         return requester
 
-    async def _authenticate(self, scope: Scope, visit: _Visit) -> Requester:
+    async def _authenticate(self, scope: Scope, visit: Visit) -> Requester:
         """Whose key it is. A key that nobody knows costs its address a token, lest look-ups be free for all."""
         header = visit.headers.get(b"authorization")
         known = self._authentication.known(header)
@@ -218,7 +200,7 @@ class Edge:
         self._addresses.give_back(address, self._bounds.anonymous)
         return requester
 
-    async def _body(self, operation: Operation, receive: Receive, visit: _Visit) -> tuple[Any, Any]:
+    async def _body(self, operation: Operation, receive: Receive, visit: Visit) -> tuple[Any, Any]:
         """The body by the operation's type, and as it was parsed; a document's is its bytes."""
         if operation.body is None:
             return _NOTHING, None
@@ -232,11 +214,11 @@ class Edge:
         parsed = {} if operation.body_optional and not raw else await bodies.parse(raw)
         return body_of(parsed, operation.body), parsed
 
-    def _refused(self, refusal: Refusal, visit: _Visit) -> Answer:
+    def _refused(self, refusal: Refusal, visit: Visit) -> Answer:
         body = self._dialect.error_body(refusal, visit.request_id)
         return Answer(refusal.status, body, headers=[(b"cache-control", b"no-store"), *refusal.headers])
 
-    async def _send(self, answer: Answer, visit: _Visit, method: str, send: Send) -> None:
+    async def _send(self, answer: Answer, visit: Visit, method: str, send: Send) -> None:
         body = answer.body
         headers = [
             *answer.headers,
@@ -255,7 +237,7 @@ class Edge:
             await _stream(body, method, send)
         self._note(answer, visit, method)
 
-    def _note(self, answer: Answer, visit: _Visit, method: str) -> None:
+    def _note(self, answer: Answer, visit: Visit, method: str) -> None:
         """Count the answer; log it, at level info where it is a refusal."""
         _counted(visit.operation, answer.status).inc()
         note = log.debug if answer.status < 400 else log.info  # noqa: PLR2004 - where refusals begin
@@ -264,7 +246,7 @@ class Edge:
             method=method if method.isalpha() else "?",
             operation=visit.operation,
             status=answer.status,
-            milliseconds=round((time.perf_counter() - visit.started) * 1000, 2),
+            milliseconds=visit.milliseconds,
             team=visit.team,
         )
 
@@ -298,8 +280,3 @@ def _counted(operation: str, status: int) -> Counter:
 
 def _carries_limits(answer: Answer) -> bool:
     return any(name == b"x-ratelimit-limit" for name, _ in answer.headers)
-
-
-def _traceparent(headers: dict[bytes, bytes]) -> str:
-    sent = headers.get(b"traceparent")
-    return sent.decode("ascii") if sent is not None and _TRACEPARENT.fullmatch(sent) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NewType
@@ -98,6 +99,15 @@ class Queue(IntEnum):
     def enterprise(self) -> bool:
         """Whether its jobs are of enterprises."""
         return self >= Queue.ENTERPRISE_SHORT
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Jobs that wait for the same: those of one queue, and the order of their priorities."""
+
+    pool: str
+    queue: Queue
+    priorities: Sequence[Priority]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

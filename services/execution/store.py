@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 
 from qm.routing.v1 import routing_pb2
@@ -22,7 +21,7 @@ from mesh.database import Connection, Database
 from mesh.events import Message
 from services.execution import deeds, statements
 from services.execution.ended import outcome_of
-from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State
+from services.execution.job import Job, JobId, Line, NewJob, Queue, Stage, State
 from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
 
 MOST_TEAMS = 16
@@ -32,15 +31,6 @@ VERY_SHORT_SECONDS = 0.02
 """So many jobs of a team are claimed together where each is predicted to be done in this time."""
 BULKY_BYTES = 64 * 1024
 """A record of this size is kept by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Jobs that wait for the same: those of one queue, and the order of their priorities."""
-
-    pool: str
-    queue: Queue
-    priorities: Sequence[Priority]
 
 
 class Store:
