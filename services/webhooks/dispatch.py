@@ -192,6 +192,8 @@ class Dispatcher:
         before = now - dt.timedelta(days=self._config.keep_days)
         while await self._store.forget(deliveries_before=before, now=now):
             pass
+        while await self._store.forget_endpoints():
+            pass
 
 
 def printable(answer: Answer) -> str:

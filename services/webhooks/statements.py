@@ -174,3 +174,13 @@ FORGET = """
 DELETE FROM deliveries WHERE delivery_id IN (
   SELECT delivery_id FROM deliveries WHERE create_time < $1 AND state > 3 ORDER BY create_time LIMIT $2)
 """
+
+UNUSED = """
+SELECT endpoint_id FROM endpoints
+WHERE NOT EXISTS (SELECT FROM deliveries WHERE deliveries.endpoint_id = endpoints.endpoint_id) LIMIT $1
+"""
+
+FORGET_ENDPOINTS = """
+DELETE FROM endpoints WHERE endpoint_id = ANY ($1::uuid[])
+AND NOT EXISTS (SELECT FROM deliveries WHERE deliveries.endpoint_id = endpoints.endpoint_id)
+"""

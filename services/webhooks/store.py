@@ -35,11 +35,12 @@ from services.webhooks.signature import MOST_SECRETS
 MOST_LINES = 16
 """Teams, and endpoints of each, that one claim looks at, from either of two ends."""
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_NOBODY_FILES = "LOCK TABLE endpoints IN SHARE ROW EXCLUSIVE MODE"
 SHOWN_ATTEMPTS = 10
 """Of a delivery, the latest."""
 KEPT_ANSWERS = dt.timedelta(days=2)
 MOST_FORGOTTEN = 5000
-"""Deliveries that one statement drops."""
+"""Deliveries, or endpoints, that one statement drops."""
 
 Outcome = tuple[Sending, Attempt]
 
@@ -213,6 +214,17 @@ class WebhooksStore:
         dropped = await self._database.execute(statements.FORGET, deliveries_before, MOST_FORGOTTEN)
         await self._database.execute("DELETE FROM requests WHERE create_time < $1", now - KEPT_ANSWERS)
         return dropped == f"DELETE {MOST_FORGOTTEN}"
+
+    async def forget_endpoints(self) -> bool:
+        """Drop endpoints of which no delivery is left, with what is known of their failures; whether some may be left.
+
+        They are looked for first: nobody files a delivery while they are dropped.
+        """
+        unused = [row[0] for row in await self._database.fetch(statements.UNUSED, MOST_FORGOTTEN)]
+        if unused:
+            async with self._database.transaction(first=_NOBODY_FILES) as connection:
+                await connection.execute(statements.FORGET_ENDPOINTS, unused)
+        return len(unused) == MOST_FORGOTTEN
 
     async def _once(
         self, request: Asked, change: Callable[[Connection], Awaitable[Sealed]], deed: Deed, now: dt.datetime

@@ -26,7 +26,7 @@ from mesh.identity import Authority
 from mesh.streams import DEAD_LETTERS, JOBS_WEBHOOKS, audit_subject, webhook_subject
 from services.webhooks import filing as filing_module
 from services.webhooks.config import MailConfig
-from services.webhooks.delivery import FAILING_FOR, LEASE, RETRIES, State, TeamId
+from services.webhooks.delivery import FAILING_FOR, LEASE, RETRIES, TIMEOUT_SECONDS, State, TeamId
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.executing import until
 from tests.mesh.hooking import Hooks, hooking
@@ -166,6 +166,7 @@ async def test_only_a_status_of_200_to_299_is_success(
 async def test_an_endpoint_that_is_silent_has_its_time_and_no_more(
     hooks: Hooks, endpoint: Sink, monkeypatch: pytest.MonkeyPatch
 ):
+    assert TIMEOUT_SECONDS == 15
     monkeypatch.setattr("services.webhooks.dispatch.TIMEOUT_SECONDS", 0.05)
     silent = asyncio.Event()
 
@@ -477,6 +478,34 @@ async def test_old_deliveries_are_dropped_unless_they_still_wait(
     assert [each.delivery_id for each in await hooks.of_team(mine)] == [waiting]
     [left] = await hooks.home.rows("SELECT count(*) FROM attempts")
     assert left["count"] == 1
+
+
+async def test_an_endpoint_goes_with_the_last_of_its_deliveries_and_comes_back_with_the_next(
+    hooks: Hooks, endpoint: Sink
+):
+    mine, dispatcher = team(), hooks.dispatcher(keep_days=30)
+    waits, url = endpoint.url("/waits"), endpoint.url("/used")
+    await hooks.file(url, mine)
+    await hooks.turn(dispatcher)
+    endpoint.reply = refuse
+    await hooks.file(waits, mine)
+    await hooks.turn(dispatcher)
+    hooks.clock.ahead(days=31)
+    await dispatcher._forget()
+    rows = await hooks.home.rows("SELECT url, failing_since FROM endpoints WHERE team_id = $1", mine)
+    assert [(row["url"], row["failing_since"] is None) for row in rows] == [(waits, False)]
+    endpoint.reply = None
+    [again] = await hooks.file(url, mine)
+    await hooks.turn(dispatcher)
+    assert await hooks.state(again) is State.DELIVERED
+
+
+async def test_nothing_is_lost_that_is_filed_while_endpoints_are_dropped(hooks: Hooks):
+    mine, url = team(), "https://example.com/hook"
+    for _ in range(20):
+        filed, _ = await asyncio.gather(hooks.file(url, mine), hooks.store.forget_endpoints())
+        assert await hooks.has(mine, 1), filed
+        await hooks.home.rows("DELETE FROM deliveries WHERE team_id = $1", mine)
 
 
 async def _called(mock: AsyncMock) -> bool:
