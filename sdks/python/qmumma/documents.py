@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from qmumma import audit, bundle, pdf
 from qmumma.audit import verify_audit
 from qmumma.bundle import verify_bundle
+from qmumma.capsule import PACKAGE_BEGINNING, refuse_package
 from qmumma.certificate import verify_certificate
 from qmumma.report import Report
 from qmumma.verification import Trust, verify_answer
@@ -41,6 +42,8 @@ def verify(
 
 def verify_trusting(document: bytes, trust: Trust, download: bytes | None = None) -> Report:
     """Check a document of any kind against keys that were read already."""
+    if document.startswith(PACKAGE_BEGINNING):
+        raise refuse_package()
     for beginning, examine in DOCUMENTS.items():
         if document.startswith(beginning):
             return examine(document, trust)

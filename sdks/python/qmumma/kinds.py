@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from qmumma.capsule import CAPSULE_TYPE, examine_manifest
 from qmumma.entropy import ENTROPY_TYPE, examine_bits
 from qmumma.exact import Json
 from qmumma.report import Check
@@ -46,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         Kind(RESULT_TYPE, beside=frozenset({UNSIGNED})),  # one a line
         Kind(ENTROPY_TYPE, beside=frozenset({"data"}), examine=examine_bits),
+        Kind(CAPSULE_TYPE, beside=frozenset({"manifest"}), examine=examine_manifest),
     )
 }
 
