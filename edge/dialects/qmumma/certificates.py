@@ -9,6 +9,7 @@ from msgspec import Meta
 from qm.certificates.v1 import certificates_pb2 as pb
 
 from edge.dialects.qmumma.audit_export import as_csv, as_json, as_ndjson
+from edge.dialects.qmumma.ids import kept_id_of
 from edge.dialects.qmumma.jobs import path_job_id
 from edge.dialects.qmumma.scalars import Count
 from edge.exchange import NO_STORE, Answer, Header, Request
@@ -145,8 +146,8 @@ class Certificates:
         page = await self._certificates.ListAuditEntries(
             pb.ListAuditEntriesRequest(
                 requester=request.requester,
-                object_id=query.object,
-                actor_id=query.actor,
+                object_id=kept_id_of(query.object),
+                actor_id=kept_id_of(query.actor),
                 after_position=query.after,
                 page_size=query.limit,
             )

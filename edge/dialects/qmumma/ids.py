@@ -52,6 +52,11 @@ def hold_id_of(shown: str) -> str | None:
     return _uuid_behind("qm_hold_", shown)
 
 
+def kept_id_of(shown: str) -> str:
+    """The id that the audit trail keeps of a key or a user that may be given as it is shown; any other as it is."""
+    return key_id_of(shown) or _uuid_behind("qm_user_", shown) or shown
+
+
 def _uuid_behind(prefix: str, shown: str) -> str | None:
     match = _UUID.fullmatch(shown, len(prefix)) if shown.startswith(prefix) else None
     return "-".join(match.groups()) if match else None

@@ -28,6 +28,13 @@ async def test_the_trail_comes_as_json_lines_and_harmless_csv(client: httpx.Asyn
     assert '"\'=1+1"' in cells
 
 
+async def test_the_trail_is_filtered_by_ids_as_they_are_shown(world: World, client: httpx.AsyncClient) -> None:
+    digits, kept = "0199d1c27d3e7c559f5a3c0f5d2b7a10", "0199d1c2-7d3e-7c55-9f5a-3c0f5d2b7a10"
+    for shown, asked in ((f"qm_key_{digits}", kept), (f"qm_user_{digits}", kept), (f"qm_job_{digits}",) * 2):
+        await client.get(f"/v1/audit?object={shown}&actor={shown}")
+        assert (world.certificates.asked[-1].object_id, world.certificates.asked[-1].actor_id) == (asked, asked)
+
+
 @pytest.mark.parametrize("query", ["object=%00", "actor=%00", "after=-1", "limit=0", "format=xml", "since=1"])
 async def test_a_wrong_query_of_the_trail_is_named(client: httpx.AsyncClient, query: str) -> None:
     answer = await client.get(f"/v1/audit?{query}")
