@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test conformance soak lint generate bench clean
+.PHONY: help setup demo up down status test conformance fuzz soak lint generate bench clean
 
 help: ## show this list
 	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
@@ -53,6 +53,9 @@ test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
 
 conformance: setup ## try the OpenAPI document against a running mesh with schemathesis (minutes)
 	@$(BIN)/python -m tests.conformance
+
+fuzz: setup ## send 20,000 malformed requests to a running mesh (minutes)
+	@$(BIN)/python -m tests.fuzz
 
 soak: setup ## run the long stories: 200 jobs for each process that is killed
 	@$(BIN)/pytest tests -m soak

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
 from deploy.local.mesh import LocalMesh
 from deploy.local.postgres import Postgres
 from deploy.local.programs import every_program
-from tests.live import Api, Team, without_own_jobs
+from tests.live import BELL_JOB, Api, Team, without_own_jobs
 
 EDGES = ("edge", "edge-2")
 BURST = {"student": 20, "academic": 100}
@@ -62,15 +66,13 @@ async def take_all(apis: list[Api], most: int = 600) -> int:
 
 
 @asynccontextmanager
-async def locked(mesh: LocalMesh, table: str) -> AsyncIterator[None]:
-    """Nobody reads or writes a table within the block."""
+async def superuser(mesh: LocalMesh) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that may do anything to the database."""
     layout = mesh.layout
     postgres = Postgres(layout.state / "postgres", layout.ports["postgres"], layout.log("postgres"))
     connection = await postgres.connect()
     try:
-        async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-            yield
+        yield connection
     finally:
         await connection.close()
 
@@ -134,7 +136,8 @@ async def test_while_no_tokens_can_be_leased_an_edge_lets_pass_its_share(mesh: L
         started = time.monotonic()
         await ask(first)
         await ask(second)
-        async with locked(mesh, "accounts.request_buckets"):
+        async with superuser(mesh) as connection, connection.transaction():
+            await connection.execute("LOCK TABLE accounts.request_buckets IN ACCESS EXCLUSIVE MODE")
             alone = await take_all([first, second])
             assert 20 <= alone <= 50  # a quarter of what was left, each
         async with asyncio.timeout(10):
@@ -143,3 +146,150 @@ async def test_while_no_tokens_can_be_leased_an_edge_lets_pass_its_share(mesh: L
                 await asyncio.sleep(0.2)
         later = 1 + await take_all([first, second])
         assert BURST["academic"] - 2 <= alone + later <= BURST["academic"] + (time.monotonic() - started) + 1
+
+
+@asynccontextmanager
+async def commit_held_back(
+    mesh: LocalMesh, team: Team, key: dict[str, str]
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Until the end of the block no job is committed under this key: its place is taken, by what is then rolled back.
+
+    The team needs a job already. Yields what waits until a commit of such a job is under way.
+    """
+    rival = {"job_id": str(uuid.uuid4()), "request_id": key["Idempotency-Key"]}
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO jobs%'"
+
+    async def under_way() -> None:
+        async with asyncio.timeout(20), superuser(mesh) as connection:
+            while not await connection.fetchval(waiting):
+                await asyncio.sleep(0.01)
+
+    async with superuser(mesh) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        made = await connection.execute(
+            "INSERT INTO execution.jobs SELECT (jsonb_populate_record(job, $2::text::jsonb)).*"
+            " FROM execution.jobs AS job WHERE team_id = $1 LIMIT 1",
+            team.team_id,
+            json.dumps(rival),
+        )
+        assert made == "INSERT 0 1"
+        yield under_way
+        await transaction.rollback()
+
+
+async def jobs_of(api: Api) -> list[str]:
+    return [job["job_id"] for job in (await api.get("/v1/jobs")).json()["jobs"]]
+
+
+async def events(api: Api, job_id: str, after: str = "") -> AsyncIterator[str]:
+    """The events of a job, each as it was sent, after the one that was seen last."""
+    headers = {"Last-Event-ID": after.partition("\n")[0].removeprefix("id: ")} if after else {}
+    lines: list[str] = []
+    async with api.http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        async for line in answer.aiter_lines():
+            lines.append(line)
+            if not line:
+                event = "\n".join(sorted(lines, key=lambda each: not each.startswith("id: ")))
+                lines = []
+                if event.startswith("id: "):
+                    yield event
+
+
+async def test_a_job_whose_edge_died_before_it_answered_is_found_at_the_other(mesh: LocalMesh) -> None:
+    team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
+    async with both(mesh, team.secrets["live"]) as (first, second):
+        before = (await first.run())["job_id"]
+        async with commit_held_back(mesh, team, key) as under_way:
+            unanswered = asyncio.create_task(first.submit(**key))
+            await under_way()
+            mesh.kill(EDGES[0], signal.SIGSTOP)  # the commit will come, and nobody will hear of it
+        async with asyncio.timeout(20):
+            while len(made := await jobs_of(second)) < 2:
+                await asyncio.sleep(0.05)
+        mesh.kill(EDGES[0])
+        with pytest.raises(httpx.TransportError):
+            await unanswered
+        again = await second.submit(**key)
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
+        assert [again.json()["job_id"], before] == made
+        assert (await second.finished(made[0]))["status"] == "completed"
+        await mesh.ready(EDGES[0])
+        later = await first.submit(**key)
+        assert (later.status_code, later.content) == (202, again.content)
+        assert later.headers["location"] == again.headers["location"]
+        other = await first.submit({**BELL_JOB, "shots": 2048}, **key)
+        assert (other.status_code, other.json()["error"]["param"]) == (409, "Idempotency-Key")
+        assert await jobs_of(first) == made
+
+
+async def test_twins_that_are_sent_to_both_edges_at_once_are_one_job(mesh: LocalMesh) -> None:
+    team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
+    async with both(mesh, team.secrets["live"]) as apis:
+        await apis[0].run()
+        async with commit_held_back(mesh, team, key) as under_way:
+            twins = [asyncio.create_task(api.submit(**key)) for api in apis * 3]
+            await under_way()
+        answers = [await twin for twin in twins]
+        assert [answer.status_code for answer in answers] == [202] * 6
+        assert len({answer.content for answer in answers}) == 1
+        replayed = [answer.headers.get("idempotency-replayed", "") for answer in answers]
+        assert sorted(replayed) == ["", *["true"] * 5]
+        assert len(await jobs_of(apis[0])) == 2
+
+
+async def test_a_job_whose_services_died_before_they_answered_is_made_once(mesh: LocalMesh) -> None:
+    team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
+    async with both(mesh, team.secrets["live"]) as (first, second):
+        await first.run()
+        async with commit_held_back(mesh, team, key) as under_way:
+            unanswered = asyncio.create_task(first.submit(**key))
+            await under_way()
+            mesh.kill("execution")
+        answers = [await unanswered]
+        await mesh.ready("execution")
+        async with asyncio.timeout(20):
+            while len(answers) < 2 or answers[-1].status_code != 202:
+                answers.append(await second.submit(**key))
+        assert {answer.status_code for answer in answers} <= {202, 503}
+        assert len({answer.content for answer in answers if answer.status_code == 202}) == 1
+        assert len(await jobs_of(first)) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "other"),
+    [
+        ("/v1/jobs/quote", BELL_JOB, {**BELL_JOB, "shots": 2048}),
+        ("/v1/keys", {"name": "once", "environment": "test"}, {"name": "twice", "environment": "test"}),
+        ("/v1/webhooks/secret/rotate", {"grace_seconds": 60}, {"grace_seconds": 61}),
+    ],
+)
+async def test_whatever_else_creates_or_spends_does_so_once_for_both_edges(
+    mesh: LocalMesh, path: str, body: dict[str, object], other: dict[str, object]
+) -> None:
+    team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
+    async with both(mesh, team.secrets["live"]) as apis:
+        answers = await asyncio.gather(*(api.http.post(path, json=body, headers=key) for api in apis * 2))
+        assert {answer.is_success for answer in answers} == {True}, [answer.text for answer in answers]
+        assert len({(answer.status_code, answer.content) for answer in answers}) == 1
+        replayed = [answer.headers.get("idempotency-replayed", "") for answer in answers]
+        assert sorted(replayed) == ["", *["true"] * 3]
+        refused = [await api.http.post(path, json=other, headers=key) for api in apis]
+        assert [(each.status_code, each.json()["error"]["param"]) for each in refused] == [(409, "Idempotency-Key")] * 2
+
+
+async def test_a_stream_whose_edge_died_goes_on_at_the_other_with_nothing_lost_or_doubled(mesh: LocalMesh) -> None:
+    team = await Team.create(mesh, "commercial")
+    async with both(mesh, team.secrets["test"]) as (first, second):
+        job_id = (await first.submit(**{"X-Test-Fault": "queue_delay=1, engine_crash"})).json()["job_id"]
+        seen: list[str] = []
+        with contextlib.suppress(httpx.TransportError):
+            async for event in events(first, job_id):
+                seen.append(event)
+                mesh.kill(EDGES[0])
+        assert len(seen) == 1
+        rest = [event async for event in events(second, job_id, after=seen[-1])]
+        whole = [event async for event in events(second, job_id)]
+        assert [*seen, *rest] == whole
+        assert [event.split("\n")[0] for event in whole] == [f"id: {number}" for number in range(1, 6)]
+    await mesh.ready(EDGES[0])
