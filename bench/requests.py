@@ -20,6 +20,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -231,6 +232,7 @@ async def main() -> None:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # ends, but leaves nothing behind
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it has words for every process that is started beside it
     print(loads())
     with tempfile.TemporaryDirectory(prefix="qmumma-bench-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
