@@ -21,8 +21,8 @@ def money(micros: int) -> money_pb2.Money:
     return money_pb2.Money(currency_code=CURRENCY, micros=micros)
 
 
-def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
-    """A job as it is told; without its record in lists."""
+def job_message(job: Job) -> pb.Job:
+    """A job as it is told."""
     free = job.state in (State.FAILED, State.CANCELLED)
     message = pb.Job(
         job_id=str(job.job_id),
@@ -48,9 +48,8 @@ def job_message(job: Job, *, with_record: bool = True) -> pb.Job:
         message.end_time.CopyFrom(timestamp(job.end_time))
     if job.state is State.COMPLETED and job.seal is not None:
         message.seal.CopyFrom(job.seal)
-        if with_record:
-            message.record = job.record or b""
-            message.view_token = view_token(job.job_id, job.seal)
+        message.record = job.record or b""
+        message.view_token = view_token(job.job_id, job.seal)
     if job.error_type is not None:
         message.error.type = job.error_type
         message.error.message = job.error_message or ""

@@ -87,7 +87,7 @@ class ExecutionService:
         else:
             older = _job_id(request.after_job_id) if request.after_job_id else None
             jobs, more = await self._store.older(team_id, than=older, state=state, size=size)
-        return pb.ListJobsResponse(jobs=[job_message(job, with_record=False) for job in jobs], has_more=more)
+        return pb.ListJobsResponse(jobs=map(job_message, jobs), has_more=more)
 
     async def CancelJob(self, request: pb.CancelJobRequest, _call: Call) -> pb.CancelJobResponse:
         """End a job that waits; ask the worker of one that runs to let go."""

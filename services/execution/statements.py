@@ -23,14 +23,23 @@ SELECT id, subject, payload, '{}' FROM unnest($26::uuid[], $27::uuid[], $28::tex
 SELECT job_id FROM new
 """
 
-OLDER = """
-SELECT * FROM jobs
+# A job in a list, without what is large: with its record, a page of 100 could be of 100 MiB.
+_LISTED = """
+SELECT job_id, team_id, user_id, key_id, plan, environment, fingerprint, algorithm_id, ''::bytea AS parameters,
+       requested_hardware, backend, shot_count, priority, seed, webhook_url, ''::bytea AS decision, queue, cost, state,
+       version, create_time, update_time, start_time, end_time, cancel_requested, attempt_count, progress,
+       progress_message, NULL::bytea AS record, NULL::bytea AS seal, error_type, error_message, engine_crash, history
+FROM jobs
+"""
+
+OLDER = f"""
+{_LISTED}
 WHERE team_id = $1 AND ($2::uuid IS NULL OR job_id < $2) AND ($3::smallint IS NULL OR state = $3)
 ORDER BY job_id DESC LIMIT $4
 """
 
-NEWER = """
-SELECT * FROM jobs
+NEWER = f"""
+{_LISTED}
 WHERE team_id = $1 AND job_id > $2 AND ($3::smallint IS NULL OR state = $3)
 ORDER BY job_id LIMIT $4
 """

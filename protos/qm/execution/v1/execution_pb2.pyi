@@ -816,7 +816,7 @@ class ListJobsResponse(_message.Message):
     """Says that there are more in the direction of the page."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
-        """Are the jobs, newest first, without records."""
+        """Are the jobs, newest first, without their decisions, records and seals."""
 
     def __init__(
         self,
