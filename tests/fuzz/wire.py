@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-PATIENCE = 20.0
-"""Seconds; whoever sends nothing more is to be answered or cut off within ten."""
+PATIENCE = 60.0
+"""Seconds until a request counts as hung. What arrives slowly is cut off after ten; the longest work, a bundle of
+evidence on a busy machine, may take longer than that."""
 REST_SECONDS = 0.3
 """Until a client that is answered nothing says that it sends nothing more."""
 _INTERIM = re.compile(rb"^HTTP/1\.1 1\d\d [^\r]*\r\n\r\n")
