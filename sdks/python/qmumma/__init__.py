@@ -1,6 +1,10 @@
-"""Check, offline, what a Q-MUMMA quantum cloud ran and signed.
+"""Run jobs on a Q-MUMMA quantum cloud, and check, offline, what it ran and signed.
 
-    from qmumma import verify
+    from qmumma import QMummaClient, verify
+
+    client = QMummaClient("qm_live_…")
+    job = client.jobs.submit(algorithm_id="vqe.molecular.v2", parameters={"molecule": "H2O"})
+    job = client.jobs.wait(job["job_id"])
 
     report = verify(result_bytes, jwks_bytes, log_keys_text)
     for check in report.checks:
@@ -13,8 +17,10 @@ that a mistake in one of the two cannot vouch for itself.
 
 from __future__ import annotations
 
+from qmumma.client import QMummaClient
 from qmumma.documents import verify
 from qmumma.exact import UnreadableError
+from qmumma.exchange import ApiError, NoAnswerError
 from qmumma.report import Check, Report
 
-__all__ = ["Check", "Report", "UnreadableError", "verify"]
+__all__ = ["ApiError", "Check", "NoAnswerError", "QMummaClient", "Report", "UnreadableError", "verify"]

@@ -14,6 +14,8 @@ from typing import TextIO
 from qmumma.documents import verify
 from qmumma.exact import UnreadableError
 from qmumma.explain_command import add_explain_command
+from qmumma.jobs_command import add_jobs_commands
+from qmumma.keys_command import add_keys_commands
 from qmumma.log_command import add_log_commands
 from qmumma.remote import JWKS_PATH, LOG_KEYS_PATH, ROOTS_PATH, fetch
 from qmumma.report import Report, printable, render_json, render_text
@@ -71,7 +73,9 @@ def verify_command(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="qmumma", description="Check what a Q-MUMMA quantum cloud ran and signed.")
+    parser = argparse.ArgumentParser(
+        prog="qmumma", description="Run jobs on a Q-MUMMA quantum cloud, and check what it ran and signed."
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     command = commands.add_parser(
         "verify",
@@ -93,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     add_log_commands(commands)
     add_explain_command(commands)
+    add_jobs_commands(commands)
+    add_keys_commands(commands)
     return parser
 
 

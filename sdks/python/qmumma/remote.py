@@ -18,6 +18,16 @@ _TIMEOUT_SECONDS = 10
 _BYTES_MAX = 1 << 20
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: an API key is for the server that was named."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """Make no second request, so that the redirect is an error."""
+
+
+OPENER = urllib.request.build_opener(_Stay)
+
+
 class NotThereError(UnreadableError):
     """The server answers, and has nothing at that path."""
 
@@ -34,7 +44,7 @@ def fetch(base_url: str, path: str, bytes_max: int = _BYTES_MAX, *, api_key: str
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
     try:
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme is checked
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+        with OPENER.open(request, timeout=_TIMEOUT_SECONDS) as response:
             body: bytes = response.read(bytes_max + 1)
     except urllib.error.HTTPError as error:
         with error:
