@@ -57,5 +57,20 @@ def outcome_of(
     return outcome
 
 
+def fault_of(job: Job, now: dt.datetime) -> events_pb2.JobOutcome:
+    """How the backend that was decided on failed a job that goes on elsewhere now."""
+    first, started = job.decision.backend, job.start_time
+    return events_pb2.JobOutcome(
+        decision_id=job.decision.decision_id,
+        backend_id=first.backend_id,
+        engine=first.engine,
+        estimate=job.decision.estimate,
+        queue_duration=None if started is None else _span(started - job.create_time),
+        run_duration=None if started is None else _span(now - started),
+        error_type="server_error",
+        backend_fault=True,
+    )
+
+
 def _span(time: dt.timedelta) -> Duration:
     return Duration(seconds=time.days * 86_400 + time.seconds, nanos=time.microseconds * 1000)

@@ -20,7 +20,7 @@ from mesh.batch import Batcher
 from mesh.database import Connection, Database
 from mesh.events import Message
 from services.execution import deeds, statements
-from services.execution.ended import outcome_of
+from services.execution.ended import fault_of, outcome_of
 from services.execution.job import Job, JobId, Line, NewJob, Queue, Stage, State
 from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
 
@@ -179,7 +179,8 @@ class Store:
             if row is None:
                 return None
             job = job_of(row)
-            rerouted = event_of(job_id, job.requester.team_id, job.state, now, word="rerouted")
+            fault, team_id = fault_of(job, now), job.requester.team_id
+            rerouted = event_of(job_id, team_id, job.state, now, word=Stage.REROUTED.word, outcome=fault)
             messages = [rerouted, work_of(job_id, backend.pool, job.queue)]
             messages += webhook_of(job, Stage.REROUTED, job.state, now)
             await outbox.insert(connection, messages)

@@ -19,6 +19,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from qm.accounts.v1 import accounts_pb2
 from qm.billing.v1 import billing_pb2
+from qm.execution.v1 import events_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
@@ -377,6 +378,15 @@ class Parts:
             "SELECT subject FROM outbox WHERE position($1::bytea IN payload) > 0 ORDER BY id", str(job.job_id).encode()
         )
         return [row["subject"].removesuffix(f".{job.requester.team_id}") for row in rows]
+
+    async def said(self, job: Job) -> list[events_pb2.JobEvent]:
+        """The events that wait in the outbox for a job, oldest first."""
+        rows = await self.database.fetch(
+            "SELECT payload FROM outbox WHERE subject LIKE 'jobs.event.%' AND position($1::bytea IN payload) > 0"
+            " ORDER BY id",
+            str(job.job_id).encode(),
+        )
+        return [events_pb2.JobEvent.FromString(row["payload"]) for row in rows]
 
     def _children(self, children: object | None) -> Children:
         return cast("Children", children or FakeChildren())

@@ -181,6 +181,8 @@ async def test_a_backend_that_fails_twice_is_left_once_and_the_watchers_are_told
     assert (moved.decision.backend.backend_id, moved.decision.backend.engine) == ("first", "aer")
     assert (moved.backend.backend_id, moved.backend.engine) == ("second", "spare")
     assert parts.hold(job) == "open"
+    [told] = [event for event in await parts.said(job) if event.HasField("outcome")]
+    assert (told.outcome.backend_id, told.outcome.engine, told.outcome.backend_fault) == ("first", "aer", True)
     assert (await parts.told(job))[-2:] == ["jobs.event.rerouted", f"jobs.work.{parts.routing.pool}b.enterprise-short"]
     await parts.runner("another").run_job(job.job_id)
     ended = await parts.read(job.job_id)

@@ -167,13 +167,48 @@ async def test_beliefs_are_those_of_the_table_whoever_learns_and_whenever(ears: 
     assert fidelity < 0.75
 
 
-async def test_waits_are_learned_again_after_a_restart(ears: Ears):
-    asked = routing_pb2.ChooseBackendRequest(hardware="auto", shot_count=100, job_id=str(uuid.uuid4()))
+def asked(job_id: str) -> routing_pb2.ChooseBackendRequest:
+    request = routing_pb2.ChooseBackendRequest(hardware="auto", shot_count=100, job_id=job_id)
     ids = {name: str(uuid.uuid4()) for name in ("team_id", "user_id", "key_id")}
-    asked.requester.CopyFrom(Requester(plan="student", environment=ENVIRONMENT_LIVE, **ids))
-    asked.features.qubit_count = 2
-    asked.offers.add(engine="qsim", method="statevector", duration_p50=Duration(nanos=1_000_000))
-    decision = (await ears.routing.ChooseBackend(asked)).decision
+    request.requester.CopyFrom(Requester(plan="student", environment=ENVIRONMENT_LIVE, **ids))
+    request.features.qubit_count = 2
+    request.offers.add(engine="qsim", method="statevector", duration_p50=Duration(nanos=1_000_000))
+    return request
+
+
+async def test_a_job_that_went_on_elsewhere_tells_of_both_backends(ears: Ears):
+    job_id = str(uuid.uuid4())
+    decision = (await ears.routing.ChooseBackend(asked(job_id))).decision
+    fault = ended("ibm_fez", 0.0, 0.9, backend_fault=True, error_type="server_error", decision_id=decision.decision_id)
+    end = ended(decision.backend.backend_id, 1.0, 1.0, rerouted=True, decision_id=str(uuid.uuid4()))
+    fault.state = execution_pb2.JOB_STATE_QUEUED
+    for event in (fault, end):
+        event.job_id = job_id
+    end.outcome.ClearField("estimate")
+    fault.outcome.ClearField("engine_duration")
+    await ears.tell(fault, "rerouted")
+    await ears.kept(fault)
+    await ears.tell(end)
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.connect(ears.home.database, schema="routing")
+        stack.push_async_callback(database.close)
+        store = OutcomeStore(database)
+
+        async def look() -> None:
+            rows = await store.after(0, 1000)
+            found = {each.moved: each for _, each in rows if each.job_id == job_id}
+            if found.keys() != {True, False} or found[False].forecast is None:
+                raise Unavailable("rows are missing", reason="ROWS_MISSING")
+            assert (found[True].backend_id, found[True].backend_fault) == ("ibm_fez", True)
+            assert found[False].forecast.duration_p50 == dt.timedelta(milliseconds=1)
+            assert found[False].queue == "", "of its wait the second choice knows only a part"
+
+        await retry_while_unavailable(look, 60)
+        assert job_id not in {each.job_id for each in await store.last(1000) if each.moved}
+
+
+async def test_waits_are_learned_again_after_a_restart(ears: Ears):
+    decision = (await ears.routing.ChooseBackend(asked(str(uuid.uuid4())))).decision
     event = ended(decision.backend.backend_id, 1.0, 1.0, decision_id=decision.decision_id)
     event.outcome.queue_duration.CopyFrom(Duration(seconds=7))
     await ears.tell(event)

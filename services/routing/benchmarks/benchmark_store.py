@@ -40,7 +40,7 @@ _FAMILIES = "SELECT job_id, family FROM benchmarks WHERE job_id = ANY($1::uuid[]
 _CHOICES = """
 SELECT grounds.answer FROM outcomes JOIN decisions USING (decision_id)
 JOIN grounds ON grounds.digest = decisions.grounds
-WHERE decisions.hardware = 'auto' ORDER BY outcomes.number DESC LIMIT $1
+WHERE decisions.hardware = 'auto' AND NOT outcomes.moved ORDER BY outcomes.number DESC LIMIT $1
 """
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from google.protobuf.message import DecodeError
-from qm.execution.v1 import events_pb2
+from qm.execution.v1 import events_pb2, execution_pb2
 from qm.routing.v1 import routing_pb2
 
 from mesh.batch import Batcher
@@ -27,7 +27,7 @@ from services.routing.learning.outcome import Outcome, Promise
 from services.routing.learning.outcome_store import OutcomeStore
 from services.routing.program import Forecast
 
-ENDS = ("completed", "failed")
+ENDS = ("completed", "failed", "rerouted")
 _ONE_BATCH = 64
 _MOST_AT_ONCE = 1024
 _RETRY_SECONDS = 1.0
@@ -105,6 +105,7 @@ def outcome_of(payload: bytes) -> Outcome | None:
         backend_fault=told.backend_fault,
         forecast=None if estimate is None else forecast_of(estimate),
         promise=None if estimate is None else _promise(estimate),
+        moved=event.state == execution_pb2.JOB_STATE_QUEUED,
         end_time=event.create_time.ToDatetime(dt.UTC),
     )
 

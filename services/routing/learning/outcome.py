@@ -44,8 +44,10 @@ class Outcome:
     backend_fault: bool = False
     """Whether it failed by a fault of its hardware or ours, and not of its program."""
     forecast: Forecast | None = None
-    """What the models said of this backend before learning; None where it was moved to another one."""
+    """What the models said of this backend before learning; None where they did not."""
     promise: Promise | None = None
+    moved: bool = False
+    """Whether the job went on elsewhere after this fault; its end is an outcome of its own."""
     queue: str = ""
     """Where it was sent to wait (standing.py), as its decision tells; empty where that was not kept."""
     queue_depth: int = 0
