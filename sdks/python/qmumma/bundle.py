@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ def _unpack(archive: bytes) -> dict[str, bytes]:
                 message = "the bundle has a file twice, or more than any bundle holds"
                 raise UnreadableError(message)
             return {info.filename: opened.read(info) for info in infos}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         if isinstance(error, UnreadableError):
             raise
         message = f"the bundle: {error}"

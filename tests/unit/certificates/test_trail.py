@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent
 from qm.certificates.v1 import certificates_pb2 as pb
 from qm.signing.v1 import signing_pb2
-from qmumma import verify
+from qmumma import UnreadableError, verify
 from qmumma.merkle import root_of
 
 from edge.dialects.qmumma.audit_export import as_csv, as_json, harmless
@@ -174,6 +174,19 @@ def test_a_bundle_holds_and_names_the_file_that_was_changed(house: House, press:
     assert "certificate.pdf seal" in failed({"certificate.pdf": parts.certificate[:-9] + b"\n%%EOF \n\n"})
     _, other_proven = house.job(shots=2000)
     assert "certificate.pdf result" in failed({"result.json": other_proven})
+
+
+def test_a_bundle_that_is_broken_anywhere_is_refused_in_words(house: House) -> None:
+    texts = {name: (name * 40).encode() for name in Parts.__dataclass_fields__}
+    bundle = pack(Parts(**texts), NOW)
+    refused = 0
+    for place in range(0, len(bundle), 3):
+        broken = bundle[:place] + bytes([bundle[place] ^ 0x55]) + bundle[place + 1 :]
+        try:
+            assert not verify(broken, house.jwks, house.log_keys).ok
+        except UnreadableError as error:
+            refused += str(error).startswith("the bundle: ")
+    assert refused > len(bundle) / 6  # the rest are other names and times of files, and texts that prove nothing
 
 
 def test_a_batch_names_its_span_and_the_batch_before() -> None:
