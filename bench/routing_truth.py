@@ -1,14 +1,15 @@
 """The truth that predictions are scored by: machines that drift and err in ways their calibration does not say.
 
-    nice -n 15 python -m bench.routing_truth      writes bench/routing_data/truth.json, some 25 minutes of one core
+    nice -n 15 python -m bench.routing_truth SIDE...      writes bench/routing_data/SIDE.json
 
-Circuits are of MQT Bench, in two sides that share no kind of circuit, no machine and no day; the machines and their
-days are in routing_worlds.py. bench/routing_data/README.md is the data sheet.
+There are three sides (`SIDES`), and no kind of circuit is in two: the model is fitted to `train`, whatever was to be
+chosen was chosen by `validation`, and the scoreboard is of `test`. bench/routing_data/README.md is the data sheet.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -16,16 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-from mqt.bench import get_benchmark_indep
 
-from bench.routing_worlds import SEED, Machine, World
+from bench.routing_circuits import circuit
+from bench.routing_worlds import Machine, World
 from services.execution.programs.circuit import program_of
+from services.execution.programs.encoding import encode
 from services.execution.programs.limits import Limits
 from services.execution.programs.program import Program
-from services.routing.prediction.circuit import encode
 
-TRUTH_FILE = Path(__file__).with_name("routing_data") / "truth.json"
-TRAIN = (
+FOLDER = Path(__file__).with_name("routing_data")
+Wanted = tuple[str, int]
+"""A family, and a number of qubits."""
+_TRAIN = (
     *(("cdkm_ripple_carry_adder", n) for n in (4, 8)),
     *(("full_adder", n) for n in (6, 8)),
     *(("half_adder", n) for n in (5, 7)),
@@ -41,7 +44,7 @@ TRAIN = (
     *(("bmw_quark_cardinality", n) for n in (5, 8)),
     *(("bmw_quark_copula", n) for n in (4, 6)),
 )
-TEST = (
+_VALIDATION = (
     *(("ae", n) for n in (4, 6)),
     *(("draper_qft_adder", n) for n in (4, 6, 8)),
     *(("graphstate", n) for n in (6, 10)),
@@ -56,8 +59,24 @@ TEST = (
     *(("randomcircuit", n) for n in (4, 5, 6)),
     *(("wstate", n) for n in (4, 7, 10)),
 )
-"""No kind of circuit is on both sides: Fourier transforms and phase estimation, states, walks and random here; adders,
-variational ansätze and oracles there."""
+_TEST = (
+    *(("carries", n) for n in (4, 6)),
+    *(("dicke", n) for n in (4, 5, 6)),
+    *(("echo", n) for n in (4, 6, 8)),
+    *(("forrelation", n) for n in (3, 4)),
+    *(("heisenberg", n) for n in (4, 6)),
+    *(("hidden_linear_function", n) for n in (5, 7)),
+    *(("hidden_shift", n) for n in (4, 6, 8)),
+    ("hrs_cumulative_multiplier", 5),
+    *(("iqp", n) for n in (4, 6, 8)),
+    *(("ising", n) for n in (4, 6, 8)),
+    *(("modular_adder", n) for n in (4, 6)),
+    *(("number_conserving", n) for n in (4, 6)),
+    *(("quantum_volume", n) for n in (4, 5, 6)),
+    ("rg_qft_multiplier", 4),
+    *(("simon", n) for n in (4, 6, 8)),
+    *(("swap_test", n) for n in (3, 5, 7)),
+)
 PROBES = (("ghz", 5), ("dj", 5), ("bv", 6), ("vqe_real_amp", 4), ("cdkm_ripple_carry_adder", 4), ("hhl", 4))
 """What a scheduled benchmark job runs on every machine: families of the training side."""
 
@@ -71,20 +90,42 @@ MIXED = (
     *("ibm_torino", "ibm_berlin", "ibm_marrakesh", "ibm_brisbane", "ibm_hanoi"),
 )
 """Without Quantinuum's H2, which would win nearly every circuit: such a pool tells choosers apart no more."""
-TRAIN_DEVICES = (
+_TRAIN_DEVICES = (
     *("ibm_kyiv", "ibm_cusco", "ibm_washington", "ibm_miami", "ibm_prague", "ibm_geneva", "ibm_montreal"),
     *("ibm_brooklyn", "iqm_garnet", "ionq_aria_1"),
 )
-TEST_DEVICES = tuple(dict.fromkeys((*(f"ibm_{each}" for pool in POOLS.values() for each in pool), *MIXED)))
+_DEVICES = tuple(dict.fromkeys((*(f"ibm_{each}" for pool in POOLS.values() for each in pool), *MIXED)))
+_TEST_SEEDS = (20_261_122, 20_261_123)
 
 
-TRAIN_WORLDS = (World("train_fresh", 1, 1), World("train_stale", 1, 2))
-HARSH = World("harsh", 3, 3, coherent=0.10, crosstalk=0.05)
-TEST_WORLDS = (World("fresh", 3, 3), World("stale", 3, 4), HARSH)
+class Side(msgspec.Struct, frozen=True):
+    """Circuits on machines."""
+
+    worlds: tuple[World, ...]
+    devices: tuple[str, ...]
+    circuits: tuple[Wanted, ...]
+    probes: tuple[Wanted, ...] = ()
+    """Which run as benchmark jobs besides."""
+
+
+FRESH, STALE, HARSH = World("fresh", 3, 3), World("stale", 3, 4), World("harsh", 3, 3, coherent=0.10, crosstalk=0.05)
+SIDES = {
+    "train": Side((World("fresh", 1, 1), World("stale", 1, 2)), _TRAIN_DEVICES, _TRAIN),
+    "validation": Side((FRESH, STALE, HARSH), _DEVICES, _VALIDATION, PROBES),
+    "test": Side(
+        (
+            *(msgspec.structs.replace(world, seed=seed) for seed in _TEST_SEEDS for world in (FRESH, STALE)),
+            msgspec.structs.replace(HARSH, seed=_TEST_SEEDS[0]),
+        ),
+        _DEVICES,
+        _TEST,
+        PROBES,
+    ),
+}
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A circuit of MQT Bench, as routing gets it (services/routing/prediction/circuit.py)."""
+    """A circuit, as routing gets it (services/routing/prediction/circuit.py)."""
 
     name: str
     family: str
@@ -103,55 +144,51 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     """The product of (1 - reported error) over the fitted circuit."""
     selector: float
     """The score of qiskit-quantum-backend-selector's NoiseAwareScoring."""
+    seed: int
+    """Of the world."""
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """All of it."""
+    """A side."""
 
     generated: str
     versions: dict[str, str]
-    seed: int
     cases: list[Case]
     runs: list[Run]
 
 
-def plan() -> Iterator[tuple[World, str, tuple[tuple[str, int], ...]]]:
-    """What is run where."""
-    for world in TRAIN_WORLDS:
-        yield from ((world, device, TRAIN) for device in TRAIN_DEVICES)
-    for world in TEST_WORLDS:
-        # Benchmark jobs run on the day that the jobs run, with the calibration that is known then.
-        yield from ((world, device, (*TEST, *PROBES)) for device in TEST_DEVICES)
+def read(side: str) -> Truth:
+    """A side that was made before."""
+    return msgspec.json.decode((FOLDER / f"{side}.json").read_bytes(), type=Truth)
 
 
-def generate() -> None:
-    """Run everything, and write the file."""
-    programs = {each: program_of(get_benchmark_indep(*each), Limits()) for each in (*TRAIN, *TEST, *PROBES)}
-    cases = {each: _case(each, program) for each, program in programs.items()}
-    runs = []
-    started = time.process_time()
-    for world, device, wanted in plan():
-        machine = Machine(device, world)
-        found = {cases[each].name: machine.run(programs[each]) for each in wanted}
-        runs += [Run(world.name, name, device, *worth) for name, worth in found.items() if worth is not None]
-        print(
-            f"{time.process_time() - started:6.0f} s {world.name} {device}: {len(found) - found.count(None)}",
-            flush=True,
-        )
+def name_of(wanted: Wanted) -> str:
+    """The name of its case."""
+    return f"{wanted[0]}_{wanted[1]}"
+
+
+def generate(name: str) -> None:
+    """Run a side, and write its file."""
+    side = SIDES[name]
+    programs = {name_of(each): program_of(circuit(*each), Limits()) for each in (*side.circuits, *side.probes)}
     truth = Truth(
         generated=dt.datetime.now(dt.UTC).date().isoformat(),
         versions=_versions("mqt-bench", "qiskit", "qiskit-ibm-runtime", "qiskit-quantum-backend-selector", "numpy"),
-        seed=SEED,
-        cases=list({case.name: case for case in cases.values()}.values()),
-        runs=runs,
+        cases=[Case(each, each.rpartition("_")[0], encode(program.tape)) for each, program in programs.items()],
+        runs=list(_runs(side, programs)),
     )
-    TRUTH_FILE.write_bytes(msgspec.json.encode(truth).replace(b"],[", b"],\n["))
+    (FOLDER / f"{name}.json").write_bytes(msgspec.json.encode(truth).replace(b"],[", b"],\n["))
 
 
-def _case(wanted: tuple[str, int], program: Program) -> Case:
-    family, size = wanted
-    tape = program.tape
-    return Case(f"{family}_{size}", family, encode(tape.width, tape.num_clbits, tape.operations()))
+def _runs(side: Side, programs: dict[str, Program]) -> Iterator[Run]:
+    started = time.process_time()
+    for world in side.worlds:
+        for device in side.devices:
+            machine = Machine(device, world)
+            for name, program in programs.items():
+                if (worth := machine.run(program)) is not None:
+                    yield Run(world.name, name, device, *worth, world.seed)
+            print(f"{time.process_time() - started:6.0f} s {world.name} {world.seed} {device}", flush=True)
 
 
 def _versions(*packages: str) -> dict[str, str]:
@@ -160,4 +197,5 @@ def _versions(*packages: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    generate()
+    for wanted in sys.argv[1:]:
+        generate(wanted)

@@ -33,6 +33,7 @@ from services.execution.twins.snapshot import Gate as Rates
 from services.execution.twins.snapshot import Snapshot
 
 SEED = 20_261_121
+"""Of the training and the validation side."""
 _WORK = 4e8
 """Numbers that a run may write, 4 s; a circuit that would need more on a machine is left out there."""
 _OF_DAY, _OF_MACHINE_AND_DAY = 0.30, 0.15
@@ -43,7 +44,10 @@ _MOST_ERROR = 0.5
 
 
 class World(msgspec.Struct, frozen=True):
-    """The day of the calibration that is known, the day of the run, and how coherently machines err."""
+    """The day of the calibration that is known, the day of the run, and how coherently machines err.
+
+    Worlds with another seed have other days and other hidden errors, of the same machines.
+    """
 
     name: str
     known: int
@@ -52,28 +56,29 @@ class World(msgspec.Struct, frozen=True):
     """The part of a pair's error that is a ZZ rotation."""
     crosstalk: float = 0.02
     """The rotation that a gate brings to each neighbour besides, as a part of its error."""
+    seed: int = SEED
 
 
-def reported(device: str, day: int) -> Snapshot:
+def reported(device: str, day: int, seed: int) -> Snapshot:
     """The calibration of a machine on a day. Who publishes averages alone publishes the same every day."""
     base = snapshot(device)
     if base.source.basis != "averages":
-        base = scattered(base, f"{device} day {day}", _OF_DAY, _OF_MACHINE_AND_DAY)
+        base = scattered(base, seed, f"{device} day {day}", _OF_DAY, _OF_MACHINE_AND_DAY)
     date = base.date + dt.timedelta(days=day)
     return msgspec.structs.replace(base, date=date, calibration_id=f"{device}@{date.isoformat()}")
 
 
-def actual(device: str, day: int) -> Snapshot:
+def actual(device: str, day: int, seed: int) -> Snapshot:
     """The machine itself on that day, without its coherent errors."""
-    base = reported(device, day)
+    base = reported(device, day, seed)
     if snapshot(device).source.basis == "averages":
-        base = scattered(base, f"{device} day {day}", _OF_DAY, _OF_MACHINE_AND_DAY)
-    return scattered(base, f"{device} truth {day}", _HIDDEN, _HIDDEN_OF_MACHINE)
+        base = scattered(base, seed, f"{device} day {day}", _OF_DAY, _OF_MACHINE_AND_DAY)
+    return scattered(base, seed, f"{device} truth {day}", _HIDDEN, _HIDDEN_OF_MACHINE)
 
 
-def scattered(base: Snapshot, purpose: str, of_place: float, of_machine: float) -> Snapshot:
+def scattered(base: Snapshot, seed: int, purpose: str, of_place: float, of_machine: float) -> Snapshot:
     """A snapshot with errors multiplied, and T1 and T2 divided, by log-normal factors."""
-    random = np.random.default_rng(spread_seed(SEED, purpose))
+    random = np.random.default_rng(spread_seed(seed, purpose))
     common = of_machine * random.standard_normal()
 
     def factor() -> float:
@@ -119,11 +124,11 @@ class Machine:
 
     def __init__(self, device: str, world: World) -> None:
         """Make it."""
-        self.known = CalibratedDevice(reported(device, world.known))
+        self.known = CalibratedDevice(reported(device, world.known, world.seed))
         self._fitter = Fitter(self.known)
-        self._actual = CalibratedDevice(_incoherent(actual(device, world.run), world.coherent))
+        self._actual = CalibratedDevice(_incoherent(actual(device, world.run, world.seed), world.coherent))
         self._channels = Channels(self._actual)
-        random = np.random.default_rng(spread_seed(SEED, f"{device} phases"))
+        random = np.random.default_rng(spread_seed(world.seed, f"{device} phases"))
         self._phases = {}
         self._neighbours: dict[int, set[int]] = {}
         for gate in self.known.snapshot.gates:
