@@ -1,4 +1,4 @@
-"""The circuits of the truth's test side, of kinds that are in no other side: textbook ones, and the rest of MQT Bench's.
+"""The circuits of the truth's test side, of kinds that are in no other: textbook ones, and the rest of MQT Bench's.
 
 Every builder takes a number of qubits and gives a circuit that reads all of them at its end, unless it says otherwise;
 what is random in it is drawn from `_SEED` and the number.

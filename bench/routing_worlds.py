@@ -18,16 +18,16 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Gate
 
 from bench.routing_rivals import selector_score
+from noise.density import Plan
+from noise.fusion import Channels
 from services.execution.engines.qulacs import distribution
 from services.execution.engines.readout import readout_of
 from services.execution.engines.seeds import spread_seed
 from services.execution.programs.program import Program
 from services.execution.programs.tape import tape_of
-from services.execution.twins.density import Plan
 from services.execution.twins.device import CalibratedDevice
 from services.execution.twins.estimate import success_probability
 from services.execution.twins.fitting import Fitter
-from services.execution.twins.fusion import Channels
 from services.execution.twins.shelf import snapshot
 from services.execution.twins.snapshot import Gate as Rates
 from services.execution.twins.snapshot import Snapshot

@@ -14,7 +14,7 @@ from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.execution.twins.snapshot import Snapshot
+    from services.execution.twins.snapshot import Qubit, Snapshot
 
 _CONTROL_FLOW = {
     "if_else": IfElseOp,
@@ -46,6 +46,16 @@ class CalibratedDevice:
     def target(self) -> Target:
         """The gates, wiring and errors of the working qubits, for a transpiler."""
         return _target(self.snapshot, self.working)
+
+    @property
+    def qubits(self) -> tuple[Qubit, ...]:
+        """All qubits of the machine, those that do not work too."""
+        return self.snapshot.qubits
+
+    @property
+    def dt_ns(self) -> float | None:
+        """The unit of its delays."""
+        return self.snapshot.dt_ns
 
     def rate(self, name: str, place: Place) -> tuple[float | None, float | None]:
         """The error and the duration, in seconds, of a gate at qubits of the machine."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.execution.twins.channel import relaxation
+from noise.channel import relaxation
+from noise.fusion import seconds_of
 from services.execution.twins.fitting import operations
-from services.execution.twins.fusion import seconds_of
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from noise.density import LARGEST_STATE
 from services.execution.engines.engine import EngineError
-from services.execution.twins.density import LARGEST_STATE
 
 if TYPE_CHECKING:
+    from noise.density import Plan
     from services.execution.engines.transpiled import Transpiled
     from services.execution.programs.features import Features
-    from services.execution.twins.density import Plan
 
 WayName = Literal["distribution", "draws", "statevector", "matrix_product_state"]
 LONGEST_SECONDS = 200.0

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qiskit_aer import __version__ as aer_version
 
+from noise.density import Plan
+from noise.fusion import Channels
 from services.execution.engines.engine import (
     COMPARABLE_QUBITS,
     MOST_PROBABILITIES,
@@ -32,11 +34,9 @@ from services.execution.engines.sampling import (
     shuffled,
 )
 from services.execution.programs.tape import tape_of
-from services.execution.twins.density import Plan
 from services.execution.twins.device import CalibratedDevice
 from services.execution.twins.estimate import success_probability
 from services.execution.twins.fitting import Fitter
-from services.execution.twins.fusion import Channels
 from services.execution.twins.method import cheapest_way
 from services.execution.twins.prediction import MOST_MEMORY
 from services.execution.twins.shelf import snapshot

@@ -92,7 +92,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         Relaxation alone keeps the process fidelity r, the product over the qubits, and so an average fidelity of
         f = (d r + 1) / (d + 1), d the dimension. What the reported average fidelity 1 - e lacks beyond that is a
         depolarising channel of the probability s = d (f - (1 - e)) / (d f - 1), which is a Pauli error in s (1 - 1/d^2)
-        of all runs: the model of the twins (services/execution/twins/channel.py), and of qiskit-aer.
+        of all runs: the model of the twins (noise/channel.py), and of qiskit-aer.
         """
         kept = math.prod(self.qubits[qubit].kept(rate.seconds) for qubit in place) if rate.seconds else 1.0
         dimension = 1 << len(place)

@@ -12,14 +12,14 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime import fake_provider
 
+from noise.density import Plan
+from noise.fusion import Channels
 from services.execution.engines.engine import EngineError
 from services.execution.engines.readout import labels, readout_of
 from services.execution.programs.program import Program
 from services.execution.programs.tape import tape_of
-from services.execution.twins.density import Plan
 from services.execution.twins.device import CalibratedDevice
 from services.execution.twins.fitting import Fitter
-from services.execution.twins.fusion import Channels
 from services.execution.twins.shelf import snapshot
 from services.execution.twins.trajectories import Trajectories
 from tests.unit.execution.twins.programs import bricks, fourier, ghz, parsed, program, twin

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from services.execution.twins.fusion import Channels, Step, fused
+from noise.fusion import Channels, Step, fused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
-    from services.execution.twins.device import CalibratedDevice
+    from noise.machine import Machine
 
 _GROUND = np.array([1.0, 0.0, 0.0, 1.0])
 """The coefficients of |0><0|."""
@@ -38,9 +38,7 @@ class Plan:
     is likely for the rest.
     """
 
-    def __init__(
-        self, circuit: QuantumCircuit, measured: tuple[int, ...], device: CalibratedDevice, channels: Channels
-    ) -> None:
+    def __init__(self, circuit: QuantumCircuit, measured: tuple[int, ...], device: Machine, channels: Channels) -> None:
         """Plan for a circuit on the machine's qubits that is not dynamic and reads each of `measured` once."""
         self._device = device
         self.measured = measured
@@ -135,7 +133,7 @@ class Plan:
 
     def _read(self, state: State, qubit: int) -> State:
         """The state with the coefficients of a qubit made the probabilities to read 0 and 1."""
-        wrong = self._device.snapshot.qubits[qubit].readout_error or 0.0
+        wrong = self._device.qubits[qubit].readout_error or 0.0
         right = 0.5 - wrong
         reading = np.array([[0.5, 0.0, 0.0, right], [0.5, 0.0, 0.0, -right]])
         numbers, axes = state

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from services.execution.twins.snapshot import Qubit
+    from noise.machine import Qubit
 
 Channel: TypeAlias = NDArray[np.float64]
 

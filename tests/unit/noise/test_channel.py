@@ -8,7 +8,7 @@ from qiskit.circuit.library import CXGate, RXGate, UGate
 from qiskit.quantum_info import PTM, Operator
 from qiskit_aer.noise.device.models import basic_device_gate_errors
 
-from services.execution.twins.channel import gate_noise, joined, relaxation, swapped, unitary
+from noise.channel import gate_noise, joined, relaxation, swapped, unitary
 from services.execution.twins.device import CalibratedDevice
 from services.execution.twins.shelf import snapshot
 from services.execution.twins.snapshot import Qubit

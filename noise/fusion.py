@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from services.execution.twins.channel import Channel, gate_noise, joined, relaxation, swapped, unitary
+from noise.channel import Channel, gate_noise, joined, relaxation, swapped, unitary
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.circuit import CircuitInstruction
 
-    from services.execution.twins.device import CalibratedDevice
+    from noise.machine import Machine
 
 Step: TypeAlias = tuple[tuple[int, ...], Channel]
 """A channel, and the machine's qubits that it acts on, the lowest first."""
@@ -25,7 +25,7 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 class Channels:
     """The channels of one machine's gates with their noise, each made once."""
 
-    def __init__(self, device: CalibratedDevice) -> None:
+    def __init__(self, device: Machine) -> None:
         """Take the errors of `device`."""
         self._device = device
         self._noise: dict[tuple[str, tuple[int, ...]], Channel | None] = {}
@@ -34,7 +34,7 @@ class Channels:
     def of(self, item: CircuitInstruction, place: tuple[int, ...]) -> Channel:
         """What an operation does at qubits of the machine, the first one lowest."""
         if item.name == "delay":
-            return relaxation(self._device.snapshot.qubits[place[0]], seconds_of(item, self._device))
+            return relaxation(self._device.qubits[place[0]], seconds_of(item, self._device))
         noise = self._noise_of(item.name, place)
         ideal = unitary(item.operation.to_matrix()) if item.params else self._fixed(item)
         return ideal if noise is None else noise @ ideal
@@ -49,15 +49,15 @@ class Channels:
         key = (name, place)
         if key not in self._noise:
             error, seconds = self._device.rate(name, place)
-            qubits = tuple(self._device.snapshot.qubits[qubit] for qubit in place)
+            qubits = tuple(self._device.qubits[qubit] for qubit in place)
             self._noise[key] = gate_noise(qubits, error, seconds)
         return self._noise[key]
 
 
-def seconds_of(delay: CircuitInstruction, device: CalibratedDevice) -> float:
+def seconds_of(delay: CircuitInstruction, device: Machine) -> float:
     """How long a delay lasts on a machine."""
     if delay.operation.unit == "dt":
-        return float(delay.operation.duration) * (device.snapshot.dt_ns or 0.0) * 1e-9
+        return float(delay.operation.duration) * (device.dt_ns or 0.0) * 1e-9
     return float(delay.operation.duration) * _SECONDS[delay.operation.unit]
 
 
