@@ -1,9 +1,10 @@
 """The scoreboard of routing's predictions and choices, on circuits, machines and days that the model never saw.
 
-    python -m bench.routing            prints it, and writes services/routing/prediction/scoreboard.json
-    python -m bench.routing --fit      fits the model first, to the training side, and writes model.json
-    python -m bench.routing --weights  tells what fitted weights are worth on kinds of circuits that they have not seen
-    python -m bench.routing_truth      makes the truth anew (bench/routing_data)
+    python -m bench.routing               prints it, and writes services/routing/prediction/scoreboard.json
+    python -m bench.routing --validation  prints that of the validation side, by which choices are made
+    python -m bench.routing --fit         fits the model to the training side, and writes model.json
+    python -m bench.routing --weights     tells what fitted weights are worth on kinds of circuits that they have not seen
+    python -m bench.routing_truth SIDE    makes the truth anew (bench/routing_data)
 
 The truth is simulated: see bench/routing_worlds.py. `fresh` is judged by the calibration of the day of the run, `stale`
 by that of another day, `harsh` is fresh with twice the coherent errors and more crosstalk.
@@ -24,17 +25,17 @@ import numpy as np
 from bench.routing_predictions import Judged, Numbers, array, fit, forest, judge, left_out
 from bench.routing_scores import Pool, Score, resampled
 from bench.routing_speed import Speed, measured
-from bench.routing_truth import MIXED, POOLS, PROBES, TEST, TEST_WORLDS, TRAIN_WORLDS, TRUTH_FILE, Truth
+from bench.routing_truth import MIXED, POOLS, SIDES, Truth, name_of, read
 from services.routing.decision import JobId
 from services.routing.learning.learner import Learner
 from services.routing.learning.outcome import MEASURED, Outcome
 from services.routing.prediction import model as model_module
-from services.routing.prediction.model import MODEL_FILE, Method, Model
+from services.routing.prediction.model import MODEL_FILE, Model
 from services.routing.program import Forecast
 
 SCOREBOARD_FILE = Path(model_module.__file__).with_name("scoreboard.json")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-PREDICTION, FEEDBACK = "prediction", "prediction with feedback"
+PREDICTION, FEEDBACK, MIXTURE = "prediction", "prediction with feedback", "mixture"
 ESP, DEPOLARISED, FOREST, SELECTOR = "ESP", "depolarising, ESP2", "random forest", "quantum-backend-selector"
 
 
@@ -42,9 +43,9 @@ class Accuracy(msgspec.Struct, frozen=True):
     """How right predicted fidelities are in a world."""
 
     mean_absolute_error: dict[str, Score]
-    coverage: Score
+    coverage: dict[str, Score]
     """Of the intervals of 90 %."""
-    mean_width: float
+    mean_width: dict[str, float]
 
 
 class Choices(msgspec.Struct, frozen=True):
@@ -63,40 +64,42 @@ class Scoreboard(msgspec.Struct, frozen=True):
     truth_generated: str
     simulated: bool
     circuits: int
+    families: int
     machines: int
+    """With their days: a machine with other hidden errors is another."""
     runs: int
     accuracy: dict[str, Accuracy]
     choices: dict[str, dict[str, Choices]]
     """By world and pool."""
-    speed: Speed
+    speed: Speed | None
 
 
-def accuracy(judged: Sequence[Judged], said: Mapping[str, Numbers], model: Model, *, stale: bool) -> Accuracy:
-    """The accuracy in a world."""
+def accuracy(judged: Sequence[Judged], said: Mapping[str, Numbers], bounds: Mapping[str, Numbers]) -> Accuracy:
+    """The accuracy in a world; bounds are pairs, run by run."""
     true = array(judged, lambda each: each.run.fidelity)
     families = [each.family for each in judged]
     errors = {name: np.abs(values - true) for name, values in said.items()}
-    bounds = np.array([model.bounds(value, Method.IDEAL_MIXTURE, stale=stale) for value in said[PREDICTION]])
-    within = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
+    within = {name: (pairs[:, 0] <= true) & (true <= pairs[:, 1]) for name, pairs in bounds.items()}
     return Accuracy(
         {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in errors.items()},
-        resampled(families, lambda rows: float(within[rows].mean())),
-        round(float((bounds[:, 1] - bounds[:, 0]).mean()), 4),
+        {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in within.items()},
+        {name: round(float((pairs[:, 1] - pairs[:, 0]).mean()), 4) for name, pairs in bounds.items()},
     )
 
 
 def pools(judged: Sequence[Judged], said: Mapping[str, Numbers]) -> dict[str, Pool]:
     """The pools of a world, of the circuits that ran on all of their machines."""
     members = {name: tuple(f"ibm_{each}" for each in devices) for name, devices in POOLS.items()} | {"mixed": MIXED}
-    place = {(each.run.case, each.run.device): index for index, each in enumerate(judged)}
-    family = {each.run.case: each.family for each in judged}
+    place = {(each.run.case, each.run.seed, each.run.device): index for index, each in enumerate(judged)}
+    family = {(each.run.case, each.run.seed): each.family for each in judged}
     true = array(judged, lambda each: each.run.fidelity)
     made = {}
     for name, devices in members.items():
-        cases = [case for case in family if all((case, device) in place for device in devices)]
-        where = np.array([[place[case, device] for device in devices] for case in cases])
+        cases = [case for case in family if all((*case, device) in place for device in devices)]
+        where = np.array([[place[*case, device] for device in devices] for case in cases])
         of = {chooser: values[where] for chooser, values in said.items()}
-        made[name] = Pool(name, devices, tuple(family[case] for case in cases), true[where], of)
+        seeds = tuple(seed for _, seed in cases)
+        made[name] = Pool(name, devices, tuple(family[case] for case in cases), seeds, true[where], of)
     return made
 
 
@@ -110,83 +113,95 @@ def choices(pool: Pool) -> Choices:
     )
 
 
-def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model) -> Numbers:
-    """What is predicted of jobs once the outcomes of benchmark jobs are known, by routing's own learning."""
-    learner = Learner()
-    for count, each in enumerate(probes):
-        learner.learn(
-            Outcome(
-                job_id=JobId(str(count)),
-                decision_id=None,
-                backend_id=each.run.device,
-                engine="",
-                calibration_id="known",
-                fidelity=each.run.fidelity,
-                fidelity_method=MEASURED,
-                queue_seconds=0.0,
-                run_seconds=0.0,
-                forecast=_forecast(each, model),
-                end_time=START + dt.timedelta(minutes=count),
+def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model, *, stale: bool) -> Numbers:
+    """What is predicted of jobs once the outcomes of benchmark jobs are known, by routing's own learning.
+
+    A row for each job: the fidelity, and its bounds.
+    """
+    found = np.zeros((len(jobs), 3))
+    for seed in {each.run.seed for each in jobs}:
+        learner = Learner()
+        for count, each in enumerate(each for each in probes if each.run.seed == seed):
+            learner.learn(
+                Outcome(
+                    job_id=JobId(str(count)),
+                    decision_id=None,
+                    backend_id=each.run.device,
+                    engine="",
+                    calibration_id="known",
+                    fidelity=each.run.fidelity,
+                    fidelity_method=MEASURED,
+                    queue_seconds=0.0,
+                    run_seconds=0.0,
+                    forecast=_forecast(each, model, stale=stale),
+                    end_time=START + dt.timedelta(minutes=count),
+                )
             )
-        )
-    beliefs = learner.beliefs(START + dt.timedelta(hours=1), "probes")
-    return array(jobs, lambda each: beliefs.fidelity_of(each.run.device, _forecast(each, model))[0])
+        beliefs = learner.beliefs(START + dt.timedelta(hours=1), "probes")
+        for index, each in enumerate(jobs):
+            if each.run.seed == seed:
+                found[index] = beliefs.fidelity_of(each.run.device, _forecast(each, model, stale=stale))
+    return found
 
 
-def _forecast(each: Judged, model: Model) -> Forecast:
-    value = each.fidelity(model.weights)
-    low, high = model.bounds(value, Method.IDEAL_MIXTURE, stale=True)
+def _forecast(each: Judged, model: Model, *, stale: bool) -> Forecast:
+    value, method = each.predicted(model.weights)
+    low, high = model.bounds(value, method, stale=stale)
     return Forecast(
         fidelity=value, fidelity_low=low, fidelity_high=high, duration_p50=dt.timedelta(), duration_p90=dt.timedelta()
     )
 
 
-def scoreboard(truth: Truth, judged: Sequence[Judged], model: Model) -> Scoreboard:
-    """Score everything on the test side."""
-    train = [each for each in judged if each.run.world == TRAIN_WORLDS[0].name]
-    tested = {f"{family}_{size}" for family, size in TEST}
-    probed = {f"{family}_{size}" for family, size in PROBES}
+def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequence[Judged], model: Model) -> Scoreboard:
+    """Score everything on a side."""
+    tested, probed = ({name_of(each) for each in wanted} for wanted in (SIDES[side].circuits, SIDES[side].probes))
     accuracies, chosen = {}, {}
-    for world in TEST_WORLDS:
-        jobs = [each for each in judged if each.run.world == world.name and each.run.case in tested]
+    for world, stale in {world.name: world.known != world.run for world in SIDES[side].worlds}.items():
+        jobs = [each for each in judged if each.run.world == world and each.run.case in tested]
+        probes = [each for each in judged if each.run.world == world and each.run.case in probed]
+        forecasts = [_forecast(each, model, stale=stale) for each in jobs]
+        learned = with_feedback(probes, jobs, model, stale=stale)
         said = {
-            PREDICTION: array(jobs, lambda each: each.fidelity(model.weights)),
+            PREDICTION: np.array([each.fidelity for each in forecasts]),
+            FEEDBACK: learned[:, 0],
+            MIXTURE: array(jobs, lambda each: each.mixed(model.weights)),
             DEPOLARISED: array(jobs, lambda each: each.depolarised),
             ESP: array(jobs, lambda each: each.run.esp),
-            FOREST: forest(train, jobs),
+            FOREST: forest([each for each in train if each.run.world == "fresh"], jobs),
             SELECTOR: array(jobs, lambda each: each.run.selector),
         }
-        stale = world.known != world.run
-        if stale:
-            probes = [each for each in judged if each.run.world == world.name and each.run.case in probed]
-            said[FEEDBACK] = with_feedback(probes, jobs, model)
-        accuracies[world.name] = accuracy(jobs, said, model, stale=stale)
-        chosen[world.name] = {name: choices(pool) for name, pool in pools(jobs, said).items()}
+        bounds = {
+            PREDICTION: np.array([(each.fidelity_low, each.fidelity_high) for each in forecasts]),
+            FEEDBACK: learned[:, 1:],
+        }
+        accuracies[world] = accuracy(jobs, said, bounds)
+        chosen[world] = {name: choices(pool) for name, pool in pools(jobs, said).items()}
     return Scoreboard(
         generated=dt.datetime.now(dt.UTC).date().isoformat(),
         model_version=model.version,
         truth_generated=truth.generated,
         simulated=True,
         circuits=len(tested),
-        machines=len({each.run.device for each in judged if each.run.case in tested}),
+        families=len({each.family for each in judged if each.run.case in tested}),
+        machines=len({(each.run.device, each.run.seed) for each in judged}),
         runs=sum(each.run.case in tested for each in judged),
         accuracy=accuracies,
         choices=chosen,
-        speed=asyncio.run(measured()),
+        speed=asyncio.run(measured()) if side == "test" else None,
     )
 
 
 def show(board: Scoreboard) -> None:
     """Print it."""
     for world, of in board.accuracy.items():
-        print(f"\n{world}: coverage of 90 % {_text(of.coverage)}, mean width {of.mean_width:.3f}; mean absolute error")
-        print("  " + ", ".join(f"{name} {_text(score)}" for name, score in of.mean_absolute_error.items()))
-        names = list(next(iter(board.choices[world].values())).captured)
+        print(f"\n{world}")
+        for name, score in of.mean_absolute_error.items():
+            more = f"coverage {_text(of.coverage[name])} mean width {of.mean_width[name]}" if name in of.coverage else ""
+            print(f"  {name:26} mean absolute error {_text(score)} {more}")
         for title in ("captured", "rank_correlation", "utility_regret"):
             print(f"  {title.replace('_', ' ')}")
             rows = {pool: getattr(each, title) for pool, each in board.choices[world].items()}
-            names = list(next(iter(rows.values())))
-            for name in names:
+            for name in next(iter(rows.values())):
                 cells = "  ".join(f"{pool} {_text(row[name])}" for pool, row in rows.items())
                 print(f"    {name:32} {cells}")
     print(f"\nspeed: {board.speed}")
@@ -198,21 +213,24 @@ def _text(score: Score) -> str:
 
 
 def main() -> None:
-    """Score, after a fit where that is asked for."""
+    """Score, or fit."""
     started = time.process_time()
-    truth = msgspec.json.decode(TRUTH_FILE.read_bytes(), type=Truth)
-    judged = judge(truth)
+    train = judge("train")
     if "--weights" in sys.argv:
-        for kind, weights, fitted, plain in left_out(judged):
+        for kind, weights, fitted, plain in left_out(train):
             print(f"{kind:20} mean absolute error {fitted:.4f} with {weights}, {plain:.4f} with 1")
         return
-    model = msgspec.json.decode(MODEL_FILE.read_bytes(), type=Model)
     if "--fit" in sys.argv:
         today = dt.datetime.now(dt.UTC).date().isoformat()
-        model = fit(judged, f"{today}.{int(model.version.rpartition('.')[2]) + 1}")
+        before = msgspec.json.decode(MODEL_FILE.read_bytes())["version"]
+        model = fit(train, f"{today}.{int(before.rpartition('.')[2]) + 1}")
         MODEL_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(model), indent=1) + b"\n")
-    board = scoreboard(truth, judged, model)
-    SCOREBOARD_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(board), indent=1) + b"\n")
+        return
+    side = "validation" if "--validation" in sys.argv else "test"
+    model = msgspec.json.decode(MODEL_FILE.read_bytes(), type=Model)
+    board = scoreboard(side, read(side), judge(side), train, model)
+    if side == "test":
+        SCOREBOARD_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(board), indent=1) + b"\n")
     show(board)
     print(f"{time.process_time() - started:.0f} s of CPU")
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestRegressor
 
-from bench.routing_truth import TEST_WORLDS, TRAIN_WORLDS, Run, Truth
+from bench.routing_truth import SIDES, Run, read
 from bench.routing_worlds import reported
 from services.execution.twins import index
-from services.routing.prediction import calibration, circuit, fitting, mixture
+from services.routing.prediction import calibration, circuit, fitting, mixture, noisy
 from services.routing.prediction.circuit import Structure
 from services.routing.prediction.ideal import Ideal, ideal_of
 from services.routing.prediction.model import SOFTENING, Band, Method, Model, Surrogate, Weights
@@ -38,7 +38,7 @@ KINDS = {
 }
 """The families of the training side, by what is alike."""
 _TREES = 300
-_EDGES = {Method.IDEAL_MIXTURE: (0.03, 0.12, 1.0)}
+_EDGES = {Method.DENSITY_MATRIX: (0.03, 0.12, 1.0), Method.IDEAL_MIXTURE: (0.03, 0.12, 1.0)}
 _OTHER_ANGLES = 3
 
 
@@ -52,12 +52,20 @@ class Judged:
     angles: tuple[float, ...]
     ideal: Ideal
     profile: Profile
+    simulated: float | None
+    """As predicted by its density matrix; None where that would take too long."""
     rough: Profile
     """By the machine's summary alone."""
 
-    def fidelity(self, weights: Weights) -> float:
-        """As predicted with some weights."""
+    def mixed(self, weights: Weights) -> float:
+        """As predicted by the mixture, with some weights."""
         return mixture.fidelity(self.ideal, self.profile, weights)
+
+    def predicted(self, weights: Weights) -> tuple[float, Method]:
+        """As routing predicts it, and how."""
+        if self.simulated is not None:
+            return self.simulated, Method.DENSITY_MATRIX
+        return self.mixed(weights), Method.IDEAL_MIXTURE
 
     @cached_property
     def depolarised(self) -> float:
@@ -79,39 +87,40 @@ class Judged:
         return (*losses, of.depth, of.two_qubit_gate_count, self.structure.qubit_count, math.log(self.ideal.support))
 
 
-def judge(truth: Truth) -> list[Judged]:
-    """Fit every circuit of the truth to the calibration that was known."""
+def judge(side: str) -> list[Judged]:
+    """Fit every circuit of a side to the calibration that was known."""
+    truth, known = read(side), {world.name: world.known for world in SIDES[side].worlds}
     cases = {case.name: case for case in truth.cases}
     decoded = {name: circuit.parse(case.encoded).decoded() for name, case in cases.items()}
-    ideals = {name: ideal_of(*each) for name, each in decoded.items()}
-    known = {world.name: world.known for world in (*TRAIN_WORLDS, *TEST_WORLDS)}
-    profiles: dict[tuple[str, int, str], tuple[Profile, Profile]] = {}
+    ideals = {name: ideal_of(*each, with_errors=True) for name, each in decoded.items()}
+    profiles: dict[tuple[str, int, int, str], tuple[Profile, float | None, Profile]] = {}
     with tempfile.TemporaryDirectory() as name:
         for run in truth.runs:
-            key = (run.device, known[run.world], run.case)
+            key = (run.device, known[run.world], run.seed, run.case)
             if key not in profiles:
-                profiles[key] = _profiles(Path(name), run.device, known[run.world], decoded[run.case])
+                profiles[key] = _profiles(Path(name), *key[:3], decoded[run.case], ideals[run.case])
     return [
         Judged(
             run,
             cases[run.case].family,
             *decoded[run.case],
             ideals[run.case],
-            *profiles[run.device, known[run.world], run.case],
+            *profiles[run.device, known[run.world], run.seed, run.case],
         )
         for run in truth.runs
     ]
 
 
 def _profiles(
-    folder: Path, device: str, day: int, decoded: tuple[Structure, tuple[float, ...]]
-) -> tuple[Profile, Profile]:
-    name = f"{device}@{day}"
+    folder: Path, device: str, day: int, seed: int, decoded: tuple[Structure, tuple[float, ...]], ideal: Ideal
+) -> tuple[Profile, float | None, Profile]:
+    name = f"{device}@{day}-{seed}"
     if not (folder / f"{name}.json").exists():
-        snapshot = reported(device, day)
+        snapshot = reported(device, day, seed)
         (folder / f"{name}.json").write_bytes(msgspec.json.encode(index.calibration(snapshot)))
     fitted = fitting.fitter(folder, name).fit(*decoded)
-    return fitted, summary_of(calibration.read(folder, name)).profile(decoded[0].size)
+    simulated = None if fitted.read is None else noisy.hellinger(ideal.probabilities, fitted.read)
+    return fitted.profile, simulated, summary_of(calibration.read(folder, name)).profile(decoded[0].size)
 
 
 def forest(train: Sequence[Judged], test: Sequence[Judged]) -> Numbers:
@@ -123,13 +132,14 @@ def forest(train: Sequence[Judged], test: Sequence[Judged]) -> Numbers:
 
 def fit(judged: Sequence[Judged], version: str) -> Model:
     """The model's numbers, from the training side alone."""
-    fresh, stale = ([each for each in judged if each.run.world == world.name] for world in TRAIN_WORLDS)
+    fresh, stale = ([each for each in judged if each.run.world == world] for world in ("fresh", "stale"))
     weights = _weights(fresh)
     surrogate = _surrogate(fresh)
     bands: list[Band] = []
     for runs, old in ((fresh, False), (stale, True)):
         said = {
-            Method.IDEAL_MIXTURE: [(each.fidelity(weights), each.run.fidelity) for each in runs],
+            Method.DENSITY_MATRIX: [(each.simulated, each.run.fidelity) for each in runs if each.simulated is not None],
+            Method.IDEAL_MIXTURE: [(each.mixed(weights), each.run.fidelity) for each in runs],
             Method.KNOWN_STRUCTURE: list(_other_angles(runs, weights)),
             Method.SURROGATE: [(surrogate.fidelity(each.profile), each.run.fidelity) for each in runs],
             Method.SUMMARY: [(surrogate.fidelity(each.rough), each.run.fidelity) for each in runs],
@@ -153,7 +163,7 @@ def _weights(runs: Sequence[Judged]) -> Weights:
 
 def left_out(judged: Sequence[Judged]) -> Iterator[tuple[str, Weights, float, float]]:
     """For each kind of circuit: weights fitted to the other kinds, and its mean absolute error with them and with 1."""
-    runs = [each for each in judged if each.run.world == TRAIN_WORLDS[0].name]
+    runs = [each for each in judged if each.run.world == "fresh"]
     for kind, families in KINDS.items():
         others = [each for each in runs if each.family not in families][::2]
         own = [each for each in runs if each.family in families]
@@ -171,7 +181,7 @@ def _said(values: Numbers) -> Weights:
 
 
 def _error(weights: Weights, runs: Sequence[Judged]) -> float:
-    return float(np.abs(array(runs, lambda each: each.fidelity(weights) - each.run.fidelity)).mean())
+    return float(np.abs(array(runs, lambda each: each.mixed(weights) - each.run.fidelity)).mean())
 
 
 def _surrogate(runs: Sequence[Judged]) -> Surrogate:
@@ -194,7 +204,7 @@ def _other_angles(runs: Sequence[Judged], weights: Weights) -> Iterable[tuple[fl
             continue
         if each.run.case not in drawn:
             turned = [tuple(random.uniform(-math.pi, math.pi, len(each.angles)).tolist()) for _ in range(_OTHER_ANGLES)]
-            drawn[each.run.case] = [ideal_of(each.structure, angles) for angles in turned]
+            drawn[each.run.case] = [ideal_of(each.structure, angles, with_errors=True) for angles in turned]
         for ideal in drawn[each.run.case]:
             yield mixture.fidelity(ideal, each.profile, weights), each.run.fidelity
 

@@ -36,6 +36,8 @@ class Pool:
     devices: tuple[str, ...]
     families: tuple[str, ...]
     """Of each circuit."""
+    seeds: tuple[int, ...]
+    """Of each circuit's world: under another, the machines are others."""
     true: Numbers
     said: Mapping[str, Numbers]
     """By chooser."""
@@ -51,8 +53,9 @@ class Pool:
         return resampled(self.families, lambda rows: float(gained[rows].sum() / there[rows].sum()))
 
     def static_best(self) -> Numbers:
-        """The machine that is best on average, known beforehand: no fixed choice can do better."""
-        return np.tile(self.true.mean(0), (len(self.true), 1))
+        """The machine that is best on average in a world, known beforehand: no fixed choice can do better."""
+        seeds = np.array(self.seeds)
+        return np.array([self.true[seeds == seed].mean(0) for seed in self.seeds])
 
     def rank_correlation(self, said: Numbers) -> Score:
         """The mean over circuits of Spearman's correlation across the machines; ties of the truth are left out."""
@@ -73,7 +76,7 @@ class Pool:
         costs = 0.03 * np.log10(1 + waits) + 0.02 * prices
         utility = self.true - costs
         wanted = {name: each - costs for name, each in said.items()}
-        best = self.static_best() - costs.mean((0, 1))
+        best = self.static_best() - costs.mean((0, 1))  # what each machine costs on average
         wanted |= {
             "static best": np.broadcast_to(best, shape),
             "fidelity only": np.broadcast_to(said["prediction"], shape),

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from bench.routing_circuits import circuit
-from bench.routing_worlds import Machine, World
+from bench.routing_worlds import SEED, Machine, World
 from services.execution.programs.circuit import program_of
 from services.execution.programs.encoding import encode
 from services.execution.programs.limits import Limits
@@ -95,6 +95,8 @@ _TRAIN_DEVICES = (
     *("ibm_brooklyn", "iqm_garnet", "ionq_aria_1"),
 )
 _DEVICES = tuple(dict.fromkeys((*(f"ibm_{each}" for pool in POOLS.values() for each in pool), *MIXED)))
+_TRAIN_SEEDS = (SEED, 20_261_124, 20_261_125)
+"""Thirty machines and days tell more of how machines differ than ten."""
 _TEST_SEEDS = (20_261_122, 20_261_123)
 
 
@@ -110,7 +112,11 @@ class Side(msgspec.Struct, frozen=True):
 
 FRESH, STALE, HARSH = World("fresh", 3, 3), World("stale", 3, 4), World("harsh", 3, 3, coherent=0.10, crosstalk=0.05)
 SIDES = {
-    "train": Side((World("fresh", 1, 1), World("stale", 1, 2)), _TRAIN_DEVICES, _TRAIN),
+    "train": Side(
+        tuple(World(*days, seed=seed) for seed in _TRAIN_SEEDS for days in (("fresh", 1, 1), ("stale", 1, 2))),
+        _TRAIN_DEVICES,
+        _TRAIN,
+    ),
     "validation": Side((FRESH, STALE, HARSH), _DEVICES, _VALIDATION, PROBES),
     "test": Side(
         (

@@ -1,5 +1,7 @@
 """A flat circuit as routing takes it, which reads it without qiskit (services/routing/prediction/circuit.py).
 
+Barriers go with it as gates of that name, for a transpiler moves nothing over them.
+
 msgpack [structure, angles]
 structure: msgpack [qubits, classical bits, [[gate, [qubit, ...], [classical bit, ...], angles], ...]]
 angles:    the radians of all gates in their order, as little-endian doubles
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +29,10 @@ def encode(tape: Tape) -> bytes:
         return b""
     steps = []
     angles = array("d")
-    for name, qubits, turned, clbits in tape.operations():
+    barriers = deque(tape.barriers)
+    for place, (name, qubits, turned, clbits) in enumerate(tape.operations()):
+        while barriers and barriers[0][0] == place:
+            steps.append(("barrier", barriers.popleft()[1], (), 0))
         steps.append((name, qubits, clbits, len(turned)))
         angles.extend(turned)
     if sys.byteorder == "big":

@@ -39,7 +39,7 @@ Step = Operation | Branch
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """The steps of a flat circuit, without barriers and delays.
+    """The steps of a flat circuit, its barriers apart and without its delays.
 
     Qubits are numbered over the active ones alone, those that a step touches; `active` has the number that each of them
     bears in the circuit, ascending. Classical bits keep their numbers.
@@ -49,6 +49,8 @@ class Tape:
     active: tuple[int, ...]
     num_qubits: int
     num_clbits: int
+    barriers: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """Those outside of branches, in order: before which step, and on which active qubits."""
 
     @property
     def branches(self) -> bool:
@@ -73,7 +75,8 @@ def tape_of(circuit: QuantumCircuit, *, with_idle: bool = False) -> Tape:
     if len(active) < circuit.num_qubits:
         place = {qubit: new for new, qubit in enumerate(active)}
         qubits = {bit: place.get(qubit, -1) for bit, qubit in qubits.items()}
-    return Tape(_steps(circuit, qubits, clbits), tuple(active), circuit.num_qubits, circuit.num_clbits)
+    barriers = _barriers(circuit, qubits)
+    return Tape(_steps(circuit, qubits, clbits), tuple(active), circuit.num_qubits, circuit.num_clbits, barriers)
 
 
 def _active(circuit: QuantumCircuit) -> Sequence[int]:
@@ -105,6 +108,18 @@ def _steps(circuit: QuantumCircuit, qubits: dict[Bit, int], clbits: dict[Bit, in
             angles = item.params
             steps.append((name, wires, tuple([float(angle) for angle in angles]) if angles else (), bits))
     return tuple(steps)
+
+
+def _barriers(circuit: QuantumCircuit, qubits: dict[Bit, int]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    found, step = [], 0
+    for item in circuit.data:
+        if item.name == "barrier":
+            wires = tuple([place for bit in item.qubits if (place := qubits[bit]) >= 0])
+            if wires:
+                found.append((step, wires))
+        elif item.name not in DIRECTIVES:
+            step += 1
+    return tuple(found)
 
 
 def _branch(operation: ControlFlowOp, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> Branch:

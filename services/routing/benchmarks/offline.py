@@ -22,7 +22,7 @@ class Score(msgspec.Struct, frozen=True):
 
 class _Accuracy(msgspec.Struct, frozen=True):
     mean_absolute_error: dict[str, Score]
-    coverage: Score
+    coverage: dict[str, Score]
 
 
 class _Choices(msgspec.Struct, frozen=True):
@@ -78,14 +78,12 @@ def load_offline(path: Path = OFFLINE_FILE) -> Offline | None:
         return None
     scores: list[OfflineScore] = []
     for world, accuracy in told.accuracy.items():
-        scores.append(OfflineScore(world, "", "coverage", "prediction", accuracy.coverage))
-        scores += [
-            OfflineScore(world, "", "mean_absolute_error", method, score)
-            for method, score in accuracy.mean_absolute_error.items()
-        ]
+        for measure in ("coverage", "mean_absolute_error"):
+            found: dict[str, Score] = getattr(accuracy, measure)
+            scores += [OfflineScore(world, "", measure, method, score) for method, score in found.items()]
     for world, pools in told.choices.items():
         for pool, choices in pools.items():
             for measure in ("captured", "rank_correlation", "utility_regret"):
-                found: dict[str, Score] = getattr(choices, measure)
+                found = getattr(choices, measure)
                 scores += [OfflineScore(world, pool, measure, method, score) for method, score in found.items()]
     return Offline(told.generated, told.model_version, told.circuits, told.machines, told.runs, tuple(scores))

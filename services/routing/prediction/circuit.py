@@ -4,7 +4,7 @@
     structure: msgpack [qubits, classical bits, [[gate, [qubit, ...], [classical bit, ...], angles], ...]]
     angles:    the radians of all gates in their order, as little-endian doubles
 
-Gates bear Qiskit's names; measurements are "measure", resets "reset". Two circuits of one structure differ in nothing
+Gates bear Qiskit's names; measurements are "measure", resets "reset", barriers, over which nothing is moved, "barrier". Two circuits of one structure differ in nothing
 but angles, so what a transpiler made of the one says how the other fares. A circuit of 200 gates takes 4 kB.
 """
 
@@ -25,6 +25,7 @@ Step = tuple[str, tuple[int, ...], tuple[int, ...], int]
 """Name, qubits, classical bits, how many angles."""
 Digest = NewType("Digest", bytes)
 
+_BARRIER = "barrier"
 _SILENT = frozenset({"measure", "reset", "id"})
 _DIGEST_BYTES = 16
 
@@ -60,6 +61,8 @@ class Structure(msgspec.Struct, frozen=True, array_like=True):
         ends = [0] * self.qubit_count
         singles = pairs = 0
         for name, qubits, _, _ in self.steps:
+            if name == _BARRIER:
+                continue
             end = 1 + max(ends[qubit] for qubit in qubits)
             for qubit in qubits:
                 ends[qubit] = end
@@ -77,6 +80,8 @@ class Structure(msgspec.Struct, frozen=True, array_like=True):
         """Whether every qubit is read at most once, and nothing follows on it; and nothing is reset."""
         done: set[int] = set()
         for name, qubits, _, _ in self.steps:
+            if name == _BARRIER:
+                continue
             if name == "reset" or not done.isdisjoint(qubits):
                 return False
             if name == "measure":

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, Clbit, Measure, Qubit, Reset
+from qiskit.circuit import Barrier, CircuitInstruction, Clbit, Measure, Qubit, Reset
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import TranspilerError, generate_preset_pass_manager
 
 from services.routing.prediction.calibration import Place, Rate, read
+from services.routing.prediction.noisy import WIDEST, NoisyMachine
 from services.routing.prediction.profile import Profile, UnfitError
 from services.routing.prediction.target import target_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from qiskit.circuit import Operation
     from qiskit.transpiler import PassManager, Target
 
@@ -35,6 +39,16 @@ _GATES = get_standard_gate_name_mapping()
 _UNKNOWN = Rate(None, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What became of a circuit on a machine."""
+
+    profile: Profile
+    read: NDArray[np.float32] | None
+    """The distribution of what will be read, errors and all, over the measured qubits of the program, the first one
+    lowest; None where that takes too long."""
+
+
 class Fitter:
     """Fits circuits to one machine, with pass managers that stay warm."""
 
@@ -45,9 +59,10 @@ class Fitter:
         self._managers: dict[tuple[int, int], PassManager] = {}
         self._known: dict[tuple[str, Place], tuple[float, float, float]] = {}
         self._rates = {gate.name: dict(self._calibration.rates(gate)) for gate in self._calibration.gates}
+        self._noisy = NoisyMachine(self._calibration, self._rates)
 
-    def fit(self, structure: Structure, angles: tuple[float, ...]) -> Profile:
-        """What errs where a circuit runs. Raises UnfitError."""
+    def fit(self, structure: Structure, angles: tuple[float, ...]) -> Fitted:
+        """What errs where a circuit runs, and what comes of it. Raises UnfitError."""
         if structure.qubit_count > len(self._calibration.working):
             raise UnfitError(f"{structure.qubit_count} qubits on {len(self._calibration.working)}")
         level = _LEVEL_OF_WIDE if structure.qubit_count > _WIDE else _LEVEL
@@ -55,7 +70,15 @@ class Fitter:
             fitted = self._manager(level, self._room(structure)).run(_circuit(structure, angles))
         except TranspilerError as error:
             raise UnfitError(error.message) from error
-        return self._profile(fitted, structure)
+        return Fitted(self._profile(fitted, structure), self._read(fitted, structure))
+
+    def _read(self, fitted: QuantumCircuit, structure: Structure) -> NDArray[np.float32] | None:
+        if structure.qubit_count > WIDEST or not structure.read_at_the_end:
+            return None
+        number = {qubit: index for index, qubit in enumerate(fitted.qubits)}
+        home = {item.clbits[0]: number[item.qubits[0]] for item in fitted.data if item.name == "measure"}
+        read = {qubits[0]: home[fitted.clbits[into[0]]] for name, qubits, into, _ in structure.steps if name == "measure"}
+        return self._noisy.distribution(fitted, tuple(read[qubit] for qubit in sorted(read)))
 
     def _room(self, structure: Structure) -> int:
         """How many of the working qubits are taken into account: all, unless one is as good as another.
@@ -141,7 +164,7 @@ def circuit_of(structure: Structure, angles: tuple[float, ...]) -> QuantumCircui
     circuit = QuantumCircuit(qubits, clbits)
     taken = 0
     for name, on, into, count in structure.steps:
-        gate = _operation(name, angles[taken : taken + count])
+        gate = Barrier(len(on)) if name == "barrier" else _operation(name, angles[taken : taken + count])
         circuit._append(CircuitInstruction(gate, [qubits[q] for q in on], [clbits[c] for c in into]))  # noqa: SLF001 - what qiskit's own readers call: a tenth of append's time
         taken += count
     return circuit

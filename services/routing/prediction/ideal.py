@@ -97,7 +97,7 @@ class Ideal:
 
     probabilities: NDArray[np.float32]
     errors: Errors | None
-    """None for a circuit too wide to draw them."""
+    """None where they were not drawn."""
 
     @cached_property
     def support(self) -> float:
@@ -107,15 +107,18 @@ class Ideal:
         return math.exp(-float(logarithms.sum(dtype=np.float64)))
 
 
-def ideal_of(structure: Structure, angles: tuple[float, ...]) -> Ideal:
-    """What a circuit gives that reads at its end. Raises UnfitError for an unknown gate."""
+def ideal_of(structure: Structure, angles: tuple[float, ...], *, with_errors: bool) -> Ideal:
+    """What a circuit gives that reads at its end, `with_errors` also after them. Raises UnfitError for an unknown gate.
+
+    Errors of a circuit of more than WIDEST_WITH_ERRORS qubits are not drawn.
+    """
     gates = list(_gates(structure, angles))
     if structure.qubit_count > WIDEST_WITH_ERRORS:
         found = wide.probabilities(structure.qubit_count, ((on, _matrix(name, turned)) for name, on, turned in gates))
         return Ideal(_of_measured(found, structure), None)
     simulation = _Simulation(structure, gates)
     probabilities = simulation.run(())
-    return Ideal(probabilities, simulation.errors(probabilities))
+    return Ideal(probabilities, simulation.errors(probabilities) if with_errors else None)
 
 
 class _Simulation:

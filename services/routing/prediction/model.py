@@ -22,6 +22,8 @@ SOFTENING = 0.002
 class Method(StrEnum):
     """What a prediction rests on, the best first."""
 
+    DENSITY_MATRIX = "density_matrix"
+    """The fitted circuit, simulated with the errors of every gate (noisy.py)."""
     IDEAL_MIXTURE = "ideal_mixture"
     """The fitted circuit's errors, and its ideal distribution (mixture.py)."""
     KNOWN_STRUCTURE = "known_structure"

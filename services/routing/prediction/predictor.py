@@ -115,11 +115,11 @@ class Predictor:
         for each in candidates:
             calibration = each.calibration_id
             if finding := self._found.get((key, calibration)):
-                method = Method.SURROGATE if finding.fidelity is None else Method.IDEAL_MIXTURE
+                method = finding.method
             elif finding := self._alike.get((alike, calibration)):
                 method = Method.SURROGATE if finding.fidelity is None else Method.KNOWN_STRUCTURE
             elif finding := self._rough.get((alike, calibration)):
-                method = Method.SUMMARY
+                method = finding.method
             else:
                 continue
             answers[each.backend_id] = self._estimate(finding, method, shots, stale=each.stale)
@@ -167,7 +167,7 @@ class Predictor:
             if has_room:
                 profile = summary.profile(size)
                 fidelity = MODEL.surrogate.fidelity(profile)
-                self._rough.put(alike, Finding(profile=profile, fidelity=fidelity))
+                self._rough.put(alike, Finding(profile=profile, method=Method.SUMMARY, fidelity=fidelity))
             else:
                 self._hopeless.put(alike, value=True)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from services.routing.prediction.calibration import UnknownCalibrationError
 from services.routing.prediction.circuit import parse
-from services.routing.prediction.model import MODEL
+from services.routing.prediction.model import MODEL, Method
 from services.routing.prediction.profile import Profile, UnfitError
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag="finding"):
     """What was found out about a circuit on a machine."""
 
     profile: Profile
+    method: Method
     fidelity: float | None
-    """By the ideal distribution (mixture.py); None where the ideal distribution is out of reach."""
+    """None where the ideal distribution is out of reach."""
     support: float = 0.0
     """How many outcomes the ideal distribution effectively has."""
 
@@ -66,21 +67,26 @@ Answer = Finding | Unfit
 
 def find(folder: Path, task: Find) -> Finding:
     """Do a task. Raises UnfitError, UnknownCalibrationError and ValueError."""
-    from services.routing.prediction import fitting, mixture  # noqa: PLC0415 - in the child alone
+    from services.routing.prediction import fitting, mixture, noisy  # noqa: PLC0415 - in the child alone
 
     structure, angles = _decoded(task.encoded)
-    profile = task.profile or fitting.fitter(folder, task.calibration_id).fit(structure, angles)
+    fitted = None if task.profile else fitting.fitter(folder, task.calibration_id).fit(structure, angles)
+    profile, read = (task.profile, None) if fitted is None else (fitted.profile, fitted.read)
     if structure.qubit_count > WIDEST or not structure.read_at_the_end:
-        return Finding(profile=profile, fidelity=None)
-    found = _ideal(task.encoded)
-    return Finding(profile=profile, fidelity=mixture.fidelity(found, profile, MODEL.weights), support=found.support)
+        return Finding(profile=profile, method=Method.SURROGATE, fidelity=None)
+    found = _ideal(task.encoded, with_errors=read is None)
+    if read is None:
+        method, value = Method.IDEAL_MIXTURE, mixture.fidelity(found, profile, MODEL.weights)
+    else:
+        method, value = Method.DENSITY_MATRIX, noisy.hellinger(found.probabilities, read)
+    return Finding(profile=profile, method=method, fidelity=value, support=found.support)
 
 
 @lru_cache(_WARM)
-def _ideal(encoded: bytes) -> Ideal:
+def _ideal(encoded: bytes, *, with_errors: bool) -> Ideal:
     from services.routing.prediction import ideal  # noqa: PLC0415 - in the child alone
 
-    return ideal.ideal_of(*_decoded(encoded))
+    return ideal.ideal_of(*_decoded(encoded), with_errors=with_errors)
 
 
 @lru_cache(_WARM)

@@ -50,3 +50,16 @@ def test_an_algorithm_shows_its_circuit_as_it_measures_it(algorithm: Algorithm):
     assert structure.qubit_count == features.active_qubits
     assert structure.size.two_qubit_gate_count <= features.two_qubit_gate_count
     assert structure.read_at_the_end
+
+
+def test_barriers_are_told_where_they_stand_on_the_qubits_that_are_used():
+    source = HEAD + "qubit[3] q; bit[1] c; x q[0]; barrier q; x q[2]; barrier q[1]; c[0] = measure q[2];"
+    structure, _ = routing.parse(told(source)).decoded()
+    assert [step[:2] for step in structure.steps] == [
+        ("x", (0,)),
+        ("barrier", (0, 1)),
+        ("x", (1,)),
+        ("measure", (1,)),
+    ]
+    assert structure.read_at_the_end
+    assert structure.size.depth == 2

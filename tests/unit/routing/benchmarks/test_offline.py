@@ -14,7 +14,7 @@ TOLD = {
     "circuits": 2,
     "machines": 3,
     "runs": 6,
-    "accuracy": {"fresh": {"mean_absolute_error": {"prediction": SCORE, "ESP": SCORE}, "coverage": SCORE}},
+    "accuracy": {"fresh": {"mean_absolute_error": {"prediction": SCORE, "ESP": SCORE}, "coverage": {"prediction": SCORE}}},
     "choices": {
         "stale": {
             "eagles": {"captured": {"prediction": SCORE}, "rank_correlation": {}, "utility_regret": {"ESP": SCORE}}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from services.execution.twins import channel
+from noise import channel
 from services.execution.twins.shelf import snapshot
 from services.routing.prediction.calibration import CALIBRATIONS, UnknownCalibrationError, read
 from services.routing.prediction.circuit import parse

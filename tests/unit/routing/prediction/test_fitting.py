@@ -22,7 +22,7 @@ def test_a_profile_counts_as_qiskit_counts(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("qiskit.transpiler.StagedPassManager.run", keep)
     (file,) = CALIBRATIONS.glob("ibm_torino@*.json")
-    profile = Fitter(CALIBRATIONS, file.stem).fit(*parse(rotations(5, 0.3)).decoded())
+    profile = Fitter(CALIBRATIONS, file.stem).fit(*parse(rotations(5, 0.3)).decoded()).profile
     (circuit,) = fitted
     assert profile.depth == circuit.depth()
     assert profile.two_qubit_gate_count == circuit.num_nonlocal_gates() > 0

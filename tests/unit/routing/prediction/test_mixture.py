@@ -15,8 +15,8 @@ from services.routing.prediction.profile import Profile
 from tests.unit.routing.prediction.circuits import encoded, ghz, rotations
 
 AS_THEY_ARE = Weights(pair=1.0, single=1.0, readout=1.0, seen=1.0)
-GHZ = ideal_of(*parse(ghz(4)).decoded())
-LAYERS = ideal_of(*parse(rotations(3, 0.4)).decoded())
+GHZ = ideal_of(*parse(ghz(4)).decoded(), with_errors=True)
+LAYERS = ideal_of(*parse(rotations(3, 0.4)).decoded(), with_errors=True)
 
 
 def profile(pair: float, single: float, *readout: float) -> Profile:
@@ -68,17 +68,17 @@ def test_more_errors_never_make_it_better(pair: float, single: float, wrong: flo
 def test_the_distribution_is_that_of_the_state_vector():
     # x on the second, then a Toffoli and others by their matrices: |q2 q1 q0> = |111> with cos^2, sin^2 on q2.
     gates = [("x", (0,), (), ()), ("x", (1,), (), ()), ("ccx", (0, 1, 2), (), ()), ("u", (2,), (0.8, 0.1, 0.2), ())]
-    found = ideal_of(*parse(encoded(3, gates)).decoded()).probabilities
+    found = ideal_of(*parse(encoded(3, gates)).decoded(), with_errors=True).probabilities
     assert found[7] == pytest.approx(np.cos(0.4) ** 2, abs=1e-6)
     assert found[3] == pytest.approx(np.sin(0.4) ** 2, abs=1e-6)
 
 
 def test_errors_of_a_flat_distribution_are_never_seen_and_flips_of_a_basis_state_are():
-    flat = ideal_of(*parse(encoded(2, [("h", (0,), (), ()), ("h", (1,), (), ()), ("cz", (0, 1), (), ())])).decoded())
+    flat = ideal_of(*parse(encoded(2, [("h", (0,), (), ()), ("h", (1,), (), ()), ("cz", (0, 1), (), ())])).decoded(), with_errors=True)
     assert flat.errors is not None
     assert flat.errors.pair.unseen == flat.errors.single.unseen == 1.0
     # Of the 15 pairs of Pauli matrices three have no X or Y, of the three single ones Z alone.
-    basis = ideal_of(*parse(encoded(2, [("x", (0,), (), ()), ("cz", (0, 1), (), ())])).decoded())
+    basis = ideal_of(*parse(encoded(2, [("x", (0,), (), ()), ("cz", (0, 1), (), ())])).decoded(), with_errors=True)
     assert basis.errors is not None
     assert basis.errors.pair.unseen == pytest.approx(3 / 15, abs=0.11)
     assert basis.errors.single.unseen == pytest.approx(1 / 3, abs=0.13)

@@ -46,7 +46,7 @@ async def test_a_twin_runs_as_well_as_predicted(predictor: Predictor):
         twin = Twin(snapshot(each.backend_id), threads=1, memory_limit=2**30)
         outcome = twin.run(programs.ghz(5), shots=SHOTS, seed=1)
         estimate = found[each.backend_id]
-        assert estimate.method is Method.IDEAL_MIXTURE
+        assert estimate.method is Method.DENSITY_MATRIX
         assert estimate.low < outcome.fidelity < estimate.high
         assert estimate.value == pytest.approx(outcome.fidelity, abs=0.02)
         assert outcome.transpiled is not None
@@ -56,10 +56,10 @@ async def test_a_twin_runs_as_well_as_predicted(predictor: Predictor):
 async def test_the_best_by_their_summaries_are_fitted_and_the_others_say_that_they_are_not(predictor: Predictor):
     found = await predictor.predict(ghz(4), CANDIDATES, shots=SHOTS, seconds=PATIENT)
     methods = [found[each.backend_id].method for each in CANDIDATES if each.backend_id in found]
-    assert methods.count(Method.IDEAL_MIXTURE) == 4
+    assert methods.count(Method.DENSITY_MATRIX) == 4
     assert methods.count(Method.SUMMARY) == len(methods) - 4
     best = max(found, key=lambda name: found[name].value)
-    assert found[best].method is Method.IDEAL_MIXTURE
+    assert found[best].method is Method.DENSITY_MATRIX
 
 
 async def test_a_machine_without_room_is_left_out(predictor: Predictor):
@@ -97,7 +97,7 @@ async def test_what_is_not_ready_in_time_is_answered_by_the_summary_and_ready_la
     found = await predictor.predict(ghz(7), FEW[:1], shots=SHOTS, seconds=0.0)
     assert found["ibm_marrakesh"].method is Method.SUMMARY
     later = await predictor.predict(ghz(7), FEW[:1], shots=SHOTS, seconds=PATIENT)
-    assert later["ibm_marrakesh"].method is Method.IDEAL_MIXTURE
+    assert later["ibm_marrakesh"].method is Method.DENSITY_MATRIX
     narrower = later["ibm_marrakesh"].high - later["ibm_marrakesh"].low
     assert narrower < found["ibm_marrakesh"].high - found["ibm_marrakesh"].low
 
@@ -110,7 +110,7 @@ async def test_a_killed_child_costs_an_answer_and_is_replaced(predictor: Predict
         os.kill(child, signal.SIGKILL)
     assert set(await waiting) == {each.backend_id for each in FEW}
     found = await predictor.predict(rotations(6, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
-    assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
+    assert {each.method for each in found.values()} == {Method.DENSITY_MATRIX}
 
 
 async def test_a_child_that_died_while_idle_is_replaced_before_it_is_asked(predictor: Predictor):
@@ -120,7 +120,7 @@ async def test_a_child_that_died_while_idle_is_replaced_before_it_is_asked(predi
         with suppress(ChildProcessError):  # the loop has seen its end already
             await asyncio.to_thread(os.waitid, os.P_PID, child, os.WEXITED | os.WNOWAIT)
     found = await predictor.predict(rotations(5, 0.3), FEW, shots=SHOTS, seconds=PATIENT)
-    assert {each.method for each in found.values()} == {Method.IDEAL_MIXTURE}
+    assert {each.method for each in found.values()} == {Method.DENSITY_MATRIX}
 
 
 async def test_what_is_no_circuit_is_refused(predictor: Predictor):

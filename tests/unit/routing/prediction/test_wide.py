@@ -50,7 +50,7 @@ def test_qubits_that_are_not_read_are_summed_over():
     gates: list[Operation] = [("ry", (qubit,), (0.1 * (qubit + 1),), ()) for qubit in range(width)]
     read = (2, width - 1)
     gates += [("measure", (qubit,), (), (index,)) for index, qubit in enumerate(read)]
-    found = ideal_of(*parse(encode(width, len(read), gates)).decoded())
+    found = ideal_of(*parse(encode(width, len(read), gates)).decoded(), with_errors=True)
     ones = [np.sin(0.05 * (qubit + 1)) ** 2 for qubit in read]
     assert found.errors is None
     assert found.probabilities == pytest.approx(np.kron([1 - ones[1], ones[1]], [1 - ones[0], ones[0]]), abs=1e-5)
@@ -59,4 +59,4 @@ def test_qubits_that_are_not_read_are_summed_over():
 def test_an_unknown_gate_is_refused():
     width = WIDEST_WITH_ERRORS + 1
     with pytest.raises(UnfitError, match="there is no gate nonsense"):
-        ideal_of(*parse(encode(width, 1, [("nonsense", (0,), (), ()), ("measure", (0,), (), (0,))])).decoded())
+        ideal_of(*parse(encode(width, 1, [("nonsense", (0,), (), ()), ("measure", (0,), (), (0,))])).decoded(), with_errors=True)
