@@ -3,7 +3,7 @@
     python -m bench.routing               prints it, and writes services/routing/prediction/scoreboard.json
     python -m bench.routing --validation  prints that of the validation side, by which choices are made
     python -m bench.routing --fit         fits the model to the training side, and writes model.json
-    python -m bench.routing --weights     tells what fitted weights are worth on kinds of circuits that they have not seen
+    python -m bench.routing --weights     tells what fitted weights are worth on kinds of circuits that they never saw
     python -m bench.routing_truth SIDE    makes the truth anew (bench/routing_data)
 
 The truth is simulated: see bench/routing_worlds.py. `fresh` is judged by the calibration of the day of the run, `stale`
@@ -196,7 +196,9 @@ def show(board: Scoreboard) -> None:
     for world, of in board.accuracy.items():
         print(f"\n{world}")
         for name, score in of.mean_absolute_error.items():
-            more = f"coverage {_text(of.coverage[name])} mean width {of.mean_width[name]}" if name in of.coverage else ""
+            more = (
+                f"coverage {_text(of.coverage[name])} mean width {of.mean_width[name]}" if name in of.coverage else ""
+            )
             print(f"  {name:26} mean absolute error {_text(score)} {more}")
         for title in ("captured", "rank_correlation", "utility_regret"):
             print(f"  {title.replace('_', ' ')}")

@@ -4,8 +4,9 @@
     structure: msgpack [qubits, classical bits, [[gate, [qubit, ...], [classical bit, ...], angles], ...]]
     angles:    the radians of all gates in their order, as little-endian doubles
 
-Gates bear Qiskit's names; measurements are "measure", resets "reset", barriers, over which nothing is moved, "barrier". Two circuits of one structure differ in nothing
-but angles, so what a transpiler made of the one says how the other fares. A circuit of 200 gates takes 4 kB.
+Gates bear Qiskit's names; measurements are "measure", resets "reset", barriers, over which a transpiler moves nothing,
+"barrier". Two circuits of one structure differ in nothing but angles, so what a transpiler made of the one says how the
+other fares. A circuit of 200 gates takes 4 kB.
 """
 
 from __future__ import annotations

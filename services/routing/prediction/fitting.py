@@ -77,7 +77,9 @@ class Fitter:
             return None
         number = {qubit: index for index, qubit in enumerate(fitted.qubits)}
         home = {item.clbits[0]: number[item.qubits[0]] for item in fitted.data if item.name == "measure"}
-        read = {qubits[0]: home[fitted.clbits[into[0]]] for name, qubits, into, _ in structure.steps if name == "measure"}
+        read = {
+            qubits[0]: home[fitted.clbits[into[0]]] for name, qubits, into, _ in structure.steps if name == "measure"
+        }
         return self._noisy.distribution(fitted, tuple(read[qubit] for qubit in sorted(read)))
 
     def _room(self, structure: Structure) -> int:

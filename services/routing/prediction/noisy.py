@@ -1,4 +1,4 @@
-"""What is read of a fitted circuit where every gate errs as its calibration says: exact. Heavy: for child processes alone.
+"""What is read of a fitted circuit where every gate errs as its calibration says, exactly. Heavy: for children alone.
 
 The density matrix of noise/density.py, qubit by qubit only as long as it is needed, so that the circuits that machines
 are good for take milliseconds: those of up to 8 qubits of MQT Bench 2 ms on average and 25 at most.

@@ -70,8 +70,11 @@ def find(folder: Path, task: Find) -> Finding:
     from services.routing.prediction import fitting, mixture, noisy  # noqa: PLC0415 - in the child alone
 
     structure, angles = _decoded(task.encoded)
-    fitted = None if task.profile else fitting.fitter(folder, task.calibration_id).fit(structure, angles)
-    profile, read = (task.profile, None) if fitted is None else (fitted.profile, fitted.read)
+    if task.profile is None:
+        fitted = fitting.fitter(folder, task.calibration_id).fit(structure, angles)
+    else:
+        fitted = fitting.Fitted(task.profile, None)
+    profile, read = fitted.profile, fitted.read
     if structure.qubit_count > WIDEST or not structure.read_at_the_end:
         return Finding(profile=profile, method=Method.SURROGATE, fidelity=None)
     found = _ideal(task.encoded, with_errors=read is None)

@@ -8,13 +8,16 @@ from pathlib import Path
 from services.routing.benchmarks.offline import OFFLINE_FILE, load_offline
 
 SCORE = {"value": 0.5, "low": 0.4, "high": 0.6}
+COVERAGE = {"prediction": SCORE}
 TOLD = {
     "generated": "2026-11-21",
     "model_version": "7",
     "circuits": 2,
     "machines": 3,
     "runs": 6,
-    "accuracy": {"fresh": {"mean_absolute_error": {"prediction": SCORE, "ESP": SCORE}, "coverage": {"prediction": SCORE}}},
+    "accuracy": {
+        "fresh": {"mean_absolute_error": {"prediction": SCORE, "ESP": SCORE}, "coverage": {"prediction": SCORE}}
+    },
     "choices": {
         "stale": {
             "eagles": {"captured": {"prediction": SCORE}, "rank_correlation": {}, "utility_regret": {"ESP": SCORE}}

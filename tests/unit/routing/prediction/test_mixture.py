@@ -74,7 +74,10 @@ def test_the_distribution_is_that_of_the_state_vector():
 
 
 def test_errors_of_a_flat_distribution_are_never_seen_and_flips_of_a_basis_state_are():
-    flat = ideal_of(*parse(encoded(2, [("h", (0,), (), ()), ("h", (1,), (), ()), ("cz", (0, 1), (), ())])).decoded(), with_errors=True)
+    flat = ideal_of(
+        *parse(encoded(2, [("h", (0,), (), ()), ("h", (1,), (), ()), ("cz", (0, 1), (), ())])).decoded(),
+        with_errors=True,
+    )
     assert flat.errors is not None
     assert flat.errors.pair.unseen == flat.errors.single.unseen == 1.0
     # Of the 15 pairs of Pauli matrices three have no X or Y, of the three single ones Z alone.

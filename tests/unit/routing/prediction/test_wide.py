@@ -59,4 +59,7 @@ def test_qubits_that_are_not_read_are_summed_over():
 def test_an_unknown_gate_is_refused():
     width = WIDEST_WITH_ERRORS + 1
     with pytest.raises(UnfitError, match="there is no gate nonsense"):
-        ideal_of(*parse(encode(width, 1, [("nonsense", (0,), (), ()), ("measure", (0,), (), (0,))])).decoded(), with_errors=True)
+        ideal_of(
+            *parse(encode(width, 1, [("nonsense", (0,), (), ()), ("measure", (0,), (), (0,))])).decoded(),
+            with_errors=True,
+        )
