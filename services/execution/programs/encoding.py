@@ -27,7 +27,7 @@ def encode(tape: Tape) -> bytes:
     """The bytes of a tape, its active qubits numbered as there; empty for one that branches or is very long."""
     if tape.branches or not 0 < len(tape.steps) <= MOST_STEPS:
         return b""
-    steps = []
+    steps: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
     angles = array("d")
     barriers = deque(tape.barriers)
     for place, (name, qubits, turned, clbits) in enumerate(tape.operations()):
