@@ -91,6 +91,19 @@ async def test_the_body_is_exactly_event_job_status_and_timestamp(hooked: Api, e
     assert body["timestamp"].endswith("Z")
 
 
+async def test_jobs_of_a_live_key_are_told_of_alike(mesh: LocalMesh, big: Team, endpoint: Sink) -> None:
+    live, test = Api(mesh, big.secrets["live"]), Api(mesh, big.secrets["test"])
+    job_ids = {await submit(live, endpoint.url()), await submit(test, endpoint.url())}
+    told = await endpoint.wait(2)
+    assert {json.loads(request.body)["job_id"] for request in told} == job_ids
+    secret = await secret_of(live)
+    assert secret == await secret_of(test), "one for the team"
+    for request in told:
+        assert Webhook(secret).verify(request.body, request.headers)
+    for each in (live, test):
+        await each.close()
+
+
 async def test_a_failed_and_a_rerouted_job_are_told_of(hooked: Api, endpoint: Sink) -> None:
     job_id = await submit(hooked, endpoint.url(), "engine_crash")
     told = [json.loads(request.body) for request in await endpoint.wait(2)]
