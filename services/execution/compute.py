@@ -32,7 +32,7 @@ from services.execution.engines.device import Simulator
 from services.execution.engines.engine import EngineError
 from services.execution.engines.journal import Journal
 from services.execution.engines.memory import available_memory, limited_memory
-from services.execution.programs.encoding import encode
+from services.execution.programs.encoding import MOST_STEPS, encode
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -139,7 +139,7 @@ def answer(request: task.Request, progress: Callable[[float, str], None]) -> tas
 
 def _description(describer: Describer, parameters: dict[str, Any], *, told: bool) -> task.Description:
     features = describer.features(parameters)
-    if not told or not isinstance(describer, CircuitDescriber):
+    if not told or not isinstance(describer, CircuitDescriber) or features.gate_count > MOST_STEPS:
         return task.Description(features)
     return task.Description(features, encode(describer.tape(parameters)))
 
