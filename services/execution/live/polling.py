@@ -35,6 +35,7 @@ LONGEST_SECONDS = 1800.0
 _JITTER = 0.2
 _LISTED_AGAIN_SECONDS = 5.0
 _LONGEST_REASON = 300
+_LONGEST_WAIT = 86_400.0 * 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Poller:
         """Ask about a machine and tell routing; the pace from then on, and what the provider asks to wait."""
         asked_for = 0.0
         try:
-            condition = await self._ask(machine)
+            report, pace = _report(await self._ask(machine)), Pace(self._every)
         except (ProviderError, MeshError, TimeoutError) as error:
             asked_for = error.after if isinstance(error, Busy) else 0.0
             pace = pace.failed()
@@ -97,12 +98,9 @@ class Poller:
             if pace.failures < SILENT and not isinstance(error, NotAdmitted):
                 return pace, asked_for
             report = routing_pb2.BackendReport(status=routing_pb2.BACKEND_STATUS_OFFLINE, reason=said[:_LONGEST_REASON])
-        except Exception:  # noqa: BLE001 - an answer of a form that is not known; the others go on
+        except Exception:  # noqa: BLE001 - an answer of a form that is not known, or no number; the others go on
             log.exception("machine_answer_unknown", backend=machine.backend_id)
             return pace.failed(), 0.0
-        else:
-            pace = Pace(self._every)
-            report = _report(condition)
         report.backend_id = machine.backend_id
         try:
             await self._routing.ReportBackends(routing_pb2.ReportBackendsRequest(reports=[report]))
@@ -142,11 +140,14 @@ class Poller:
 
 
 def _report(condition: Condition) -> routing_pb2.BackendReport:
+    """What a provider says, for routing. Raises ValueError for what is no time."""
     report = routing_pb2.BackendReport(
         status=routing_pb2.BACKEND_STATUS_ONLINE if condition.online else routing_pb2.BACKEND_STATUS_OFFLINE,
         reason=condition.reason[:_LONGEST_REASON],
         queue_depth=condition.queue_depth,
     )
     if condition.queue_seconds is not None:
-        report.queue_duration.FromMilliseconds(round(1000 * max(0.0, condition.queue_seconds)))
+        if not 0 <= condition.queue_seconds <= _LONGEST_WAIT:
+            raise ValueError(f"a wait of {condition.queue_seconds} s")
+        report.queue_duration.FromMilliseconds(round(1000 * condition.queue_seconds))
     return report

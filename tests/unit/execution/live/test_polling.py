@@ -142,8 +142,18 @@ async def test_credentials_that_are_refused_close_the_machine_at_once(world: Wor
     assert [report.status for report in world.routing.reports] == [pb.BACKEND_STATUS_OFFLINE]
 
 
-async def test_an_answer_of_an_unknown_form_tells_nothing_and_ends_nothing(world: World):
-    world.machine.answers = [KeyError("status")]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        KeyError("status"),
+        Condition(online=True, queue_seconds=float("nan")),
+        Condition(online=True, queue_seconds=-1.0),
+        Condition(online=True, queue_seconds=1e300),
+        Condition(online=True, queue_depth=2**70),
+    ],
+)
+async def test_an_answer_that_is_none_tells_nothing_and_ends_nothing(world: World, answer: Condition | Exception):
+    world.machine.answers = [answer]
     pace, _ = await world.poller.look(MACHINES[0], Pace(60))
     assert (pace.failures, world.routing.reports) == (1, [])
 
