@@ -87,7 +87,7 @@ class Issuer:
         """
         old = await self._keys.find_key(team_id, key_id)
         if old is None:
-            raise no_key(key_id)
+            raise no_key()
         actor.require_key(old)
         await self._require_standing(actor, old)
         now = self._clock()
@@ -124,6 +124,6 @@ class Issuer:
         return self._vault.open(sealed.sealed, key.team_id, _PLACE, sealed.kid).decode()
 
 
-def no_key(key_id: str) -> NotFound:
+def no_key() -> NotFound:
     """The error for a key that is not there, or another team's."""
-    return NotFound(f"There is no key {key_id}.", reason="KEY_NOT_FOUND", field="key_id")
+    return NotFound("There is no such key, or it belongs to another team.", reason="KEY_NOT_FOUND", field="key_id")

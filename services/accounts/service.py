@@ -166,7 +166,7 @@ class AccountsService:
         team_id, key_id = team_id_of(request.team_id), key_id_of(request.key_id)
         key = await self._keys.find_key(team_id, key_id)
         if key is None:
-            raise no_key(request.key_id)
+            raise no_key()
         actor.require_key(key)
         revoked = await self._keys.revoke_key(team_id, key_id, self._clock(), actor)
         return pb.RevokeKeyResponse(key=key_message(revoked or key))

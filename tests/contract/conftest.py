@@ -1,4 +1,19 @@
-"""One mesh with all its processes, and teams to ask it."""
+"""One mesh with all its processes, and teams to ask it.
+
+Where each line of contracts/qmumma.md, and then of contracts/README.md, is held to:
+
+| section | files test_qmumma_… |
+|---|---|
+| keys and plans | keys, roles, plans, billing |
+| jobs: submission, quotes, reading, events, results | submit, quotes, read, events, results |
+| marketplace, entropy, webhooks | marketplace, entropy, webhooks |
+| benchmarks, proof, documents | benchmarks, proof, rules (12) |
+| errors | errors |
+| rules of every dialect | rules, by number; 3: test_faults; 6: plans; 10: events |
+
+What takes days or a stopped clock (schedules, grace, five failing days) is held to in tests/mesh; the package `qmumma`
+in test_sdk.
+"""
 
 from __future__ import annotations
 
