@@ -156,7 +156,7 @@ async def test_a_key_tells_when_it_was_last_used(mesh: LocalMesh, ent: Api) -> N
 async def test_a_rotated_key_works_during_its_grace_and_is_dead_after_it(mesh: LocalMesh, own: Api) -> None:
     key = await made(own, expires_in_days=30)
     assert await works(mesh, key["secret"])
-    answer = await own.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 1})
+    answer = await own.http.post(f"/v1/keys/{key['key_id']}/rotate", json={"grace_seconds": 3})
     new = assert_is(answer, RotatedKey)
     assert (answer.status_code, new["replaces"]["key_id"]) == (201, key["key_id"])
     assert [new[name] for name in ("name", "environment", "user_id")] == [
@@ -164,7 +164,7 @@ async def test_a_rotated_key_works_during_its_grace_and_is_dead_after_it(mesh: L
     ]
     assert new["expires_at"] > key["expires_at"]
     assert await works(mesh, key["secret"])
-    await dies(mesh, key["secret"], seconds=2)
+    await dies(mesh, key["secret"], seconds=5)
     assert await works(mesh, new["secret"])
 
 
