@@ -160,3 +160,12 @@ def test_only_who_started_the_mesh_can_read_its_first_keys(mesh: LocalMesh) -> N
     secrets = mesh.credentials.qmumma
     assert secrets.live.startswith("qm_live_sk_")
     assert secrets.test.startswith("qm_test_sk_")
+
+
+async def test_a_quarantine_that_is_none_is_not_lifted(qmumma_admin: Admin) -> None:
+    sources = await qmumma_admin("entropy", "sources")
+    assert {"sim.stabilizer"} <= {source["source"] for source in sources if source["simulated"]}
+    never = next(source["source"] for source in sources if source["state"] == "idle")
+    status, said = await qmumma_admin.status("entropy", "lift", never, "--reason", "a try", "--yes")
+    assert (status, "was never drawn from" in said) == (1, True)
+    assert await qmumma_admin("entropy", "lifts") == []
