@@ -25,7 +25,7 @@ MOST_STEPS = 20_000
 
 def encode(tape: Tape) -> bytes:
     """The bytes of a tape, its active qubits numbered as there; empty for one that branches or is very long."""
-    if tape.branches or not 0 < len(tape.steps) <= MOST_STEPS:
+    if tape.branches or not tape.steps or len(tape.steps) + len(tape.barriers) > MOST_STEPS:
         return b""
     steps: list[tuple[str, tuple[int, ...], tuple[int, ...], int]] = []
     angles = array("d")
