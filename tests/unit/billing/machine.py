@@ -10,7 +10,9 @@ from mesh.errors import MeshError
 from services.billing.hold import Hold, HoldRequest, Operation, ReleaseRequest, SettleRequest
 from tests.unit.billing.bookkeeping import NOW, PlainLedger
 
-TEAMS, JOBS = 3, 10
+TEAMS, JOBS = 2, 8
+PRICES = (0, 1, 10, 11)
+"""So few, and budgets so near to their sums, that a limit is often met exactly."""
 
 
 def operations() -> st.SearchStrategy[Any]:
@@ -21,12 +23,12 @@ def operations() -> st.SearchStrategy[Any]:
             HoldRequest,
             jobs,
             st.integers(0, TEAMS - 1),
-            plan=st.sampled_from(["student", "academic", "commercial", "enterprise", "qcos_free"]),
-            price=st.integers(0, 70),
-            billed=st.sampled_from([True, True, True, False]),
-            priority=st.booleans(),
-            max_amount=st.none() | st.integers(0, 100),
-            metered=st.booleans(),
+            plan=st.sampled_from(["enterprise", "enterprise", "commercial", "student", "qcos_free"]),
+            price=st.sampled_from(PRICES),
+            billed=st.sampled_from([True, True, True, True, False]),
+            priority=st.sampled_from([False, False, True]),
+            max_amount=st.sampled_from([None, None, None, 10]),
+            metered=st.sampled_from([False, False, True]),
         ),
         st.builds(SettleRequest, jobs),
         st.builds(ReleaseRequest, jobs),
@@ -34,7 +36,7 @@ def operations() -> st.SearchStrategy[Any]:
 
 
 batches = st.lists(operations(), min_size=1, max_size=8)
-limits = st.none() | st.integers(0, 200)
+limits = st.sampled_from([None, 0, 10, 20, 21, 30])
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -87,14 +89,14 @@ class LedgerMachine(RuleBasedStateMachine):
         if known:
             assert self.apply(known, self.now) == [self.plain.holds[each.job_id] for each in known]
 
-    @rule(team=st.integers(0, TEAMS - 1), budget=limits, agreed=st.none() | st.integers(0, 3))
+    @rule(team=st.integers(0, TEAMS - 1), budget=limits, agreed=st.sampled_from([None, 0, 0, 1, 2]))
     def agree(self, team: int, budget: int | None, agreed: int | None) -> None:
         """A budget may fall below what is spent, and touches nothing that is held."""
         self.limit(self.teams[team], budget=budget, agreed=agreed)
         self.plain.budgets[self.teams[team]] = budget
         self.plain.agreed[self.teams[team]] = agreed
 
-    @rule(hours=st.sampled_from([1, 24, 24 * 31]))
+    @rule(hours=st.sampled_from([1, 24]))
     def wait(self, hours: int) -> None:
         self.now += dt.timedelta(hours=hours)
         self.levels = {team: self.plain.level(team, self.now) for team in self.teams}
