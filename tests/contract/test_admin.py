@@ -107,6 +107,21 @@ async def test_the_ledger_is_checked_and_a_teams_money_adds_up(mesh: LocalMesh, 
     await api.close()
 
 
+async def test_a_budget_and_agreed_jobs_are_set_shown_and_removed(qmumma_admin: Admin) -> None:
+    owner = f"{uuid.uuid4().hex}@example.org"
+    team = (await qmumma_admin("teams", "create", "Payers", "--plan", "enterprise", "--owner", owner))["team_id"]
+    shown = await qmumma_admin("budgets", "set", team, "12.345678")
+    assert (shown["budget_usd"], shown["remaining_usd"]) == ("12.345678", "12.345678")
+    agreed = await qmumma_admin("plans", "set-terms", team, "--included-jobs", "5000")
+    assert (agreed["included_jobs"], agreed["included_agreed"], agreed["budget_usd"]) == (5000, True, "12.345678")
+    assert (await qmumma_admin("plans", "set-terms", team, "--included-jobs", "plan"))["included_jobs"] == 0
+    assert (await qmumma_admin("budgets", "remove", team, "--yes"))["budget_usd"] is None
+    assert (await qmumma_admin("budgets", "show", team))["plan"] == "enterprise"
+    status, said = await qmumma_admin.status("budgets", "set", str(uuid.uuid4()), "5")
+    assert (status, "TEAM_NOT_FOUND" in said) == (1, True)
+    assert "qcos_professional" in {plan["plan"] for plan in await qmumma_admin("plans", "list")}
+
+
 async def test_a_dead_letter_is_shown_queued_again_and_dropped(mesh: LocalMesh, qmumma_admin: Admin) -> None:
     subject = f"accounts.key.nothing.{uuid.uuid4()}"
     identity = Identity.at(mesh.layout.identities / "operator", "operator")

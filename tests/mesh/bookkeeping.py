@@ -51,6 +51,7 @@ class Billing:
         self.second = second
         self.operator: BillingServiceAsyncStub
         self.edge: BillingServiceAsyncStub
+        self.address: str
 
     async def give_budget(self, team: str, micros: int) -> None:
         await self.operator.SetBudget(
@@ -87,4 +88,5 @@ async def serving_billing(postgres: RunningPostgres, nats: RunningNats, authorit
         ways = [await stack.enter_async_context(home.serve(config(home, nats), wire)) for _process in range(2)]
         both = Billing(home, stub(ways[0]("execution")), stub(ways[1]("execution")))
         both.operator, both.edge = stub(ways[0]("operator")), stub(ways[1]("edge"))
+        both.address = ways[0]("operator")._target
         yield both

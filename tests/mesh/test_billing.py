@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,6 +15,7 @@ from qm.billing.v1 import billing_pb2 as pb
 from qm.type.v1.money_pb2 import Money
 from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST
 
+from deploy.admin import __main__ as admin
 from mesh.errors import (
     Conflict,
     DeadlineExceeded,
@@ -293,8 +296,17 @@ LIES = [
 """What may befall a ledger, and is undone by the sign; and what is then said."""
 
 
-async def test_a_broken_ledger_is_named(postgres: RunningPostgres, nats_server: RunningNats, authority: Authority):
+async def test_a_broken_ledger_is_named(
+    postgres: RunningPostgres,
+    nats_server: RunningNats,
+    authority: Authority,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    config = tmp_path / "operator.toml"
+    check = ["ledger", "check", "--json", "--config", str(config)]
     async with serving_billing(postgres, nats_server, authority) as billing:
+        config.write_text(f'identity_folder = "{authority.folder}"\n[peers]\nbilling = "{billing.address}"\n')
         opened, settled, included = ask(new_id(), 5), ask(new_id(), 8), ask(new_id(), plan="academic")
         for each in (opened, settled, included):
             hold = (await billing.first.HoldFunds(each)).hold
@@ -313,12 +325,18 @@ async def test_a_broken_ledger_is_named(postgres: RunningPostgres, nats_server: 
             checked = await billing.operator.CheckLedger(pb.CheckLedgerRequest())
             assert sorted(checked.violations) == sorted(each.format(**names) for each in complaints)
             await billing.home.rows(lie.format("-", **names))
-        assert await billing.violations() == []
+        capsys.readouterr()
+        assert await asyncio.to_thread(admin.main, check) == 0
+        assert json.loads(capsys.readouterr().out)["violations"] == []
         await billing.home.rows("DELETE FROM entries WHERE transfer_id LIKE '%/settle'")
         checked = await billing.operator.CheckLedger(pb.CheckLedgerRequest())
         assert (checked.open_hold_count, checked.open_hold_amount.micros, checked.entry_count) == (2, 5, 4)
         lost = "the entry {settled}/settle of platform/revenue is of 0 micros, its hold says 8".format(**names)
         assert lost in checked.violations
+        assert await asyncio.to_thread(admin.main, check) == 1
+        said = capsys.readouterr()
+        assert {"law": lost} in json.loads(said.out)["violations"]
+        assert "the ledger breaks its laws" in said.err
 
 
 async def test_a_price_is_told_as_it_would_be_held_and_reserves_nothing(billing: Billing):

@@ -77,6 +77,9 @@ class StoreMachine(LedgerMachine):
     def names(self) -> tuple[list[Any], list[Any]]:
         return [TeamId(str(uuid.uuid4())) for _ in range(TEAMS)], [JobId(str(uuid.uuid4())) for _ in range(JOBS)]
 
+    def new_job(self) -> Any:
+        return JobId(str(uuid.uuid4()))
+
     def apply(self, operations: list[Operation], now: dt.datetime) -> list[Hold | MeshError | None]:
         return self.kept.run(self._applied([operations], now))
 

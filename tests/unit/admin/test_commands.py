@@ -9,6 +9,7 @@ import shlex
 import pytest
 
 from deploy.admin import __main__ as admin
+from deploy.admin.budgets import amount
 from deploy.admin.catalogue import COMMANDS, GROUPS
 from deploy.admin.command import identifier
 from deploy.admin.output import dollars, to_json, to_text
@@ -38,6 +39,19 @@ def test_every_command_has_help_and_json_and_its_examples_parse() -> None:
 @pytest.mark.parametrize("text", [JOB, JOB.upper(), f"qm_job_{JOB.replace('-', '')}", f"qm_key_{JOB.replace('-', '')}"])
 def test_an_id_may_be_given_as_it_is_shown_anywhere(text: str) -> None:
     assert identifier(text) == JOB
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"), [("0", 0), ("500", 500_000_000), ("0.000001", 1), ("1e3", 10**9), ("1000000000", 10**15)]
+)
+def test_an_amount_is_taken_exactly(text: str, micros: int) -> None:
+    assert amount(text) == micros
+
+
+@pytest.mark.parametrize("text", ["-1", "-0.000001", "nan", "1e400", "inf", "0.0000001", "1000000000.01", "$5", ""])
+def test_what_is_no_amount_is_said_so(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no amount: give dollars"):
+        amount(text)
 
 
 def test_what_is_no_id_is_said_so() -> None:

@@ -52,6 +52,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def names(self) -> tuple[list[Any], list[Any]]:
         raise NotImplementedError
 
+    def new_job(self) -> Any:
+        """An id that no job has."""
+        raise NotImplementedError
+
     def apply(self, operations: list[Operation], now: dt.datetime) -> list[Hold | MeshError | None]:
         """The answers of one batch."""
         raise NotImplementedError
@@ -72,11 +76,27 @@ class LedgerMachine(RuleBasedStateMachine):
         return batch
 
     @rule(batch=batches)
-    def operate(self, batch: list[Any]) -> None:
+    def decide(self, batch: list[Any]) -> None:
         """A batch decides as the plainest ledger does, one by one."""
-        batch = self.named(batch)
+        self.operate(self.named(batch))
+
+    def operate(self, batch: list[Operation]) -> None:
         answers = [each.reason if isinstance(each, MeshError) else each for each in self.apply(batch, self.now)]
         assert answers == [self.plain.decide(operation, self.now) for operation in batch]
+
+    @rule(team=st.integers(0, TEAMS - 1), paid=st.booleans(), first=st.sampled_from(PRICES))
+    def fill(self, team: int, paid: bool, first: int) -> None:  # noqa: FBT001 - hypothesis passes what it draws
+        """In one batch the budget is used to its end, and a micro-dollar more is refused, before and after that."""
+        budget = self.plain.budgets[self.teams[team]]
+        left = 0 if budget is None else budget - self.plain.level(self.teams[team], self.now)
+        if left <= first:
+            return
+        holds = [
+            HoldRequest(self.new_job(), self.teams[team], plan="enterprise", price=price, metered=True)
+            for price in (first, left - first + 1, left - first, 1)
+        ]
+        self.operate([holds[0], *([SettleRequest(holds[0].job_id)] if paid else []), *holds[1:]])
+        assert self.plain.level(self.teams[team], self.now) == budget
 
     @rule(order=st.randoms(use_true_random=False))
     def deliver_again(self, order: Any) -> None:

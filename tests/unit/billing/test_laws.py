@@ -1,6 +1,7 @@
 """The laws of the ledger over random lives of it."""
 
 import datetime as dt
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -21,9 +22,13 @@ class BookMachine(LedgerMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger(dict.fromkeys(self.teams))
+        self.numbers = itertools.count()
 
     def names(self) -> tuple[list[Any], list[Any]]:
         return [f"team-{number}" for number in range(TEAMS)], [f"job-{number}" for number in range(JOBS)]
+
+    def new_job(self) -> Any:
+        return f"new-{next(self.numbers)}"
 
     def apply(self, operations: list[Operation], now: dt.datetime) -> list[Hold | MeshError | None]:
         return self.ledger.run(operations, now)
@@ -53,4 +58,4 @@ class BookMachine(LedgerMachine):
 
 
 def test_every_life_of_a_ledger_obeys_its_laws_and_decides_as_the_plainest_one():
-    run_state_machine_as_test(BookMachine, settings=settings(max_examples=30, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(BookMachine, settings=settings(max_examples=25, stateful_step_count=16, deadline=None))
