@@ -7,7 +7,7 @@ Where each line of contracts/qmumma.md, and then of contracts/README.md, is held
 | keys and plans | keys, roles, plans, billing |
 | jobs: submission, quotes, reading, events, results | submit, quotes, read, events, results |
 | marketplace, entropy, webhooks | marketplace, entropy, webhooks |
-| benchmarks, proof, documents | benchmarks, proof, rules (12) |
+| benchmarks, proof, documents | benchmarks, proof, pages, links |
 | errors | errors |
 | rules of every dialect | rules, by number; 3: test_faults; 6: plans; 10: events |
 
