@@ -1,11 +1,15 @@
 """Every engine on every circuit of a public set: which is the best, which one is chosen, and what Aer alone would take.
 
-    python -m bench.engines [--quick] [--write] [--only NAME]     about ten minutes, a minute with --quick
-    python -m bench.engines --named [--write]     the engines that run only where they are named: four minutes
+    python -m bench.engines [--quick] [--only NAME] [--minutes M]     measures what is missing, and prints the table
+    python -m bench.engines --fresh             begins anew: about half an hour
+    python -m bench.engines --choice            measures the choice again, beside the best way: some minutes
+    python -m bench.engines --minutes 0 --write fits the costs to what there is
+    python -m bench.engines --named [--write]   the engines that run only where they are named: four minutes
 
 Each way to run a circuit (an engine by a method, and `AerSimulator()` left to itself) has a warm child process with
 limits of memory and time, so that a crash or a hog costs one number. What counts is CPU time, the least of a few runs,
-from the parsed program to the counts: the duration on an undisturbed machine, whoever else is busy. `--write` fits
+from the parsed program to the counts: the duration on an undisturbed machine, whoever else is busy. Every circuit is
+kept in bench/circuits/measured.json once it is measured, so that what was stopped goes on where it was. `--write` fits
 services/execution/engines/costs.toml to the circuits that are not held out; what is said of the choice is said of the
 file as it then is, apart for circuits that were fitted to and for those that were not.
 """
@@ -15,53 +19,24 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import sys
+import time
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bench.circuits import Case
 from bench.circuits.cases import cases
 from bench.circuits.fitting import write_costs
-from bench.circuits.timing import AUTOMATIC, CHOSEN, LONGEST_RUN_SECONDS, MEMORY_BYTES, Timed, Timer, Way, ways
+from bench.circuits.measuring import LIMITS, LONGEST_SECONDS, Measurements, Measuring, Row, attempts, measure
+from bench.circuits.timing import AUTOMATIC, CHOSEN, Timer, Way, ways
 from services.execution.engines import registry
-from services.execution.engines.attempt import LONG_SECONDS
-from services.execution.engines.cost import CostModel, Limits
-from services.execution.programs.circuit import program_of
-from services.execution.programs.features import Features
-from services.execution.programs.limits import Limits as ProgramLimits
+from services.execution.engines.cost import CostModel
 
-PROGRAMS = ProgramLimits(qubits=2_000, clbits=4_000, operations=1_000_000)
-LIMITS = Limits(MEMORY_BYTES, LONGEST_RUN_SECONDS)
-LONGEST_SECONDS, QUICK_SECONDS = 20.0, 4.0
-PATIENCE, PATIENCE_ALONE = 4.0, 10.0
-"""A way may take so many times as long as the best one so far, and Aer left to itself."""
-LEAST_SECONDS = 1.0
+QUICK_SECONDS = 4.0
 NARROW = 22
 """Qubits of the circuits by which the engines that run only by name are measured: enough for states past any cache."""
 LINE = "{:32}{:>7}{:>7}  {:22}{:>8}{:>8}  {:22}{:>8}{:>7}{:>8}"
 GEOMETRIC_TARGET, WORST_TARGET, NEAR_SHARE, NEAR = 1.25, 3.0, 0.95, 1.3
 AUTOMATIC_TARGET, BELL_TARGET = 5.0, 0.25
-
-
-@dataclass
-class Row:
-    """What was measured of one circuit: seconds by way; a way that did not end has the time it had, as `over`."""
-
-    case: Case
-    features: Features
-    seconds: dict[Way, float] = field(default_factory=dict)
-    over: dict[Way, float] = field(default_factory=dict)
-
-    @property
-    def engines(self) -> dict[Way, float]:
-        """The seconds of the ways that can be chosen."""
-        return {way: seconds for way, seconds in self.seconds.items() if way not in {AUTOMATIC, CHOSEN}}
-
-    @property
-    def best(self) -> Way | None:
-        """The fastest way, None where nothing came to an end."""
-        return min(self.engines, key=self.engines.__getitem__, default=None)
 
 
 @dataclass(frozen=True)
@@ -94,7 +69,7 @@ class Choice:
     @property
     def _ran(self) -> Way:
         """A plan that is too short for short cuts was measured as it is."""
-        return CHOSEN if self.predicted >= LONG_SECONDS or self.way is None else self.way
+        return CHOSEN if attempts(self.predicted) or self.way is None else self.way
 
     @property
     def gain(self) -> float | None:
@@ -103,32 +78,6 @@ class Choice:
             return None
         alone = self.row.seconds.get(AUTOMATIC, self.row.over.get(AUTOMATIC))
         return None if alone is None else alone / self.taken
-
-
-def measure(chosen: Sequence[Case], model: CostModel, longest: float, among: Sequence[Way]) -> list[Row]:
-    """Run every case each of these ways, the likely best first, so that the slow ones may be cut short."""
-    rows = []
-    with Timer() as timer:
-        for number, case in enumerate(chosen, 1):
-            program = program_of(case.make(), PROGRAMS)
-            row = Row(case, program.features)
-            plans, _ = model.plans(program.features, case.shots, LIMITS)
-            order = {(plan.engine, plan.method): place for place, plan in enumerate(plans)}
-            for way in sorted(among, key=lambda way: order.get(way, len(order)) if way != AUTOMATIC else math.inf):
-                if way == CHOSEN and not (plans and plans[0].seconds_p50 >= LONG_SECONDS):
-                    continue
-                best = min(row.engines.values(), default=longest)
-                times = PATIENCE_ALONE if way in {AUTOMATIC, CHOSEN} else PATIENCE
-                patience = min(longest, max(LEAST_SECONDS, times * best))
-                timed = timer.run(way, program, case.shots, patience)
-                if timed is Timed.OVER:
-                    row.over[way] = patience
-                elif not isinstance(timed, Timed):
-                    row.seconds[way] = timed
-            rows.append(row)
-            print(f"\r{number}/{len(chosen)} {case.name:40}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return rows
 
 
 def choose(rows: Iterable[Row], model: CostModel) -> list[Choice]:
@@ -222,6 +171,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="fit costs.toml to what is measured")
     parser.add_argument("--named", action="store_true", help="the engines that run only where they are named")
     parser.add_argument("--only", default="", help="circuits whose name has this")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no circuit after so many")
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured")
+    parser.add_argument("--choice", action="store_true", help="measure the choice again")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     wanted = [case for case in cases() if arguments.only in case.name and (case.quick or not arguments.quick)]
@@ -229,7 +181,11 @@ def main() -> None:
     if arguments.named:
         wanted = [case for case in wanted if not case.held_out and case.make().num_qubits <= NARROW]
         among = tuple((name, "statevector") for name in registry.NAMED)
-    rows = measure(wanted, CostModel.load(), QUICK_SECONDS if arguments.quick else LONGEST_SECONDS, among)
+    longest = QUICK_SECONDS if arguments.quick else LONGEST_SECONDS
+    with Timer() as timer:
+        until = time.monotonic() + 60 * arguments.minutes
+        measuring = Measuring(timer, CostModel.load(), longest=longest, until=until)
+        rows = measure(wanted, measuring, among, Measurements(fresh=arguments.fresh), again=arguments.choice)
     if arguments.write:
         write_costs([(row.features, row.case.shots, row.engines, row.over) for row in rows if not row.case.held_out])
     if arguments.named:

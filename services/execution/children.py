@@ -13,7 +13,7 @@ from typing import Final, overload
 
 import msgspec
 
-from mesh.errors import InvalidArgument, ResourceExhausted, Unavailable
+from mesh.errors import InvalidArgument, MeshError, ResourceExhausted, Unavailable
 from mesh.telemetry import log
 from mesh.wording import bytes_text
 from services.execution import task
@@ -29,6 +29,7 @@ RESTART_SECONDS: Final = 0.2
 _ANSWERS: Final = {
     task.Describe: (task.Description,),
     task.Run: (task.Outcome,),
+    task.Lane: (task.Answers,),
     task.Replay: (task.Circuits, task.Outcome),
 }
 
@@ -90,6 +91,9 @@ class Children:
     ) -> task.Outcome: ...
 
     @overload
+    async def call(self, request: task.Lane, *, timeout: float) -> task.Answers: ...
+
+    @overload
     async def call(self, request: task.Replay, *, timeout: float) -> task.Circuits | task.Outcome: ...
 
     async def call(
@@ -100,7 +104,7 @@ class Children:
         Raises InvalidArgument for a fault of the program, ResourceExhausted when the time is up or the memory is not
         enough, and EngineFault when the child died. Cancelling the call kills the child.
         """
-        async with self._room.taken(request.memory_bytes if isinstance(request, task.Run) else 0):
+        async with self._room.taken(_needed(request)):
             return await self._call(request, timeout, on_progress)
 
     async def _call(self, request: task.Request, timeout: float, on_progress: OnProgress | None) -> task.Answer:
@@ -109,7 +113,8 @@ class Children:
         try:
             async with asyncio.timeout(timeout):
                 answer = await self._ask(child, request, on_progress)
-            healthy = not isinstance(answer, task.Starved)
+            answers = answer.answers if isinstance(answer, task.Answers) else (answer,)
+            healthy = not any(isinstance(each, task.Starved) for each in answers)
         except TimeoutError:
             message = f"the program ran longer than its limit of {timeout:g} s; use fewer shots, qubits or iterations"
             raise ResourceExhausted(message, reason="TIME_LIMIT") from None
@@ -123,11 +128,8 @@ class Children:
                 self._idle.put_nowait(child)
             else:
                 self._discard(child)
-        if isinstance(answer, task.Failure):
-            raise InvalidArgument(answer.message, reason=answer.reason, field=answer.field)
-        if isinstance(answer, task.Starved):
-            message = f"the program needed more than its limit of {bytes_text(answer.memory_bytes)} of memory"
-            raise ResourceExhausted(f"{message}; use fewer qubits or less entanglement", reason="MEMORY_LIMIT")
+        if isinstance(answer, task.Failure | task.Starved):
+            raise refusal(answer)
         return answer
 
     async def close(self) -> None:
@@ -196,3 +198,18 @@ class Children:
         if zygote is not None:
             await asyncio.to_thread(zygote.kill)
             zygote.close()
+
+
+def refusal(answer: task.Failure | task.Starved) -> MeshError:
+    """What a caller is told of a run that gave no result."""
+    if isinstance(answer, task.Failure):
+        return InvalidArgument(answer.message, reason=answer.reason, field=answer.field)
+    message = f"the program needed more than its limit of {bytes_text(answer.memory_bytes)} of memory"
+    return ResourceExhausted(f"{message}; use fewer qubits or less entanglement", reason="MEMORY_LIMIT")
+
+
+def _needed(request: task.Request) -> int:
+    """The most memory that a request may take at a time."""
+    if isinstance(request, task.Lane):
+        return max(run.memory_bytes for run in request.runs)
+    return request.memory_bytes if isinstance(request, task.Run) else 0

@@ -48,6 +48,8 @@ SHOWN_CHARACTERS = 65_536
 """Of a fitted circuit that the record shows; its measures are told of any."""
 PROGRESS_SECONDS = 0.2
 """A child says how far it is at most this often."""
+ROW_SECONDS = 0.2
+"""No run of a lane begins later: the parent waits for a lane four times as long."""
 _OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "Insufficient memory")
 """What C++ and Aer say when there is no memory left."""
 _WARM_UP = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
@@ -89,9 +91,27 @@ def serve(connection: Connection, *, engines: bool) -> None:
             request = task.decode_request(connection.recv_bytes())
         except EOFError:
             return
-        if isinstance(request, task.Run) and request.crash:
-            os.kill(os.getpid(), signal.SIGKILL)
-        connection.send_bytes(_message(answer(request, _progress(connection))))
+        if isinstance(request, task.Lane):
+            connection.send_bytes(task.encode(_in_a_row(request)))
+        else:
+            connection.send_bytes(_message(answer(request, _progress(connection))))
+
+
+def _in_a_row(lane: task.Lane) -> task.Answers:
+    """Run a lane, as far as its answers fit one message, and there are memory and time."""
+    answers: list[task.Outcome | task.Failure | task.Starved | None] = []
+    left, until = task.LARGEST_ANSWER // 2, time.monotonic() + ROW_SECONDS
+    for run in lane.runs:
+        if time.monotonic() > until:
+            break
+        told = answer(run, _silent)
+        left -= len(task.encode(told))
+        if left < 0 or not isinstance(told, task.Outcome | task.Failure | task.Starved):
+            break
+        answers.append(told)
+        if isinstance(told, task.Starved):
+            break
+    return task.Answers((*answers, *[None] * (len(lane.runs) - len(answers))))
 
 
 def _message(told: task.Answer) -> bytes:
@@ -106,7 +126,7 @@ def _message(told: task.Answer) -> bytes:
     return task.encode(task.Failure("RESULT_TOO_LARGE", message, "parameters"))
 
 
-def answer(request: task.Request, progress: Callable[[float, str], None]) -> task.Answer:
+def answer(request: task.Describe | task.Run | task.Replay, progress: Callable[[float, str], None]) -> task.Answer:
     """Do what is asked; raises whatever is no fault of the program."""
     algorithm_id = AlgorithmId(request.algorithm_id)
     parameters = json.loads(request.parameters)
@@ -145,6 +165,8 @@ def _description(describer: Describer, parameters: dict[str, Any], *, told: bool
 
 
 def _device(request: task.Run, *, named: bool) -> Device:
+    if request.crash:
+        os.kill(os.getpid(), signal.SIGKILL)
     if request.twin:
         from services.execution.twins.twin import twin_of  # noqa: PLC0415 - describing programs needs no engine
 
@@ -256,13 +278,17 @@ def _progress(connection: Connection) -> Callable[[float, str], None]:
     return report
 
 
+def _silent(_fraction: float, _message: str) -> None:
+    """Progress that nobody waits for."""
+
+
 def _warm_up(*, engines: bool) -> None:
     """Take a Bell pair: the first program of a process pays for what the libraries set up once."""
     circuit, parameters = "circuit.openqasm.v1", json.dumps({"qasm": _WARM_UP}).encode()
-    answer(task.Describe(circuit, parameters), lambda _fraction, _message: None)
+    answer(task.Describe(circuit, parameters), _silent)
     if engines:
         for name in registry.ENGINES:
             # Of an engine's methods the first one; a Bell pair is simple enough for each.
             method = next(iter(registry.engine(name, threads=THREADS).capabilities.max_qubits))
             run = task.Run(circuit, parameters, shots=16, seed=0, engine=name, method=method)
-            answer(run, lambda _fraction, _message: None)
+            answer(run, _silent)

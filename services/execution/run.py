@@ -22,7 +22,8 @@ from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, ResourceExh
 from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault
-from services.execution.job import Job, JobId, State
+from services.execution.job import Job, JobId, State, predicted_seconds
+from services.execution.lanes import Lanes
 from services.execution.lease import JobCancelled, Lease, LeaseLost, Parked
 from services.execution.live.story import LiveStory
 from services.execution.offers import Offers
@@ -30,7 +31,7 @@ from services.execution.peers import Peers
 from services.execution.record import RECORD_TYPE, RecordError, build_record
 from services.execution.rerouting import Rerouter
 from services.execution.results.result_store import ResultKey, ResultStore
-from services.execution.store import Store
+from services.execution.store import VERY_SHORT_SECONDS, Store
 
 PATIENCE_SECONDS = 60.0
 """How long a worker waits for a service that is down before it gives the job back to the queue."""
@@ -70,6 +71,7 @@ class Runner:
         self._rerouter = Rerouter(children, peers, offers, live)
         self._store = store
         self._children = children
+        self._lanes = Lanes(children)
         self._peers = peers
         self._results = results
         self._offers = offers
@@ -200,8 +202,11 @@ class Runner:
             crash=job.engine_crash,
         )
 
+        brief = not job.rerouted and not twin and predicted_seconds(job.decision) <= VERY_SHORT_SECONDS
+        call = self._lanes.run if brief else self._children.call
+
         async def run() -> task.Outcome:
-            return await self._children.call(request, timeout=self._run_seconds, on_progress=lease.note)
+            return await call(request, timeout=self._run_seconds, on_progress=lease.note)
 
         try:
             return await lease.compute(run())

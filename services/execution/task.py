@@ -65,6 +65,12 @@ class Replay(msgspec.Struct, frozen=True, tag="replay"):
     """Unix time in seconds: the first replay."""
 
 
+class Lane(msgspec.Struct, frozen=True, tag="lane"):
+    """Several runs in a row, each of next to no length."""
+
+    runs: Annotated[tuple[Run, ...], Meta(min_length=1)]
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """A child waits for work."""
 
@@ -154,9 +160,15 @@ class Starved(msgspec.Struct, frozen=True, tag="starved"):
     """Its limit."""
 
 
-Request = Describe | Run | Replay
-Answer = Description | Outcome | Circuits | Failure | Starved
-Message = Progress | Description | Outcome | Circuits | Failure | Starved
+class Answers(msgspec.Struct, frozen=True, tag="answers"):
+    """Answers Lane: in the order of the runs, None for one that has to be asked for by itself."""
+
+    answers: tuple[Outcome | Failure | Starved | None, ...]
+
+
+Request = Describe | Run | Lane | Replay
+Answer = Description | Outcome | Answers | Circuits | Failure | Starved
+Message = Progress | Description | Outcome | Answers | Circuits | Failure | Starved
 
 BULKY_BYTES = 64 * 1024
 LARGEST_ANSWER = 64 * 2**20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import pi
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import qiskit_aer
 from qiskit.circuit import QuantumCircuit
 from qiskit_aer import AerError, AerSimulator
 
+from services.execution.engines.assembled import AssembledAer
 from services.execution.engines.chain import sample_chain
 from services.execution.engines.engine import COMPARABLE_QUBITS, Capabilities, EngineError, Method, memory_bytes
 from services.execution.engines.memory import available_memory
@@ -19,12 +21,13 @@ from services.execution.programs.clifford import GENERATORS, clifford_form
 from services.execution.programs.flatten import DIRECTIVES, STANDARD_GATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from services.execution.engines.readout import Readout
     from services.execution.programs.program import Program
+    from services.execution.programs.tape import Tape
 
 ENGINE = "qiskit-aer"
 _WIDEST: Mapping[Method, int] = {
@@ -71,6 +74,9 @@ class AerEngine(Simulating):
             )
             for method in _WIDEST
         }
+        self._assembled = {
+            method: AssembledAer(method, threads=threads, memory_bytes=memory_limit) for method in _WITH_AMPLITUDES
+        }
         widest = dict(_WIDEST)
         bits = (memory_limit // (_BYTES + 1)).bit_length() - 1
         widest["statevector"] = min(widest["statevector"], bits)
@@ -90,13 +96,11 @@ class AerEngine(Simulating):
         """Sample the exact distribution where the method has it and it is small enough, else let Aer draw."""
         features = program.features
         if method in _EXACT and not features.dynamic and features.active_qubits <= COMPARABLE_QUBITS:
-            bare, place = compact(program.circuit, with_measurements=False)
-            bare.save_probabilities([place[program.tape.active[qubit]] for qubit in readout.qubits])
-            data = self.execute(bare, method, shots=1, seed=0)
-            return draw_from(np.asarray(data["probabilities"], dtype=np.float64), readout, shots, seed)
+            found = self._probabilities(program.tape, readout, method)
+            return draw_from(np.asarray(found, dtype=np.float64), readout, shots, seed)
         if method == "matrix_product_state" and not features.dynamic:
-            return self._draw_chain(program, readout, shots, seed)
-        circuit, _ = compact(program.circuit, with_measurements=True)
+            return self._draw_chain(program.tape, readout, shots, seed)
+        circuit = compact(program.circuit)
         data = self.execute(circuit, method, shots=shots, seed=spread_seed(seed, "aer"))
         counted = sorted((int(key, 16), count) for key, count in data["counts"].items())
         return Draw(
@@ -104,12 +108,17 @@ class AerEngine(Simulating):
             np.array([count for _, count in counted], dtype=np.int64),
         )
 
-    def _draw_chain(self, program: Program, readout: Readout, shots: int, seed: int) -> Draw:
+    def _probabilities(self, tape: Tape, readout: Readout, method: Method) -> Any:  # noqa: ANN401 - Aer has no types
+        if method in self._assembled:
+            return self._assembled[method].run(tape, "probabilities", readout.qubits)
+        bare = gates_of(tape)
+        bare.save_probabilities(readout.qubits)
+        return self.execute(bare, method, shots=1, seed=0)["probabilities"]
+
+    def _draw_chain(self, tape: Tape, readout: Readout, shots: int, seed: int) -> Draw:
         """Sample a matrix product state here: Aer itself takes ten times as long, qubit by qubit for each shot."""
-        bare, place = compact(program.circuit, with_measurements=False)
-        bare.save_matrix_product_state()
-        state = self.execute(bare, "matrix_product_state", shots=1, seed=0)["matrix_product_state"]
-        return draw_chain(state, [place[program.tape.active[qubit]] for qubit in readout.qubits], readout, shots, seed)
+        assembled = self._assembled["matrix_product_state"]
+        return draw_chain(assembled.run(tape, "matrix_product_state", range(tape.width)), readout, shots, seed)
 
     def amplitudes(self, circuit: QuantumCircuit, method: Method) -> NDArray[np.complex128]:
         """Return the state at the end of a circuit, by the methods that keep one."""
@@ -132,12 +141,12 @@ class AerEngine(Simulating):
         return cast("Mapping[str, Any]", result.data(0))
 
 
-def draw_chain(state: Any, home: list[int], readout: Readout, shots: int, seed: int) -> Draw:  # noqa: ANN401 - Aer's
-    """Sample a matrix product state; `home` has the place in it of each qubit of the readout."""
+def draw_chain(state: Any, readout: Readout, shots: int, seed: int) -> Draw:  # noqa: ANN401 - Aer's
+    """Sample a matrix product state of the qubits of a tape."""
     tensors, weights = state
     found, counts = sample_chain(tensors, weights, shots, generator(seed, "counts"))
     rows = np.zeros((len(found), readout.num_clbits), dtype=np.uint8)
-    rows[:, readout.clbits] = found[:, [home[place] for place in readout.places]]
+    rows[:, readout.clbits] = found[:, [readout.qubits[place] for place in readout.places]]
     return Draw(*distinct(rows, counts))
 
 
@@ -148,25 +157,29 @@ def rows_of(keys: list[int], num_clbits: int) -> NDArray[np.uint8]:
     return np.unpackbits(packed.reshape(len(keys), length), axis=1, count=num_clbits, bitorder="little")
 
 
-def compact(circuit: QuantumCircuit, *, with_measurements: bool) -> tuple[QuantumCircuit, Mapping[int, int]]:
-    """Return a circuit on its used qubits alone, without barriers and delays, and where each used qubit went.
+def gates_of(tape: Tape) -> QuantumCircuit:
+    """Return the gates of a flat tape, on its qubits."""
+    circuit = QuantumCircuit(tape.width)
+    for name, qubits, angles, _ in tape.operations():
+        if name != "measure":
+            _ADD[name](circuit, *angles, *qubits)
+    return circuit
 
-    With measurements all classical bits and registers stay, without them there are none.
-    """
+
+def compact(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit on its used qubits alone, without barriers and delays; all classical bits and registers stay."""
     index = {bit: place for place, bit in enumerate(circuit.qubits)}
     kept = [item for item in circuit.data if item.name not in DIRECTIVES]
     used = sorted({index[bit] for item in kept for bit in item.qubits})
+    if len(used) == circuit.num_qubits and len(kept) == len(circuit.data):
+        return circuit
     place = {qubit: new for new, qubit in enumerate(used)}
-    if with_measurements and len(used) == circuit.num_qubits and len(kept) == len(circuit.data):
-        return circuit, place
     compact = QuantumCircuit(len(used))
-    if with_measurements:
-        compact.add_bits(circuit.clbits)
-        compact.add_register(*circuit.cregs)
+    compact.add_bits(circuit.clbits)
+    compact.add_register(*circuit.cregs)
     for item in kept:
-        if with_measurements or item.name != "measure":
-            compact.append(item.operation, [place[index[bit]] for bit in item.qubits], item.clbits, copy=False)
-    return compact, place
+        compact.append(item.operation, [place[index[bit]] for bit in item.qubits], item.clbits, copy=False)
+    return compact
 
 
 def _rewritten(circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
@@ -185,3 +198,11 @@ def _rewritten(circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit
             form = item.operation.definition if form is None else form
             rewritten.compose(_rewritten(form, known), item.qubits, inplace=True)
     return rewritten
+
+
+_ADD: Mapping[str, Callable[..., object]] = {
+    **{name: getattr(QuantumCircuit, name) for name in STANDARD_GATES - {"u1", "u2", "u3"}},
+    "u1": QuantumCircuit.p,
+    "u2": lambda circuit, phi, lam, qubit: circuit.u(pi / 2, phi, lam, qubit),
+    "u3": QuantumCircuit.u,
+}

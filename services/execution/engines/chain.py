@@ -18,7 +18,7 @@ def sample_chain(
     shots: int,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw outcomes of all qubits; return a row of bits for each that occurred, qubit 0 first, and how often it did.
+    """Draw outcomes of all qubits; return rows of bits, qubit 0 first, and how often each occurred; some twice.
 
     The state is in the canonical form of Vidal (doi:10.1103/PhysRevLett.91.147902), as Aer keeps it: a pair of matrices
     for each qubit, for 0 and for 1, and between neighbours the Schmidt coefficients. With these to the right of its
@@ -27,16 +27,33 @@ def sample_chain(
     counts = np.array([shots], dtype=np.int64)
     rows = np.zeros((1, len(tensors)), dtype=np.uint8)
     left = np.ones((1, 1), dtype=np.complex128)
+    alone = False
     for qubit, pair in enumerate(tensors):
         right = weights[qubit] if qubit < len(weights) else np.ones(1)
-        zero, one = (left @ matrix * right for matrix in pair)
-        norms = [np.einsum("ij,ij->i", each, each.conj()).real for each in (zero, one)]
-        ones = random.binomial(counts, np.clip(norms[1] / (norms[0] + norms[1]), 0, 1))
-        with_zero, with_one = np.flatnonzero(counts - ones), np.flatnonzero(ones)
-        rows = np.concatenate((rows[with_zero], rows[with_one]))
-        rows[len(with_zero) :, qubit] = 1
-        left = np.concatenate(
-            (zero[with_zero] / np.sqrt(norms[0][with_zero, None]), one[with_one] / np.sqrt(norms[1][with_one, None]))
-        )
-        counts = np.concatenate(((counts - ones)[with_zero], ones[with_one]))
+        zero, one = left @ (pair[0] * right), left @ (pair[1] * right)
+        with_zero, with_one = _norms(zero), _norms(one)
+        chance = with_one / (with_zero + with_one)
+        if not alone and 2 * len(counts) > shots:  # hardly two shots agree: each goes on by itself
+            every = np.repeat(np.arange(len(counts)), counts)
+            rows, zero, one, chance = rows[every], zero[every], one[every], chance[every]
+            with_zero, with_one, counts, alone = with_zero[every], with_one[every], np.ones_like(every), True
+        if alone:
+            bits = random.random(len(chance)) < chance
+            rows[:, qubit] = bits
+            left = np.where(bits[:, None], one, zero)
+            left /= np.sqrt(np.where(bits, with_one, with_zero))[:, None]
+            continue
+        ones = random.binomial(counts, chance)
+        zeros = counts - ones
+        to_zero, to_one = zeros.nonzero()[0], ones.nonzero()[0]
+        rows = np.concatenate((rows[to_zero], rows[to_one]))
+        rows[len(to_zero) :, qubit] = 1
+        left = np.concatenate((zero[to_zero], one[to_one]))
+        left /= np.sqrt(np.concatenate((with_zero[to_zero], with_one[to_one])))[:, None]
+        counts = np.concatenate((zeros[to_zero], ones[to_one]))
     return rows, counts
+
+
+def _norms(vectors: NDArray[np.complex128]) -> NDArray[np.float64]:
+    parts = vectors.view(np.float64)
+    return np.asarray(np.einsum("ij,ij->i", parts, parts))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import QuantumCircuit
 
-from services.execution.engines.aer import AerEngine, compact, draw_chain
+from services.execution.engines.aer import AerEngine, draw_chain, gates_of
 from services.execution.engines.engine import EngineError, Method
 from services.execution.programs.entanglement import Entanglement
 
@@ -39,7 +39,7 @@ class SliceEngine(AerEngine):
 
     def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:
         """Sample the state at the end of the last slice."""
-        bare, place = compact(program.circuit, with_measurements=False)
+        bare = gates_of(program.tape)
         number = {qubit: index for index, qubit in enumerate(bare.qubits)}
         bound, most, slices = Entanglement(bare.num_qubits), FIRST_BITS, 1
         piece = QuantumCircuit(bare.num_qubits)
@@ -57,7 +57,7 @@ class SliceEngine(AerEngine):
                 piece.set_matrix_product_state(state)
             piece.append(item.operation, qubits, copy=False)
         state = self._advance(piece, method)
-        return draw_chain(state, [place[program.tape.active[qubit]] for qubit in readout.qubits], readout, shots, seed)
+        return draw_chain(state, readout, shots, seed)
 
     def _advance(self, piece: QuantumCircuit, method: Method) -> Any:  # noqa: ANN401 - Aer has no types
         piece.save_matrix_product_state()
