@@ -124,6 +124,7 @@ def plan_message(plan: Plan) -> pb.Plan:
         priority_allowed=plan.priority_allowed,
         max_qubit_count=plan.max_qubit_count,
         max_shot_count=plan.max_shot_count,
+        max_run_seconds=plan.max_run_seconds,
         price_eur="" if plan.price_eur is None else str(plan.price_eur),
         dialect=plan.dialect,
     )

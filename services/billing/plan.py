@@ -38,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Qubits of a program at most; 0 for no limit."""
     max_shot_count: Count = 0
     """Shots of a job at most; 0 for no limit."""
+    max_run_seconds: Count = 0
+    """How long a job may run; 0 for what the operator allows to any (`run_seconds` of execution)."""
     price_eur: Count | Literal["custom"] | None = None
     """The published price of a month; nothing charges it. None where the table has no such column."""
 

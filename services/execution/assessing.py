@@ -19,6 +19,7 @@ from services.execution.market import find
 from services.execution.measuring import Measured, Measurer
 from services.execution.offers import Offers
 from services.execution.peers import Peers
+from services.execution.plan_times import PlanTimes
 
 AUTO = "auto"
 _SIMULATORS = "sim."
@@ -60,6 +61,7 @@ class Assessor:
         self._peers = peers
         self._offers = offers
         self._accounts = accounts
+        self._times = PlanTimes(peers.billing, offers.limits.seconds)
 
     def order(self, request: pb.SubmitJobRequest) -> Order:
         """What a request orders. Raises NotFound for an unknown algorithm, and InvalidArgument."""
@@ -89,10 +91,10 @@ class Assessor:
     async def _wish(
         self, request: pb.SubmitJobRequest, measured: Measured, engine: str | None
     ) -> routing_pb2.ChooseBackendRequest:
-        shots = request.shot_count
-        if shots not in measured.offers:
+        shots, seconds = request.shot_count, await self._times.of(request.requester.plan)
+        if (shots, seconds) not in measured.offers:
             measured.offers.clear()
-            measured.offers[shots] = self._offers.of(measured.features, shots, engine=engine)
+            measured.offers[shots, seconds] = self._offers.of(measured.features, shots, engine=engine, seconds=seconds)
         # "auto" spends a provider's money only where the caller says so, so that else nobody is asked for accounts.
         live = request.hardware != AUTO or routing_pb2.BACKEND_KIND_LIVE in request.objective.kinds
         wish = routing_pb2.ChooseBackendRequest(
@@ -100,7 +102,7 @@ class Assessor:
             hardware=request.hardware,
             features=measured.message,
             shot_count=shots,
-            offers=measured.offers[shots],
+            offers=measured.offers[shots, seconds],
             accounts=await self._accounts.reach(request.requester) if live else (),
             priority=request.priority == pb.PRIORITY_PRIORITY,
         )

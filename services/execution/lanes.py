@@ -38,6 +38,7 @@ class Lanes:
         self._children = children
         self._waiting: deque[_Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._open = 0
 
     async def run(self, request: task.Run, *, timeout: float, on_progress: OnProgress) -> task.Outcome:
         """The outcome of a run that is predicted to be very short; otherwise as `Children.call`.
@@ -46,7 +47,8 @@ class Lanes:
         """
         waiting = _Waiting(request, timeout, on_progress, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if len(self._lanes) < self._children.count:
+        if self._open < self._children.count:
+            self._open += 1
             lane = asyncio.create_task(self._serve())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
@@ -54,18 +56,22 @@ class Lanes:
 
     async def _serve(self) -> None:
         """Take what waits, a share of it for every child, until nothing does."""
-        while self._waiting:
-            lanes = max(1, min(len(self._lanes), self._children.count))
-            share = min(MOST_RUNS, -(-len(self._waiting) // lanes))
-            taken = [self._waiting.popleft() for _ in range(share)]
-            wanted = [each for each in taken if not each.outcome.done()]
-            try:
-                if len(wanted) > 1:
-                    wanted = await self._together(wanted)
-                await asyncio.gather(*map(self._alone, wanted))
-            finally:
-                for each in wanted:  # none is left, unless this was ended
-                    each.outcome.cancel()
+        try:
+            while self._waiting:
+                share = min(MOST_RUNS, -(-len(self._waiting) // self._open))
+                taken = [self._waiting.popleft() for _ in range(share)]
+                await self._answer([each for each in taken if not each.outcome.done()])
+        finally:
+            self._open -= 1
+
+    async def _answer(self, wanted: Sequence[_Waiting]) -> None:
+        try:
+            if len(wanted) > 1:
+                wanted = await self._together(wanted)
+            await asyncio.gather(*map(self._alone, wanted))
+        finally:
+            for each in wanted:  # none is left, unless this was ended
+                each.outcome.cancel()
 
     async def _together(self, wanted: Sequence[_Waiting]) -> list[_Waiting]:
         """Run them in one lane; returns those that still have no answer."""

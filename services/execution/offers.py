@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -29,16 +30,24 @@ class Offers:
         self.limits = limits
 
     def of(
-        self, features: Features, shots: int, *, engine: str | None = None, without: Collection[str] = ()
+        self,
+        features: Features,
+        shots: int,
+        *,
+        engine: str | None = None,
+        without: Collection[str] = (),
+        seconds: float = math.inf,
     ) -> list[routing_pb2.EngineOffer]:
         """At most one offer for each method.
 
-        `engine` is the caller's own choice, and leaves the others out; `without` are those that failed. Raises
+        A run may take `seconds`, or less where the limits say so. `engine` is the caller's own choice, and leaves the
+        others out; `without` are those that failed. Raises
         InvalidArgument where the caller chose an engine that cannot run the program.
         """
-        plans, refusals = self._model.plans(features, shots, self.limits, engine=engine, without=without)
+        limits = replace(self.limits, seconds=min(seconds, self.limits.seconds))
+        plans, refusals = self._model.plans(features, shots, limits, engine=engine, without=without)
         if engine is not None and not plans:
-            raise self._unfit(engine, features, shots, refusals)
+            raise self._unfit(engine, features, shots, limits, refusals)
         made = [_offer(plan, plans) for plan in _first_of_each_method(plans)]
         offered = {offer.method for offer in made}
         made += [
@@ -49,25 +58,13 @@ class Offers:
             if refusal.method not in offered
         ]
         if engine is None and prediction.ENGINE not in without:
-            made.append(self._twin(features, shots))
+            made.append(_twin(features, shots, limits))
         return made
 
-    def _twin(self, features: Features, shots: int) -> routing_pb2.EngineOffer:
-        """What any twin offers; which machine's is asked for, routing knows."""
-        seconds = prediction.seconds(features, shots)
-        offer = routing_pb2.EngineOffer(engine=prediction.ENGINE, method=prediction.METHOD)
-        if seconds > self.limits.seconds:
-            needed, most = duration_text(seconds), duration_text(self.limits.seconds)
-            offer.refusal = f"the noisy simulation would take about {needed} and may take {most}"
-            offer.excess_bits = math.log2(seconds / self.limits.seconds)
-            return offer
-        offer.duration_p50.CopyFrom(_duration(seconds))
-        offer.duration_p90.CopyFrom(_duration(seconds * prediction.SPREAD_P90))
-        offer.memory_bytes = prediction.memory_bytes(features)
-        return offer
-
-    def _unfit(self, engine: str, features: Features, shots: int, refusals: Sequence[Refusal]) -> InvalidArgument:
-        others, _ = self._model.plans(features, shots, self.limits, without=(engine,))
+    def _unfit(
+        self, engine: str, features: Features, shots: int, limits: Limits, refusals: Sequence[Refusal]
+    ) -> InvalidArgument:
+        others, _ = self._model.plans(features, shots, limits, without=(engine,))
         fitting = list(dict.fromkeys(plan.engine for plan in others))
         reason = refusals[0].reason if refusals else "there is no such engine here"
         advice = f"These can run it: {', '.join(fitting)}." if fitting else "No other engine can run it either."
@@ -77,6 +74,21 @@ class Offers:
             field="parameters.engine",
             metadata={"fitting": ",".join(fitting)},
         )
+
+
+def _twin(features: Features, shots: int, limits: Limits) -> routing_pb2.EngineOffer:
+    """What any twin offers; which machine's is asked for, routing knows."""
+    seconds = prediction.seconds(features, shots)
+    offer = routing_pb2.EngineOffer(engine=prediction.ENGINE, method=prediction.METHOD)
+    if seconds > limits.seconds:
+        needed, most = duration_text(seconds), duration_text(limits.seconds)
+        offer.refusal = f"the noisy simulation would take about {needed} and may take {most}"
+        offer.excess_bits = math.log2(seconds / limits.seconds)
+        return offer
+    offer.duration_p50.CopyFrom(_duration(seconds))
+    offer.duration_p90.CopyFrom(_duration(seconds * prediction.SPREAD_P90))
+    offer.memory_bytes = prediction.memory_bytes(features)
+    return offer
 
 
 def _first_of_each_method(ways: Sequence[W]) -> list[W]:

@@ -33,7 +33,7 @@ class Rerouter:
         self._live = live
 
     async def another(self, job: Job, *, seconds: float) -> routing_pb2.Backend | None:
-        """Where the job may go on at the same price; None for nowhere. `seconds` bounds the measuring.
+        """Where the job may go on at the same price; None for nowhere. `seconds` bounds the measuring, and the run.
 
         Raises Unavailable where routing is down.
         """
@@ -44,7 +44,9 @@ class Rerouter:
             description = await self._children.call(describe, timeout=seconds)
             engine = json.loads(job.parameters).get("engine")
             failed = {job.backend.engine} if job.backend.kind == _SIMULATOR else ()
-            offers = self._offers.of(description.features, job.shot_count, engine=engine, without=failed)
+            offers = self._offers.of(
+                description.features, job.shot_count, engine=engine, without=failed, seconds=seconds
+            )
         except (EngineFault, InvalidArgument, ResourceExhausted):
             return None
         named = job.requested_hardware != "auto"

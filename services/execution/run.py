@@ -28,6 +28,7 @@ from services.execution.lease import JobCancelled, Lease, LeaseLost, Parked
 from services.execution.live.story import LiveStory
 from services.execution.offers import Offers
 from services.execution.peers import Peers
+from services.execution.plan_times import PlanTimes
 from services.execution.record import RECORD_TYPE, RecordError, build_record
 from services.execution.rerouting import Rerouter
 from services.execution.results.result_store import ResultKey, ResultStore
@@ -76,7 +77,7 @@ class Runner:
         self._results = results
         self._offers = offers
         self._worker = worker
-        self._run_seconds = offers.limits.seconds
+        self._times = PlanTimes(peers.billing, offers.limits.seconds)
         self._clock = clock
         self._leases: dict[JobId, Lease] = {}
 
@@ -202,11 +203,12 @@ class Runner:
             crash=job.engine_crash,
         )
 
+        seconds = await self._times.of(job.requester.plan)
         brief = not job.rerouted and not twin and predicted_seconds(job.decision) <= VERY_SHORT_SECONDS
         call = self._lanes.run if brief else self._children.call
 
         async def run() -> task.Outcome:
-            return await call(request, timeout=self._run_seconds, on_progress=lease.note)
+            return await call(request, timeout=seconds, on_progress=lease.note)
 
         try:
             return await lease.compute(run())
@@ -219,7 +221,8 @@ class Runner:
         log.warning("engine_fault", job_id=str(job.job_id), reason=str(fault), **where)
         backend = None
         if job.may_reroute:
-            backend = await patiently(lambda: self._rerouter.another(job, seconds=self._run_seconds))
+            seconds = await self._times.of(job.requester.plan)
+            backend = await patiently(lambda: self._rerouter.another(job, seconds=seconds))
         if backend is not None:
             if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
                 raise LeaseLost

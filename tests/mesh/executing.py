@@ -172,6 +172,11 @@ class FakeBilling(Peer):
         self.bounds: list[int] = []
         """What jobs may cost at most, of those that said it."""
         self.poor = False
+        self.plans: list[billing_pb2.Plan] = []
+
+    async def ListPlans(self, _request: billing_pb2.ListPlansRequest) -> billing_pb2.ListPlansResponse:
+        self.meet("ListPlans")
+        return billing_pb2.ListPlansResponse(plans=self.plans)
 
     @property
     def states(self) -> Counter[str]:
@@ -236,6 +241,7 @@ class FakeChildren:
     def __init__(self, *script: Exception | asyncio.Event | task.Outcome) -> None:
         self.script = deque(script)
         self.runs = 0
+        self.timeouts: list[float] = []
         self.running = asyncio.Event()
 
     def allowance(self, predicted_bytes: int) -> int:
@@ -246,6 +252,7 @@ class FakeChildren:
         if isinstance(request, task.Describe):
             return task.Description(BELL_FEATURES, b"a circuit" if request.with_circuit else b"")
         self.runs += 1
+        self.timeouts.append(timeout)
         self.running.set()
         step = self.script.popleft() if self.script else BELL_OUTCOME
         if isinstance(step, Exception):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from structlog.testing import capture_logs
@@ -81,6 +82,23 @@ async def test_the_same_seed_gives_the_same_result_bit_for_bit(parts: Parts, eng
         assert record["execution"]["seed"] == str(seed)
         results.append(json.dumps(record["result"]))
     assert results[0] == results[1] != results[2]
+
+
+async def test_a_run_may_take_what_its_plan_gives_and_no_more_than_the_worker_allows(parts: Parts):
+    allowed = []
+    for seconds in (7, 3600, 0):
+        parts.billing.plans = [billing_pb2.Plan(plan="enterprise", max_run_seconds=seconds)]
+        job, children = await parts.accepted(), FakeChildren()
+        assert await parts.runner(children=children, run_seconds=30).run_job(job.job_id) is Verdict.DONE
+        allowed += children.timeouts
+    assert allowed == [7, 30, 30]
+
+
+async def test_while_billing_is_silent_a_run_may_take_what_the_worker_allows(parts: Parts):
+    job, children = await parts.accepted(), FakeChildren()
+    parts.billing.before["ListPlans"] += [DOWN]
+    assert await parts.runner(children=children, run_seconds=30).run_job(job.job_id) is Verdict.DONE
+    assert children.timeouts == [30]
 
 
 @pytest.mark.parametrize("step", ["sign", "settle", "end"])

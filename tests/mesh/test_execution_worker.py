@@ -173,6 +173,7 @@ async def test_a_job_whose_worker_died_is_taken_by_another(parts: Parts):
 async def test_a_busy_worker_leaves_the_next_job_to_a_free_one(parts: Parts):
     go_on = asyncio.Event()
     busy, free = FakeChildren(go_on, go_on), FakeChildren()
+    busy.count = 2
 
     async def full() -> bool:  # its engine's job, and the one that is claimed ahead
         return busy.runs == 2

@@ -61,6 +61,15 @@ def test_the_best_of_each_method_is_offered_and_compared_with_the_next():
     assert third.excess_bits == math.inf
 
 
+def test_what_does_not_fit_the_time_of_a_plan_is_refused_with_what_would():
+    _, tensors, *_, twin = OFFERS.of(FEW, 10_000_000, seconds=0.015)
+    assert tensors.refusal == "the run could take 20 ms and may take 15 ms: fewer gates, qubits or shots would fit"
+    assert "and may take 15 ms" in twin.refusal
+    assert not any(offer.refusal for offer in OFFERS.of(FEW, 1024, seconds=1e9) if offer.method != "stabilizer")
+    with pytest.raises(InvalidArgument, match=r"may take 1 ms.*No other engine can run it either"):
+        OFFERS.of(FEW, 1024, engine="qulacs", seconds=0.001)
+
+
 def test_a_method_has_a_refusal_only_where_no_engine_of_it_can():
     wide = OFFERS.of(replace(FEW, active_qubits=40), 1024)
     assert {offer.method: bool(offer.refusal) for offer in wide if offer.method != LAST} == {

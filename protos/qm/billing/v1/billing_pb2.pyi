@@ -227,6 +227,7 @@ class Plan(_message.Message):
     MAX_SHOT_COUNT_FIELD_NUMBER: _builtins.int
     PRICE_EUR_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
+    MAX_RUN_SECONDS_FIELD_NUMBER: _builtins.int
     plan: _builtins.str
     """Names the plan."""
     display_name: _builtins.str
@@ -255,6 +256,8 @@ class Plan(_message.Message):
     """Is the published price of a month in euro, "custom", or empty where none is published. The subscription is not booked in the ledger."""
     dialect: _builtins.str
     """Names the dialect that publishes it ("qmumma", "qcos")."""
+    max_run_seconds: _builtins.int
+    """Bounds the seconds that a job may run; 0 for what the operator allows to any."""
     def __init__(
         self,
         *,
@@ -272,10 +275,11 @@ class Plan(_message.Message):
         max_shot_count: _builtins.int = ...,
         price_eur: _builtins.str = ...,
         dialect: _builtins.str = ...,
+        max_run_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst_count", b"burst_count", "certificate_allowed", b"certificate_allowed", "dialect", b"dialect", "display_name", b"display_name", "included_job_count", b"included_job_count", "included_per", b"included_per", "included_unlimited", b"included_unlimited", "max_qubit_count", b"max_qubit_count", "max_shot_count", b"max_shot_count", "overage_allowed", b"overage_allowed", "plan", b"plan", "price_eur", b"price_eur", "priority_allowed", b"priority_allowed", "requests_per_minute", b"requests_per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst_count", b"burst_count", "certificate_allowed", b"certificate_allowed", "dialect", b"dialect", "display_name", b"display_name", "included_job_count", b"included_job_count", "included_per", b"included_per", "included_unlimited", b"included_unlimited", "max_qubit_count", b"max_qubit_count", "max_run_seconds", b"max_run_seconds", "max_shot_count", b"max_shot_count", "overage_allowed", b"overage_allowed", "plan", b"plan", "price_eur", b"price_eur", "priority_allowed", b"priority_allowed", "requests_per_minute", b"requests_per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
