@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from edge.errors import Refusal
 
@@ -40,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._other_bytes = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._unanswered: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -49,7 +50,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the alarm."""
         self._stop_alarm()
+        self._give_up()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Answer no more: the connection is closed in both directions, and uvicorn would write into what is closed."""
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; close where more than a body's worth comes beside a body."""
@@ -79,6 +85,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_alarm()
         super().on_headers_complete()
+        self._unanswered = [each for each in self._unanswered if not each.response_complete]
+        self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, whose size is bounded where it is read."""
@@ -99,13 +107,19 @@ class BoundedProtocol(HttpToolsProtocol):
         unheard = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
         if unheard or not self._answering():
             self.transport.write(self._render(refusal))
+        self._give_up()
         self.transport.close()
 
     def _drop(self) -> None:
-        """End the connection; uvicorn then takes the client for gone, and adds no answer of its own."""
-        if self.cycle is not None:
-            self.cycle.disconnected = True
+        """End the connection; uvicorn adds no answer of its own."""
+        self._give_up()
         self.transport.abort()
+
+    def _give_up(self) -> None:
+        """Tell every request that its client is gone; of several that came at once uvicorn tells the last alone."""
+        for cycle in self._unanswered:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
 
     def _set_alarm(self) -> None:
         self._alarm = self.loop.call_later(HEAD_SECONDS, self._rang)

@@ -238,6 +238,7 @@ async def test_twins_that_are_sent_to_both_edges_at_once_are_one_job(mesh: Local
         assert len(await jobs_of(apis[0])) == 2
 
 
+@pytest.mark.soak
 async def test_a_job_whose_services_died_before_they_answered_is_made_once(mesh: LocalMesh) -> None:
     team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
     async with both(mesh, team.secrets["live"]) as (first, second):

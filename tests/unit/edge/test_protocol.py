@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -115,3 +116,17 @@ async def test_a_large_body_in_many_pieces_passes(world: Any, server: HttpServer
     for sent in (plain, [*chunked, b"0\r\n\r\n"]):
         assert (await said(server, *sent)).startswith(b"HTTP/1.1 202")
     assert len(world.execution.submissions) == 2
+
+
+async def test_a_client_that_goes_is_missed_by_each_request_that_it_had_sent(
+    world: Any, server: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = world.execution.make()
+    events = b"GET /v1/jobs/qm_job_%s/events HTTP/1.1\r\nHost: x\r\n%s\r\n" % (uuid.UUID(job.job_id).hex.encode(), KEY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(events + GOOD * 3)
+    await asyncio.wait_for(world.execution.watched.wait(), 10)
+    await reader.readuntil(b"event: job.queued")
+    writer.close()
+    await asyncio.wait_for(world.execution.unwatched.wait(), 10)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
