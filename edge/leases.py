@@ -5,8 +5,8 @@ at that moment. A busy team is leased some besides. What another edge wants is g
 within seconds by itself, so nothing lies idle here while a request is refused elsewhere.
 
 While accounts does not answer, which is tried every two seconds, this edge counts alone: each request as many times as
-there may be edges, in a bucket that is as empty as it was last known to be, or quite empty where nothing was known. So
-even then all edges together pass no limit.
+there may be edges, in a bucket that begins empty, since others may have used all of it. So where accounts answers no
+edge, all edges together pass no limit; one that is alone cut off lets pass so small a share besides.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class _Bucket:
         self.refused_until = 0.0
         self.retry_at = 0.0
         self.taken_at = -math.inf
+        self.alone_since = -math.inf
+        self.asking = 0
+        """Requests that wait for a token."""
         self.is_returning = False
 
     def follow(self, rate: Rate) -> None:
@@ -113,7 +116,7 @@ class _Bucket:
 
     def is_idle(self, now: float) -> bool:
         """Whether nothing is lost with it."""
-        return not (self.held or self.used) and max(self.full_at, self.refused_until) <= now
+        return not (self.held or self.used or self.asking) and max(self.full_at, self.refused_until) <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class Leases:
         self._sequence = 0
         self._buckets: dict[str, _Bucket] = {}
         self._turns: Batcher[_Turn, Verdict | None] = Batcher(self._serve)
-        self._is_alone = False
+        self._alone_since: float | None = None
         self._heard = -math.inf
 
     async def take(self, team_id: str, rate: Rate) -> Verdict:
@@ -156,17 +159,7 @@ class Leases:
         if bucket is None:
             bucket = self._buckets[team_id] = _Bucket(team_id, rate, now, self._sequence)
         bucket.follow(rate)
-        verdict = self._here(bucket, now)
-        pauses = iter(_RECALL_PAUSES)
-        while verdict is None:
-            verdict = await self._turns.add(_Turn(bucket, waits=True))
-            if verdict is None:
-                pause = next(pauses, None)
-                if pause is None:
-                    bucket.refuse(self._clock())
-                    verdict = self._refused(bucket)
-                else:
-                    await asyncio.sleep(pause)
+        verdict = self._here(bucket, now) or await self._asked(bucket)
         bucket.taken_at = self._clock()
         return verdict
 
@@ -196,7 +189,7 @@ class Leases:
         told = [each for each in self._buckets.values() if each.held or each.used]
         for bucket in told:
             bucket.is_returning = self._is_deaf(now) or now - bucket.taken_at >= ROUND_SECONDS
-        self._is_alone = self._is_alone and bool(told)
+        self._alone_since = self._alone_since if told else None
         await asyncio.gather(*(self._turns.add(_Turn(bucket, waits=False)) for bucket in told))
 
     async def close(self) -> None:
@@ -204,6 +197,19 @@ class Leases:
         held = [bucket.team_id for bucket in self._buckets.values() if bucket.held or bucket.used]
         await asyncio.gather(*map(self.recall, held))
         await self._turns.close()
+
+    async def _asked(self, bucket: _Bucket) -> Verdict:
+        """What accounts says of a request, once other edges have given back what they hold."""
+        bucket.asking += 1
+        try:
+            for pause in (*_RECALL_PAUSES, 0.0):
+                if (verdict := await self._turns.add(_Turn(bucket, waits=True))) is not None:
+                    return verdict
+                await asyncio.sleep(pause)
+            bucket.refuse(self._clock())
+            return self._refused(bucket)
+        finally:
+            bucket.asking -= 1
 
     def _is_deaf(self, now: float) -> bool:
         return now - self._heard > DEAF_SECONDS
@@ -216,10 +222,12 @@ class Leases:
             return self._allowed(bucket, now, bucket.remaining(now))
         if now < bucket.refused_until:
             return self._refused(bucket)
-        return self._alone(bucket, now) if self._is_alone else None
+        return None if self._alone_since is None else self._alone(bucket, now, self._alone_since)
 
-    def _alone(self, bucket: _Bucket, now: float) -> Verdict:
-        """What the share of this edge says."""
+    def _alone(self, bucket: _Bucket, now: float, since: float) -> Verdict:
+        """What the share of this edge says, which is alone since then."""
+        if bucket.alone_since != since:
+            bucket.alone_since, bucket.full_at = since, since + bucket.rate.burst * bucket.rate.interval
         interval, edges = bucket.rate.interval, self._most_edges
         wait = max(bucket.full_at, now) + edges * interval - now - bucket.rate.burst * interval
         if wait > _ROUNDING:
@@ -270,9 +278,9 @@ class Leases:
         except MeshError as error:
             log.warning("tokens_not_leased", reason=error.reason, message=error.message)
             after = self._clock()
-            self._is_alone = True
-            return {each.team_id: iter(partial(self._alone, each, after), None) for each in buckets}
-        self._is_alone = False
+            since = self._alone_since = after if self._alone_since is None else self._alone_since
+            return {each.team_id: iter(partial(self._alone, each, after, since), None) for each in buckets}
+        self._alone_since = None
         after = self._clock()
         until = now + response.lease_micros / _MICROS * (1 - _LEASE_MARGIN)
         given: dict[str, Iterator[Verdict | None]] = {}
