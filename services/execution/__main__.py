@@ -60,10 +60,10 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     quotes = Quotes(QuoteStore(database), assessor, peers, lifetime=lifetime, clock=now)
     intake = Intake(store, assessor, quotes, peers, clock=now, webhooks=config.webhook_destinations)
     process.on_close(intake.close)
-    process.background(report_queues(store, peers.routing), "queue reports")
-    if config.machine_poll_seconds is not None:
-        poller = Poller(accounts, peers.routing, every=config.machine_poll_seconds, random=Random())  # noqa: S311 - apart
+    poller = Poller(accounts, peers.routing, every=config.machine_poll_seconds, random=Random())  # noqa: S311 - apart
+    if config.machine_poll_seconds:
         process.background(poller.run(), "machine polls")
+    process.background(report_queues(store, peers.routing, poller.told), "queue reports")
     process.background(release_held(store, now), "release held jobs")
     watchers = Watchers()
     process.background(watchers.look(store), "watchers")

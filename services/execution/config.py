@@ -65,8 +65,8 @@ class ExecutionConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where teams may be called; webhooks must be told the same."""
     provider_credentials_file: Path | None = None
     """The operator's credentials at providers of live machines: TOML, mode 0600, a table for each; all may use them."""
-    machine_poll_seconds: Annotated[float, Meta(ge=10)] | None = 60.0
-    """Time between two looks at each machine that the operator's accounts reach, for routing; None for none."""
+    machine_poll_seconds: Annotated[float, Meta(ge=0)] = 60.0
+    """Time between two looks at each machine that the operator's accounts reach, for routing; 0 for none."""
 
 
 class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):

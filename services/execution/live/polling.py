@@ -75,6 +75,8 @@ class Poller:
         self._random = random
         self._sleep = sleep
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
+        self.told: set[str] = set()
+        """The machines whose providers tell their queues now."""
 
     async def run(self) -> None:
         """Poll until cancelled; without an account of the operator there is nothing to do."""
@@ -90,6 +92,8 @@ class Poller:
         asked_for = 0.0
         try:
             report, pace = _report(await self._ask(machine)), Pace(self._every)
+            if report.HasField("queue_depth") or report.HasField("queue_duration"):
+                self.told.add(machine.backend_id)
         except (ProviderError, MeshError, TimeoutError) as error:
             asked_for = error.after if isinstance(error, Busy) else 0.0
             pace = pace.failed()
@@ -97,6 +101,7 @@ class Poller:
             log.info("machine_silent", backend=machine.backend_id, failures=pace.failures, reason=said)
             if pace.failures < SILENT and not isinstance(error, NotAdmitted):
                 return pace, asked_for
+            self.told.discard(machine.backend_id)
             report = routing_pb2.BackendReport(status=routing_pb2.BACKEND_STATUS_OFFLINE, reason=said[:_LONGEST_REASON])
         except Exception:  # noqa: BLE001 - an answer of a form that is not known, or no number; the others go on
             log.exception("machine_answer_unknown", backend=machine.backend_id)

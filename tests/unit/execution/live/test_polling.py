@@ -131,9 +131,11 @@ async def test_a_machine_that_is_silent_is_offline_after_a_while_and_back_with_i
         assert (pace.failures, asked_for) == (number + 1, 90.0)
     [report] = world.routing.reports
     assert (report.status, report.reason) == (pb.BACKEND_STATUS_OFFLINE, "IonQ cannot be reached")
+    assert world.poller.told == set(), "what we know of our own jobs is told instead"
     pace, _ = await world.poller.look(MACHINES[0], pace)
     assert pace.failures == 0
     assert world.routing.reports[-1].status == pb.BACKEND_STATUS_ONLINE
+    assert world.poller.told == {MACHINES[0].backend_id}
 
 
 async def test_credentials_that_are_refused_close_the_machine_at_once(world: World):
