@@ -174,73 +174,6 @@ async def test_a_budget_that_changes_among_submissions_counts_from_its_answer_on
     assert (await nothing_held(payer))["spent_usd"] == max(known, 5 * PRICE), "what was held goes on"
 
 
-async def test_a_statement_has_a_line_for_all_that_was_bought_and_adds_up(
-    mesh: LocalMesh, billing: BillingServiceAsyncStub
-) -> None:
-    team = await Team.create(mesh, "enterprise")
-    live, test = Api(mesh, team.secrets["live"]), Api(mesh, team.secrets["test"])
-    await set_budget(live, "1000")
-    plain, urgent = await asyncio.gather(live.run(), live.run({**BELL_JOB, "priority": "priority"}))
-    bits = await buy_bits(live, 10_001)
-    assert (plain["cost_usd"], urgent["cost_usd"], bits.json()["cost_usd"]) == (0.1, 0.15, 0.02)
-    free = await test.run()
-    assert free["cost_usd"] == 0
-    await nothing_held(live)
-    path = f"/v1/billing/statements/{this_month()}"
-    statement = await told(live, path)
-    assert {
-        line["id"]: (line["item"], line["amount_usd"], line["surcharge_usd"]) for line in statement["lines"][:2]
-    } == {
-        plain["job_id"]: ("circuit.openqasm.v1", PRICE, 0),
-        urgent["job_id"]: ("circuit.openqasm.v1", Decimal("0.15"), Decimal("0.05")),
-    }
-    last = statement["lines"][2]
-    assert (last["type"], last["item"], last["amount_usd"]) == ("entropy", "entropy, 10001 bits", Decimal("0.02"))
-    assert (statement["opening_usd"], statement["charged_usd"], statement["closing_usd"]) == (
-        0,
-        Decimal("0.27"),
-        Decimal("0.27"),
-    )
-    assert sum(line["amount_usd"] for line in statement["lines"]) == statement["charged_usd"]
-    assert sum(total["amount_usd"] for total in statement["totals"]) == statement["charged_usd"]
-    assert (statement["test_count"], statement["status"]) == (1, "open")
-    funds = await billing.GetFunds(billing_pb2.GetFundsRequest(team_id=team.team_id))
-    assert -(funds.available.micros + funds.held.micros) == statement["closing_usd"] * 10**6
-    page = await told(live, f"{path}?limit=1")
-    rest = await told(live, f"{path}?after={page['lines'][0]['id']}")
-    assert page["lines"] + rest["lines"] == statement["lines"]
-    rows = list(csv.DictReader(io.StringIO((await live.get(path, accept="text/csv")).text)))
-    assert [(row["id"], Decimal(row["amount_usd"])) for row in rows] == [
-        (line["id"], line["amount_usd"]) for line in statement["lines"]
-    ]
-    months = (await told(live, "/v1/billing/statements"))["statements"]
-    assert [(month["month"], month["charged_usd"], month["line_count"]) for month in months] == [
-        (this_month(), Decimal("0.27"), 3)
-    ]
-    for each in (live, test):
-        await each.close()
-
-
-async def test_a_cancelled_job_is_never_billed_and_a_purchase_past_the_budget_draws_nothing(
-    payer: Api, billing: BillingServiceAsyncStub
-) -> None:
-    del billing
-    await set_budget(payer, "0.005")
-    refused = await buy_bits(payer, 1)
-    assert error_of(refused)[:2] == (402, "payment_required")
-    await set_budget(payer, "5")
-    slow = {"algorithm_id": "vqe.molecular.v2", "parameters": {"molecule": "H2O"}}
-    assert (await payer.submit(slow)).status_code == 402
-    await set_budget(payer, "50")
-    job = (await payer.submit(slow)).json()["job_id"]
-    assert (await payer.submit(slow)).status_code == 402, "what is held counts"
-    cancelled = await payer.http.post(f"/v1/jobs/{job}/cancel")
-    if cancelled.status_code == 202:
-        ended = await payer.finished(job)
-        usage = await nothing_held(payer)
-        assert (usage["spent_usd"] == 0) == (ended["status"] == "cancelled")
-
-
 async def test_owners_and_admins_change_the_budget_members_and_test_keys_read_it(mesh: LocalMesh) -> None:
     team = await Team.create(mesh, "enterprise")
     secrets = await keys_of_roles(mesh, team)
@@ -313,3 +246,70 @@ async def keys_of_roles(mesh: LocalMesh, team: Team) -> dict[str, str]:
             )
             secrets[word] = key.secret
     return secrets
+
+
+async def test_a_cancelled_job_is_never_billed_and_a_purchase_past_the_budget_draws_nothing(
+    payer: Api, billing: BillingServiceAsyncStub
+) -> None:
+    del billing
+    await set_budget(payer, "0.005")
+    refused = await buy_bits(payer, 1)
+    assert error_of(refused)[:2] == (402, "payment_required")
+    await set_budget(payer, "5")
+    slow = {"algorithm_id": "vqe.molecular.v2", "parameters": {"molecule": "H2O"}}
+    assert (await payer.submit(slow)).status_code == 402
+    await set_budget(payer, "50")
+    job = (await payer.submit(slow)).json()["job_id"]
+    assert (await payer.submit(slow)).status_code == 402, "what is held counts"
+    cancelled = await payer.http.post(f"/v1/jobs/{job}/cancel")
+    if cancelled.status_code == 202:
+        ended = await payer.finished(job)
+        usage = await nothing_held(payer)
+        assert (usage["spent_usd"] == 0) == (ended["status"] == "cancelled")
+
+
+async def test_a_statement_has_a_line_for_all_that_was_bought_and_adds_up(
+    mesh: LocalMesh, billing: BillingServiceAsyncStub
+) -> None:
+    team = await Team.create(mesh, "enterprise")
+    live, test = Api(mesh, team.secrets["live"]), Api(mesh, team.secrets["test"])
+    await set_budget(live, "1000")
+    plain, urgent = await asyncio.gather(live.run(), live.run({**BELL_JOB, "priority": "priority"}))
+    bits = await buy_bits(live, 10_001)
+    assert (plain["cost_usd"], urgent["cost_usd"], bits.json()["cost_usd"]) == (0.1, 0.15, 0.02)
+    free = await test.run()
+    assert free["cost_usd"] == 0
+    await nothing_held(live)
+    path = f"/v1/billing/statements/{this_month()}"
+    statement = await told(live, path)
+    assert {
+        line["id"]: (line["item"], line["amount_usd"], line["surcharge_usd"]) for line in statement["lines"][:2]
+    } == {
+        plain["job_id"]: ("circuit.openqasm.v1", PRICE, 0),
+        urgent["job_id"]: ("circuit.openqasm.v1", Decimal("0.15"), Decimal("0.05")),
+    }
+    last = statement["lines"][2]
+    assert (last["type"], last["item"], last["amount_usd"]) == ("entropy", "entropy, 10001 bits", Decimal("0.02"))
+    assert (statement["opening_usd"], statement["charged_usd"], statement["closing_usd"]) == (
+        0,
+        Decimal("0.27"),
+        Decimal("0.27"),
+    )
+    assert sum(line["amount_usd"] for line in statement["lines"]) == statement["charged_usd"]
+    assert sum(total["amount_usd"] for total in statement["totals"]) == statement["charged_usd"]
+    assert (statement["test_count"], statement["status"]) == (1, "open")
+    funds = await billing.GetFunds(billing_pb2.GetFundsRequest(team_id=team.team_id))
+    assert -(funds.available.micros + funds.held.micros) == statement["closing_usd"] * 10**6
+    page = await told(live, f"{path}?limit=1")
+    rest = await told(live, f"{path}?after={page['lines'][0]['id']}")
+    assert page["lines"] + rest["lines"] == statement["lines"]
+    rows = list(csv.DictReader(io.StringIO((await live.get(path, accept="text/csv")).text)))
+    assert [(row["id"], Decimal(row["amount_usd"])) for row in rows] == [
+        (line["id"], line["amount_usd"]) for line in statement["lines"]
+    ]
+    months = (await told(live, "/v1/billing/statements"))["statements"]
+    assert [(month["month"], month["charged_usd"], month["line_count"]) for month in months] == [
+        (this_month(), Decimal("0.27"), 3)
+    ]
+    for each in (live, test):
+        await each.close()

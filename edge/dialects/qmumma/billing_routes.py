@@ -15,6 +15,7 @@ from edge.dialects.qmumma.billing_types import (
 )
 from edge.dialects.qmumma.examples import JOB_ID, one
 from edge.dialects.qmumma.headers import ACCEPT
+from edge.dialects.qmumma.links import of_month
 from edge.operations import Example, Operation, Outcome, PathField
 
 _TAG = "Billing"
@@ -109,7 +110,13 @@ def _usage(billing: Billing) -> Operation:
         description="What the team has spent and holds, its budget, and the jobs that its plan still includes. Test "
         "keys read the same, and add nothing to it: what they run is never billed.",
         outcomes=(
-            Outcome(status=200, description="This month.", kind=Usage, examples=one("A month with a budget", _USAGE)),
+            Outcome(
+                status=200,
+                description="This month.",
+                kind=Usage,
+                examples=one("A month with a budget", _USAGE),
+                links=of_month("/month"),
+            ),
         ),
     )
 
@@ -188,6 +195,7 @@ def _list_statements(billing: Billing) -> Operation:
                 description="A page of months.",
                 kind=StatementPage,
                 examples=one("A page of one", {"statements": [_SUMMARY], "has_more": False}),
+                links=of_month("/statements/0/month"),
             ),
         ),
         errors={400: "A query parameter is wrong; `param` names it."},

@@ -38,6 +38,11 @@ def of_delivery(place: str) -> tuple[Link, ...]:
     return (_link("retryWebhookDelivery", "Send it again.", delivery_id=place),)
 
 
+def of_month(place: str) -> tuple[Link, ...]:
+    """Reading the statement of the month at `place`."""
+    return (_link("getStatement", "Read its statement.", month=place),)
+
+
 def of_algorithm(place: str) -> tuple[Link, ...]:
     """Reading the algorithm whose id is at `place`."""
     return (_link("getAlgorithm", "Read its schemas.", algorithm_id=place),)
