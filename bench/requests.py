@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
+import functools
 import itertools
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -51,6 +50,8 @@ SETTLE_SECONDS = 0.4
 """What was put off until after the answer belongs to the request as well."""
 LISTED = 20
 LIMITED_TEAMS = 12
+STATUSES = {"304": 304, "GET job": 200, "limited": 200, "list": 200, "submit": 202}
+"""What is asked, and the status of its answer."""
 PARTS = ("edge", "services", "postgres", "nats")
 
 
@@ -120,30 +121,30 @@ async def load(port: int, asked: Sequence[Asked], requests: int, clients: int) -
 
 
 @contextlib.asynccontextmanager
-async def bare(name: str, answer: Asked, body: bytes, folder: Path) -> AsyncIterator[Way]:
-    """A process that answers the same bytes to anyone."""
+async def bare(name: str, folder: Path) -> AsyncIterator[Way]:
+    """A process that answers `name` with its status, and with what is in the file of its name, to anyone."""
     (port,) = free_ports(1)
-    told = json.dumps({"port": port, "status": answer.status, "body": base64.b64encode(body).decode()})
-    command = Command(f"bare-{name}", (sys.executable, "-m", "bench.requests", "--serve", told), folder / f"{name}.log")
+    arguments = ("--serve", str(port), str(STATUSES[name]), str(folder / name))
+    command = Command(f"bare {name}", (sys.executable, "-m", "bench.requests", *arguments), folder / f"{name}.log")
     child = Child(command, lambda: accepts(port), on_crash=lambda *what: print("crashed:", *what))
     child.start()
     try:
         await child.ready(30)
-        yield Way(port, [answer], {"bare": child})
+        yield Way(port, [], {"bare": child})
     finally:
         await child.stop()
 
 
-def serve(told: Mapping[str, str | int]) -> None:
+def serve(port: int, status: int, file: Path) -> None:
     """Be the limit until the process is ended."""
-    body, status = base64.b64decode(str(told["body"])), int(told["status"])
+    read = functools.cache(file.read_bytes)
 
     async def answer(request: Request) -> Response:
         await request.body()
-        return Response(body or None, status, media_type="application/json")
+        return Response(read() or None, status, media_type="application/json")
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
-    uvicorn.run(app, host=HOST, port=int(told["port"]), access_log=False, log_level="warning")
+    uvicorn.run(app, host=HOST, port=port, access_log=False, log_level="warning")
 
 
 @dataclass(frozen=True)
@@ -166,16 +167,17 @@ class Row:
 async def measure(folder: Path, requests: int, clients: int) -> list[Row]:
     """Every row, in turn."""
     programs = [replace(each, host="") if each.name == "worker" else each for each in _programs()]
-    async with (
-        contextlib.AsyncExitStack() as stack,
-        naive_mesh(folder / "naive") as naive,
-        LocalMesh(folder / "mesh", port=0, base_port=0, programs=programs) as mesh,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        # Before gRPC is at work here: its threads do not like processes to be started beside them.
+        limits = {name: await stack.enter_async_context(bare(name, folder)) for name in STATUSES}
+        naive = await stack.enter_async_context(naive_mesh(folder / "naive"))
+        mesh = await stack.enter_async_context(LocalMesh(folder / "mesh", port=0, base_port=0, programs=programs))
         rows = []
         async for name, asked, body in _kinds(mesh):
-            limit = await stack.enter_async_context(bare(name, asked[0], body, folder))
+            (folder / name).write_bytes(body)
+            limits[name].asked = asked[:1]
             rival = Way(naive.port, [_submission(naive.secret)], naive.children) if name == "submit" else None
-            rows.append(Row(name, Way(mesh.layout.ports["edge"], asked, mesh.children), limit, rival))
+            rows.append(Row(name, Way(mesh.layout.ports["edge"], asked, mesh.children), limits[name], rival))
         mesh.kill("worker", signal.SIGSTOP)
         ways = [way for row in rows for way in (row.ours, row.limit, row.rival) if way is not None]
         for way in ways:
@@ -207,10 +209,10 @@ async def _kinds(mesh: LocalMesh) -> AsyncIterator[tuple[str, list[Asked], bytes
     job, listed = await api.get(path), await api.get("/v1/jobs")
     await api.close()
     key = {"Authorization": f"Bearer {team.secrets['live']}"}
-    yield "304", [Asked.of(f"GET {path}", 304, If_None_Match=job.headers["etag"], **key)], b""
-    yield "GET job", [Asked.of(f"GET {path}", 200, **key)], job.content
+    yield "304", [Asked.of(f"GET {path}", 304, b"", If_None_Match=job.headers["etag"], **key)], b""
+    yield "GET job", [Asked.of(f"GET {path}", 200, b"", **key)], job.content
     yield "limited", [await _limited(mesh) for _ in range(LIMITED_TEAMS)], job.content
-    yield "list", [Asked.of("GET /v1/jobs", 200, **key)], listed.content
+    yield "list", [Asked.of("GET /v1/jobs", 200, b"", **key)], listed.content
     yield "submit", [_submission(team.secrets["live"])], accepted[-1].content
 
 
@@ -232,7 +234,6 @@ async def main() -> None:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # ends, but leaves nothing behind
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it has words for every process that is started beside it
     print(loads())
     with tempfile.TemporaryDirectory(prefix="qmumma-bench-") as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own
@@ -246,7 +247,7 @@ async def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        serve(json.loads(sys.argv[2]))
+        serve(int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
     else:
         try:
             asyncio.run(main())
