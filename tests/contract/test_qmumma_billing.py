@@ -204,6 +204,22 @@ async def test_another_team_sees_nothing_of_it(mesh: LocalMesh, payer: Api) -> N
     await other.close()
 
 
+async def test_a_tier_of_qcos_counts_jobs_by_the_day_and_bounds_their_size(mesh: LocalMesh) -> None:
+    api = Api(mesh, (await Team.create(mesh, "qcos_free")).secrets["live"])
+    chain = "".join(f"cx q[{number}],q[{number + 1}];" for number in range(20))
+    wide = f'OPENQASM 2.0; include "qelib1.inc"; qreg q[21]; creg c[21]; h q[0]; {chain} measure q -> c;'
+    refused = await api.submit({**BELL_JOB, "parameters": {"qasm": wide}})
+    assert error_of(refused)[:2] == (403, "forbidden")
+    assert "at most 20 qubits; this one has 21" in refused.json()["error"]["message"]
+    many = {**BELL_JOB, "shots": 1025}
+    quoted = await api.http.post("/v1/jobs/quote", json=many)
+    assert error_of(await api.submit(many)) == error_of(quoted) == (403, "forbidden", "shots")
+    assert parse_text((await api.submit()).content)["cost_usd"] == 0
+    included = (await told(api, "/v1/billing/usage"))["included_jobs"]
+    assert [included[name] for name in ("per", "total", "used", "left", "then")] == ["day", 10, 1, 9, "refused"]
+    await api.close()
+
+
 async def test_who_changed_a_budget_is_in_the_audit_trail(payer: Api) -> None:
     await set_budget(payer, "12.5")
     assert (await payer.http.delete(BUDGET)).status_code == 204

@@ -73,7 +73,10 @@ class IncludedJobs(msgspec.Struct, kw_only=True):
     resets_at: Annotated[Moment, Meta(description="When they are whole again.")]
     then: Annotated[
         Literal["billed", "refused"],
-        Meta(description="What becomes of a job past them: `billed` at its algorithm's price, or `refused` (403)."),
+        Meta(
+            description="What becomes of a job past them: `billed` at its algorithm's price, or `refused` (403, or 429 "
+            "where they are a day's)."
+        ),
     ]
 
 
