@@ -100,7 +100,10 @@ def _first_of_each_method(ways: Sequence[W]) -> list[W]:
 
 def _offer(plan: Plan, plans: Sequence[Plan]) -> routing_pb2.EngineOffer:
     others = [other for other in plans if other.method == plan.method and other is not plan]
-    comparison = f"{others[0].engine} would need {duration_text(others[0].seconds_p50)}" if others else ""
+    # A ratio: routing tells the time of the one that runs as it has learned it, which no other's was corrected by.
+    comparison = (
+        f"{others[0].engine} would need {others[0].seconds_p50 / plan.seconds_p50:.1f} times as long" if others else ""
+    )
     return routing_pb2.EngineOffer(
         engine=plan.engine,
         method=plan.method,

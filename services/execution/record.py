@@ -125,8 +125,8 @@ def _execution(job: Job, outcome: task.Outcome, executed_at: dt.datetime) -> dic
         "calibration_id": outcome.calibration_id,
         "duration_ms": round(outcome.duration_ms, 3),
         "device_ms": None if stages is None else round(stages.device_ms, 3),
-        "circuits": None if stages is None else stages.circuit_count,
-        "shots_total": None if stages is None else stages.shot_count,
+        "circuits": None if stages is None else stages.circuit_count or None,
+        "shots_total": None if stages is None else stages.shot_count or None,
         "stages": {
             "accepted_at": rfc3339(job.create_time),
             "claimed_at": None if job.start_time is None else rfc3339(job.start_time),

@@ -117,8 +117,10 @@ class Execution(msgspec.Struct, kw_only=True):
     ] = None
     duration_ms: Annotated[Extent, Meta(description="How long the run took, parsing included.", examples=[41])]
     device_ms: Annotated[Extent | None, Meta(description="How long its circuits took, compilation included.")] = None
-    circuits: Annotated[Count | None, Meta(description="Circuits that were run for it.")] = None
-    shots_total: Annotated[Count | None, Meta(description="Shots of all circuits together.")] = None
+    circuits: Annotated[
+        Count | None, Meta(description="Circuits that were run for it; null where it read states without running one.")
+    ] = None
+    shots_total: Annotated[Count | None, Meta(description="Shots of those circuits together; null likewise.")] = None
     stages: Annotated[Stages, Meta(description="When the job reached each stage.")] | UnsetType = UNSET
     transpiled: Annotated[
         Transpiled | None, Meta(description="The circuit as it was fitted to the device; null where none was.")
