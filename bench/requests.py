@@ -40,7 +40,7 @@ from bench.processes import cpu_seconds, loads
 from deploy.local.mesh import LocalMesh
 from deploy.local.ports import HOST, free_ports
 from deploy.local.process import Child, Command
-from deploy.local.programs import every_program
+from deploy.local.programs import Program, every_program
 from deploy.local.readiness import accepts
 from tests.live import BELL_JOB, Api, Team, without_own_jobs
 
@@ -189,7 +189,7 @@ async def measure(folder: Path, requests: int, clients: int) -> list[Row]:
     return rows
 
 
-def _programs() -> list:
+def _programs() -> list[Program]:
     return without_own_jobs(every_program(workers=1))
 
 
