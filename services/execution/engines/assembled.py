@@ -40,10 +40,13 @@ class AssembledAer:
         config.library_dir = LIBRARY_DIR
         config.shots = 1
 
-    def run(self, tape: Tape, save: str, qubits: Sequence[int]) -> Any:  # noqa: ANN401 - Aer has no types
-        """The "probabilities" of these qubits at the end, or the "matrix_product_state". Raises EngineError."""
+    def run(self, tape: Tape, save: str, qubits: Sequence[int], *, begin: Any = None) -> Any:  # noqa: ANN401 - Aer has no types
+        """The "probabilities" of these qubits at the end, or the "matrix_product_state". Raises EngineError.
+
+        `begin` is the matrix product state to begin with, else all qubits are in |0>.
+        """
         self._config.n_qubits = tape.width
-        output = self._controller.execute([_circuit(tape, save, qubits)], {}, self._config)
+        output = self._controller.execute([_circuit(tape, save, qubits, begin)], {}, self._config)
         if not isinstance(output, dict) or not output["success"]:
             raise EngineError("ENGINE_FAULT", f"Aer failed: {_status(output)}")
         return output["results"][0]["data"][_SAVED]
@@ -56,7 +59,7 @@ def _status(output: Any) -> str:  # noqa: ANN401 - as above
     return results[0].get("status", output.get("status", "it does not say why"))
 
 
-def _circuit(tape: Tape, save: str, qubits: Sequence[int]) -> AerCircuit:
+def _circuit(tape: Tape, save: str, qubits: Sequence[int], begin: Any) -> AerCircuit:  # noqa: ANN401 - as above
     width = tape.width
     circuit = AerCircuit()
     circuit.set_header(CircuitHeader(n_qubits=width, memory_slots=0, name="", global_phase=0.0))
@@ -64,6 +67,8 @@ def _circuit(tape: Tape, save: str, qubits: Sequence[int]) -> AerCircuit:
     circuit.num_memory = 0
     circuit.circ_id = 0
     circuit.shots = 1
+    if begin is not None:
+        circuit.set_matrix_product_state(range(width), [begin])
     add = circuit.gate
     for name, operands, angles, _ in tape.operations():
         if name == "u2":

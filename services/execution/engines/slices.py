@@ -8,11 +8,10 @@ is a matter of the circuit alone.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qiskit.circuit import QuantumCircuit
-
-from services.execution.engines.aer import AerEngine, draw_chain, gates_of
+from services.execution.engines.aer import AerEngine, draw_chain
 from services.execution.engines.engine import EngineError, Method
 from services.execution.programs.entanglement import Entanglement
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from services.execution.engines.readout import Readout
     from services.execution.engines.simulating import Draw
     from services.execution.programs.program import Program
+    from services.execution.programs.tape import Operation, Tape
 
 FIRST_BITS, MOST_BITS = 4, 6
 LOW_BITS = 2
@@ -37,28 +37,28 @@ class SliceEngine(AerEngine):
     def check(self, program: Program, method: Method) -> None:
         """Ask for no memory: the bonds are bounded here, whatever the features allow."""
 
-    def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:
+    def draw(self, program: Program, readout: Readout, *, shots: int, seed: int, method: Method) -> Draw:  # noqa: ARG002 - it has one
         """Sample the state at the end of the last slice."""
-        bare = gates_of(program.tape)
-        number = {qubit: index for index, qubit in enumerate(bare.qubits)}
-        bound, most, slices = Entanglement(bare.num_qubits), FIRST_BITS, 1
-        piece = QuantumCircuit(bare.num_qubits)
-        for item in bare.data:
-            qubits = [number[qubit] for qubit in item.qubits]
-            bound.apply(item.name, qubits, 1)
+        tape = program.tape
+        bound, most, slices = Entanglement(tape.width), FIRST_BITS, 1
+        piece: list[Operation] = []
+        state: Any = None
+        for operation in tape.operations():
+            name, qubits, _, _ = operation
+            if name == "measure":
+                continue
+            bound.apply(name, qubits, 1)
             if max(bound.bits, default=0) > most:
-                state = self._advance(piece, method)
+                state = self._advance(tape, piece, state)
                 bound.bits = [math.ceil(math.log2(len(weights))) for weights in state[1]]
                 if (slices := slices + 1) > self._most_slices or max(bound.bits) > LOW_BITS:
                     raise EngineError("UNSUPPORTED", "the circuit entangles its qubits too much for slices")
-                bound.apply(item.name, qubits, 1)
+                bound.apply(name, qubits, 1)
                 most = MOST_BITS
-                piece = QuantumCircuit(bare.num_qubits)
-                piece.set_matrix_product_state(state)
-            piece.append(item.operation, qubits, copy=False)
-        state = self._advance(piece, method)
-        return draw_chain(state, readout, shots, seed)
+                piece = []
+            piece.append(operation)
+        return draw_chain(self._advance(tape, piece, state), readout, shots, seed)
 
-    def _advance(self, piece: QuantumCircuit, method: Method) -> Any:  # noqa: ANN401 - Aer has no types
-        piece.save_matrix_product_state()
-        return self.execute(piece, method, shots=1, seed=0)["matrix_product_state"]
+    def _advance(self, tape: Tape, piece: list[Operation], state: Any) -> Any:  # noqa: ANN401 - Aer has no types
+        part = replace(tape, steps=tuple(piece))
+        return self._assembled["matrix_product_state"].run(part, "matrix_product_state", range(tape.width), begin=state)
