@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mesh.errors import ResourceExhausted
+from mesh.telemetry import log
 from services.execution import task
 from services.execution.children import Children, EngineFault, OnProgress, refusal
 
@@ -79,6 +80,9 @@ class Lanes:
         try:
             answers = (await self._children.call(lane, timeout=LANE_SECONDS)).answers
         except (EngineFault, ResourceExhausted):
+            answers = ()
+        except Exception:  # noqa: BLE001 - a bug, here or in the child: none of the runs may wait for ever
+            log.exception("lane_broken")
             answers = ()
         for each, answer in zip(wanted, answers, strict=False):
             if answer is not None and not each.outcome.done():

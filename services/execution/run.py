@@ -204,7 +204,7 @@ class Runner:
         )
 
         seconds = await self._times.of(job.requester.plan)
-        brief = not job.rerouted and not twin and predicted_seconds(job.decision) <= VERY_SHORT_SECONDS
+        brief = not job.rerouted and not twin and 0 < predicted_seconds(job.decision) <= VERY_SHORT_SECONDS
         call = self._lanes.run if brief else self._children.call
 
         async def run() -> task.Outcome:

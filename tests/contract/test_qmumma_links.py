@@ -79,6 +79,9 @@ async def answers(mesh: LocalMesh, big: Team) -> dict[str, httpx.Response]:
     async with sink() as endpoint:
         submitted = await api.submit({**BELL_JOB, "webhook_url": endpoint.url()})
         await endpoint.wait(1)
+    billed = Api(mesh, big.secrets["live"])  # without which there is no statement
+    await billed.run(BELL_JOB)
+    await billed.close()
     waiting = await api.submit(**{"X-Test-Fault": "queue_delay=600"})
     made, replaced = [
         await api.http.post("/v1/keys", json={"name": name, "environment": "test"}) for name in ("made", "replaced")
@@ -103,6 +106,8 @@ async def answers(mesh: LocalMesh, big: Team) -> dict[str, httpx.Response]:
         "generateEntropy": entropy,
         "getEntropyRecord": await api.get(f"/v1/entropy/records/{entropy.json()['entropy_id']}"),
         "listAlgorithms": await api.get("/v1/marketplace/algorithms"),
+        "getUsage": await api.get("/v1/billing/usage"),
+        "listStatements": await api.get("/v1/billing/statements"),
         "getAlgorithm": await api.get("/v1/marketplace/algorithms/circuit.openqasm.v1"),
     }
     await api.close()

@@ -36,7 +36,7 @@ from services.execution import task
 from services.execution.algorithms.listing import load_catalogue
 from services.execution.assessing import Assessor
 from services.execution.cancel import Cancellations
-from services.execution.children import Children
+from services.execution.children import Children, EngineFault
 from services.execution.config import WorkerConfig
 from services.execution.download import Downloads
 from services.execution.engines.cost import Cost, CostModel, Costs, Limits
@@ -251,6 +251,8 @@ class FakeChildren:
         assert timeout > 0
         if isinstance(request, task.Describe):
             return task.Description(BELL_FEATURES, b"a circuit" if request.with_circuit else b"")
+        if isinstance(request, task.Lane):
+            raise EngineFault("these run one at a time")
         self.runs += 1
         self.timeouts.append(timeout)
         self.running.set()
