@@ -97,10 +97,13 @@ class Database:
         statement_timeout: float = 5.0,
         acquire_timeout: float = 3.0,
         patience: float = 10.0,
+        plan_once: bool = False,
     ) -> Database:
         """Open the pool; a server that is still starting is awaited for `patience` seconds.
 
-        `statement_timeout` bounds one statement and `acquire_timeout` the wait for a connection, in seconds. Raises
+        `statement_timeout` bounds one statement and `acquire_timeout` the wait for a connection, in seconds. With
+        `plan_once` a statement keeps its plan whatever its arguments are: for large statements over few rows, whose
+        plan costs more than they do. Raises
         Unavailable when the server stays away, and PermissionError where it refuses the role or its password.
         """
         pool = asyncpg.create_pool(
@@ -113,6 +116,7 @@ class Database:
             command_timeout=statement_timeout + _ROUND_TRIP_GRACE,
             init=_map_jsonb,
             server_settings={
+                "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
                 "search_path": schema,
                 "application_name": schema,
                 "statement_timeout": str(round(statement_timeout * 1000)),

@@ -84,15 +84,15 @@ class Process(Generic[C]):
             self._server = MeshServer(self.config.listen, self.identity, load_guard(), self.telemetry)
         return self._server
 
-    async def database(self) -> Database:
-        """The pool of this service's schema; raises ConfigError where none is configured."""
+    async def database(self, *, plan_once: bool = False) -> Database:
+        """A pool of this service's schema, as `Database.connect` says; raises ConfigError where none is configured."""
         from mesh.database import Database  # noqa: PLC0415 - only processes with a schema pay for asyncpg
 
         settings = self.config.database
         if settings is None:
             message = f"{self.name} needs [database] in its configuration"
             raise ConfigError(message)
-        database = await Database.connect(settings, schema=self.name)
+        database = await Database.connect(settings, schema=self.name, plan_once=plan_once)
         self.on_close(database.close)
         return database
 

@@ -31,7 +31,7 @@ async def wire(process: Process[BillingConfig], config: BillingConfig) -> None:
     outbox = Outbox(database, events)
     outbox.start()
     process.on_close(outbox.close)
-    store = LedgerStore(database)
+    store = LedgerStore(await process.database(plan_once=True))
     writer = LedgerWriter(store, plans, clock=utc_now)
     process.on_close(writer.close)
     members = Members(AccountsServiceStub(process.channel("accounts")))
