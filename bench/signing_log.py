@@ -134,7 +134,8 @@ async def fill(store: SigningStore, leaves: int) -> None:
         ]
         growth = frontier.append([seal.leaf_hash for seal in seals])
         frontier = growth.frontier
-        await store.write(seals, growth.rows, Head(frontier.size, frontier.root()), clock())
+        newest, _ = await store.read(())
+        await store.write(seals, growth.rows, Head(frontier.size, frontier.root()), clock(), over=newest)
 
 
 async def sealed(signer: RecordSigner, writer: LogWriter, numbers: range) -> Seconds:
