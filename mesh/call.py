@@ -15,6 +15,8 @@ from dataclasses import dataclass
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
 ADDRESS_KEY = "x-client-address"
+ADMITTED_KEY = "x-admitted"
+"""In the initial metadata of a call with a stream of requests: the guard has let it in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from mesh.call import ADDRESS_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, Call, current
 from mesh.errors import Cancelled, DeadlineExceeded, Unavailable, from_rpc_error, peer_unavailable
-from mesh.multiplex import StreamEnded
+from mesh.multiplex import StreamEnded, is_admitted
 
 if TYPE_CHECKING:
     from mesh.channel import MeshChannel
@@ -78,7 +78,8 @@ class UnaryCall:
 class _NativeCall:
     """A method with a stream in it, as gRPC's own call.
 
-    Where a peer ends a call while a request of a stream is being written, grpc.aio tells `Internal` and not why.
+    Requests of a stream wait until the peer has admitted the call, so that a refusal arrives as it is. Where a peer
+    ends the call later, while a request is being written, grpc.aio tells `Internal` and not why.
     """
 
     def __init__(self, channel: MeshChannel, kind: str, method: tuple[Any, ...]) -> None:
@@ -100,7 +101,8 @@ class _NativeCall:
             )
         remaining = min(call.remaining() if call else float("inf"), float("inf") if timeout is None else timeout)
         native = getattr(self._channel.connection().channel, self._kind)(*self._method)
-        started = native(request, timeout=None if remaining == float("inf") else remaining, metadata=metadata)
+        asked = _once_admitted(request, lambda: started) if isinstance(request, AsyncIterable) else request
+        started = native(asked, timeout=None if remaining == float("inf") else remaining, metadata=metadata)
         try:
             yield started
         except grpc.aio.AioRpcError as error:
@@ -116,6 +118,13 @@ class _NativeCall:
             raise Cancelled(f"the call to {self._channel.service} was given up", reason="CANCELLED") from None
         finally:
             started.cancel()
+
+
+async def _once_admitted(requests: AsyncIterable[Message], started: Callable[[], Any]) -> AsyncIterator[Message]:
+    """The requests of a call that the peer has let in; none of another."""
+    if await is_admitted(started()):
+        async for request in requests:
+            yield request
 
 
 class StreamCall(_NativeCall):

@@ -70,7 +70,11 @@ class Dispatcher:
 
     def admit(self, path: str, call: Call) -> None:
         """Raise PermissionDenied unless the caller may call the method."""
-        self._guard.admit(call.caller, path)
+        try:
+            self._guard.admit(call.caller, path)
+        except MeshError as error:
+            RPC_ERRORS.labels(self._label(path), error.status.name).inc()
+            raise
 
     async def unary(self, path: str, payload: bytes, call: Call) -> bytes:
         """Serve a call with one request and one response; raises MeshError and nothing else."""
@@ -105,11 +109,15 @@ class Dispatcher:
                 async for response in responses:
                     yield response.SerializeToString()
 
+    def _label(self, path: str) -> str:
+        """What metrics call a method: a caller's inventions must not become time series."""
+        return path if path in self.methods else "unknown"
+
     @contextmanager
     def _serve(self, path: str, call: Call) -> Iterator[Call]:
-        label = path if path in self.methods else "unknown"
+        self.admit(path, call)
+        label = self._label(path)
         try:
-            self.admit(path, call)
             with self._telemetry.serve(label, call) as traced, serving(traced):
                 try:
                     yield traced

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from qm.mesh.v1 import multiplex_pb2 as wire
 
-from mesh.call import Call
+from mesh.call import ADMITTED_KEY, Call
 from mesh.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -202,7 +202,8 @@ class MultiplexClient:
         self._stream = stream
         self._next_id = 0
         self._pending: dict[int, asyncio.Future[wire.Answer]] = {}
-        self._outbox = _Outbox(stream.write)
+        self._outbox = _Outbox(self._write)
+        self._admitted = False
         # The stream outlives the call that opens it, and must not carry that call's context.
         self._reader = asyncio.create_task(self._read(), context=Context())
         self._ended = False
@@ -259,6 +260,11 @@ class MultiplexClient:
         message.calls.add(call_id=call_id)
         self._outbox.put(call_id, message.SerializeToString())
 
+    async def _write(self, message: bytes) -> None:
+        if not self._admitted:
+            self._admitted = await is_admitted(self._stream)
+        await self._stream.write(message)
+
     async def _read(self) -> None:
         refusal: grpc.aio.AioRpcError | None = None
         try:
@@ -281,6 +287,17 @@ class MultiplexClient:
         for future in pending.values():
             if not future.done():
                 future.set_exception(StreamEnded() if refusal is None else from_rpc_error(refusal))
+
+
+async def is_admitted(stream: Any) -> bool:  # noqa: ANN401 - grpc.aio's calls with a stream of requests
+    """Whether the peer has let a call in: answers once it said so, or the call has ended.
+
+    Nothing may be written before: grpc.aio tells `Internal`, and not why, of a call that ends while it is written to.
+    """
+    if ADMITTED_KEY in await stream.initial_metadata():
+        return True
+    await stream.code()
+    return False
 
 
 def _calls(payload: bytes) -> Any:  # noqa: ANN401 - a repeated field

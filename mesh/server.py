@@ -24,7 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
 
-from mesh.call import ADDRESS_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, Call
+from mesh.call import ADDRESS_KEY, ADMITTED_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, Call
 from mesh.dispatch import Dispatcher, Method
 from mesh.errors import DETAILS_KEY, InvalidArgument, MeshError, Unavailable, to_status
 from mesh.guard import Guard, caller_of
@@ -136,8 +136,11 @@ class MeshServer:
 
         async def admitted(payload: Any, context: Any) -> Any:  # noqa: ANN401
             try:
-                self.dispatcher.admit(path, _call(context))
-                return parse_each(payload) if kind == "stream_stream" else parse(payload)
+                if kind != "stream_stream":
+                    self.dispatcher.admit(path, _call(context))
+                    return parse(payload)
+                await self._welcome(path, _call(context), context)
+                return parse_each(payload)
             except MeshError as error:
                 return await _abort(context, error)
             except DecodeError:
@@ -163,15 +166,16 @@ class MeshServer:
         async def one(payload: Any, context: Any) -> bytes:  # noqa: ANN401 - bytes, or an iterator of them
             serve = dispatcher.client_stream if method.client_streaming else dispatcher.unary
             try:
-                return await serve(path, payload, _call(context))
+                return await serve(path, payload, await self._begun(method, context))
             except MeshError as error:
                 return await _abort(context, error)
 
         async def many(payload: Any, context: Any) -> None:  # noqa: ANN401
             serve = dispatcher.both_stream if method.client_streaming else dispatcher.server_stream
             try:
+                call = await self._begun(method, context)
                 # A cancelled call ends here, within its own task, and not whenever the generator is collected.
-                async with aclosing(serve(path, payload, _call(context))) as responses:
+                async with aclosing(serve(path, payload, call)) as responses:
                     async for response in responses:
                         await context.write(response)
             except MeshError as error:
@@ -185,10 +189,21 @@ class MeshServer:
             return grpc.unary_stream_rpc_method_handler(many)
         return grpc.unary_unary_rpc_method_handler(one)
 
+    async def _begun(self, method: Method, context: Any) -> Call:  # noqa: ANN401
+        call = _call(context)
+        if method.client_streaming:
+            await self._welcome(method.path, call, context)
+        return call
+
+    async def _welcome(self, path: str, call: Call, context: Any) -> None:  # noqa: ANN401
+        """Admit a call whose requests are a stream, and say so: a client of the mesh sends none before."""
+        self.dispatcher.admit(path, call)
+        await context.send_initial_metadata(((ADMITTED_KEY, "yes"),))
+
     async def _multiplexed(self, payloads: AsyncIterator[bytes], context: Any) -> None:  # noqa: ANN401
         try:
             call = _call(context)
-            self.dispatcher.admit(MULTIPLEX, call)
+            await self._welcome(MULTIPLEX, call, context)
             await self._multiplex.serve(payloads, context.write, call.caller)
         except MeshError as error:
             await _abort(context, error)

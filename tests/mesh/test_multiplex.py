@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from qm.mesh.v1 import multiplex_pb2 as wire
 
-from mesh.call import Call
+from mesh.call import ADMITTED_KEY, Call
 from mesh.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 from mesh.multiplex import MESSAGE_BYTES, MultiplexClient, StreamEnded, _Outbox
 from tests.mesh.proving import EchoRequest, EchoResponse, Mesh, Proving, Stub, until
@@ -220,6 +220,9 @@ class Slow:
         await self.ended.wait()
         return
         yield
+
+    async def initial_metadata(self) -> dict[str, str]:
+        return {ADMITTED_KEY: "yes"}
 
     async def write(self, message: bytes) -> None:
         self.written.append(message)

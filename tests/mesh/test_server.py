@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from mesh.errors import (
 )
 from mesh.identity import Authority, Identity, ensure_authority, ensure_identity
 from tests.mesh.proving import EchoRequest, Mesh, Number, Stub, path
-from tests.mesh.transports import KINDS, Transport, both, call, native, silence
+from tests.mesh.transports import KINDS, Transport, both, call, native, numbers, silence
 
 
 def forged(authority: Authority, uris: list[str], folder: Path) -> Identity:
@@ -59,6 +59,11 @@ def forged(authority: Authority, uris: list[str], folder: Path) -> Identity:
     return identity
 
 
+def requests_of(transport: Transport) -> Callable[..., Any]:
+    """What a caller that is refused would send: our own channel keeps it back until the server has let it in."""
+    return silence if transport is native else numbers
+
+
 @both
 @pytest.mark.parametrize(("kind", "answer"), list(zip(KINDS, ["hello", [0, 1, 2], 6, [2, 4]], strict=True)))
 async def test_a_caller_with_a_row_is_served(mesh: Mesh, transport: Transport, kind: str, answer: object) -> None:
@@ -71,7 +76,7 @@ async def test_a_caller_with_a_row_is_served(mesh: Mesh, transport: Transport, k
 async def test_a_caller_without_a_row_is_refused(mesh: Mesh, transport: Transport, kind: str) -> None:
     server = await mesh.serve()
     with pytest.raises(PermissionDenied) as refused:
-        await call(transport(mesh, server.port, mesh.identity("stranger")), kind, silence)
+        await call(transport(mesh, server.port, mesh.identity("stranger")), kind, requests_of(transport))
     assert refused.value.reason == "CALLER_NOT_ALLOWED"
 
 
@@ -92,7 +97,7 @@ async def test_a_certificate_that_names_no_service_is_nobody(
     server = await mesh.serve()
     identity = forged(mesh.authority, uris, tmp_path / "forged")
     with pytest.raises(Unauthenticated) as refused:
-        await call(transport(mesh, server.port, identity), kind, silence)
+        await call(transport(mesh, server.port, identity), kind, requests_of(transport))
     assert refused.value.reason == "UNKNOWN_PEER"
 
 
@@ -191,18 +196,13 @@ async def test_health_reflection_and_channelz_are_refused_to_others(mesh: Mesh) 
     reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
     channelz: Any = channelz_pb2_grpc.ChannelzStub(channel)
 
-    async def questions() -> AsyncIterator[Any]:
-        yield reflection_pb2.ServerReflectionRequest(list_services="")
-
-    async def first(stream: Any) -> Any:
-        return [answer async for answer in stream]
-
     malformed: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
     for refused in (
         health.Check(health_pb2.HealthCheckRequest()),
         malformed(b"\xff\xff"),
-        first(health.Watch(health_pb2.HealthCheckRequest())),
-        first(reflection.ServerReflectionInfo(questions())),
+        health.Watch(health_pb2.HealthCheckRequest()).read(),
+        # Nothing is written: grpc.aio tells `Internal`, and not why, of a call that ends while it is written to.
+        reflection.ServerReflectionInfo().read(),
         channelz.GetServers(channelz_pb2.GetServersRequest()),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as error:
