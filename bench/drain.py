@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ async def accept(state: Path, jobs: int) -> list[str]:
         teams = [await Team.create(mesh, "enterprise") for _ in range(SMALL_TEAMS + 1)]
         for team in teams:
             count = jobs // 2 if team is teams[0] else jobs // 2 // SMALL_TEAMS
-            await load(mesh.layout.ports["edge"], team.secrets["live"], count, CLIENTS)
+            await load(mesh.layout.ports["edge"], team.secrets["live"], count, CLIENTS, seconds=math.inf)
     return [team.team_id for team in teams]
 
 

@@ -124,8 +124,11 @@ def pid_of(child: Child) -> int:
     return child.pid
 
 
-async def load(port: int, secret: str, jobs: int, clients: int) -> tuple[int, float]:
-    """Submit `jobs` jobs over `clients` connections; returns how many were accepted and the seconds that it took."""
+async def load(port: int, secret: str, jobs: int, clients: int, *, seconds: float = ROUND_SECONDS) -> tuple[int, float]:
+    """Submit `jobs` jobs over `clients` connections, beginning none after `seconds`.
+
+    Returns how many were accepted and the seconds that it took.
+    """
     body = json.dumps(BELL_JOB).encode()
     left, accepted = jobs, 0
     started = time.perf_counter()
@@ -133,7 +136,7 @@ async def load(port: int, secret: str, jobs: int, clients: int) -> tuple[int, fl
     async def client() -> None:
         nonlocal left, accepted
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while left > 0 and time.perf_counter() - started < ROUND_SECONDS:
+        while left > 0 and time.perf_counter() - started < seconds:
             left -= 1
             head = (
                 "POST /v1/jobs/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import resource
+import signal
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -38,6 +41,7 @@ ADDRESS_SPACE_BYTES = 8 * 1024**3
 REPEATS, ENOUGH_SECONDS = 5, 0.1
 LOOK_SECONDS = 0.05
 START_SECONDS = 60.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Timed(Enum):
@@ -100,7 +104,8 @@ class Timer:
 
     def _start(self, way: Way) -> None:
         ours, theirs = multiprocessing.Pipe()
-        child = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs, way), daemon=True)
+        arguments = (theirs, way, os.getpid())
+        child = multiprocessing.get_context("fork").Process(target=_serve, args=arguments, daemon=True)
         child.start()
         theirs.close()
         if not ours.poll(START_SECONDS):
@@ -115,7 +120,11 @@ class Timer:
         connection.close()
 
 
-def _serve(connection: Connection, way: Way) -> None:
+def _serve(connection: Connection, way: Way, parent: int) -> None:
+    # Whatever ends the measurement, its children end too: one may be minutes into a run.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     run = _runner(way)
     run(program_of(bell(), ProgramLimits()), 16)

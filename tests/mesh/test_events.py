@@ -32,8 +32,11 @@ def _reader(events: Events, pool: str, **options: float) -> Consumer:
 
 @pytest.fixture
 def pool() -> str:
-    """A pool of its own for each test: the streams are shared."""
-    return f"pool{next(_numbers)}"
+    """A pool of its own for each test: the streams are shared, with the workers of other modules too.
+
+    A work queue has no two consumers for one subject, so a name that a worker had before would be refused.
+    """
+    return f"events{next(_numbers)}"
 
 
 @pytest_asyncio.fixture

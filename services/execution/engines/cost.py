@@ -246,6 +246,8 @@ def _unable(cost: Cost, features: Features) -> Refusal | None:
         reason = "it does not measure midway or reset"
     elif features.branching and not cost.branching:
         reason = "it has no control flow"
+    elif features.amplitudes and cost.method == "stabilizer":
+        reason = "it samples from a tableau, and exact probabilities or amplitudes are asked for"
     elif features.amplitudes and not cost.double:
         reason = "its amplitudes are of single precision, and exact ones are asked for"
     elif features.active_qubits > cost.max_qubits:

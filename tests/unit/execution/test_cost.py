@@ -121,7 +121,9 @@ def test_dynamic_circuits_are_refused_by_engines_that_measure_once():
 
 
 def test_exact_amplitudes_are_refused_by_engines_of_single_precision():
-    assert "single precision" in refusals(program(5, amplitudes=True))["qsim", "statevector"].reason
+    closed = refusals(program(5, amplitudes=True, clifford=True))
+    assert "single precision" in closed["qsim", "statevector"].reason
+    assert closed["stim", "stabilizer"].reason.startswith("it samples from a tableau, and exact probabilities")
 
 
 def test_a_state_that_does_not_fit_the_memory_is_refused_with_the_qubits_that_would():
