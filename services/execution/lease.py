@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from mesh.errors import DeadlineExceeded, Unavailable
 from mesh.telemetry import log
 from services.execution.job import Job, JobId
+from services.execution.progress import Progress
 from services.execution.store import Store
 
 LEASE = dt.timedelta(seconds=9)
@@ -54,8 +55,7 @@ class Lease:
         self._computing: asyncio.Task[Any] | None = None
         self._cancelled = False
         self._lost = False
-        self._note: tuple[float, str] | None = None
-        self._progress, self._told = 0.0, ""
+        self._progress = Progress()
 
     async def claim(self) -> Job | None:
         """Take the job; None where it has ended or another worker's lease still runs."""
@@ -67,8 +67,7 @@ class Lease:
     def hold(self, job: Job) -> None:
         """Go on with a job that the store has claimed for the holder."""
         self._cancelled |= job.cancel_requested
-        self._progress, self._told = job.progress, job.progress_message
-        self._note = self._progress, self._told
+        self._progress.hear(job.progress, job.progress_message, self._clock())
 
     async def give_back(self) -> None:
         """Let another worker take the job at once; this attempt at it was none."""
@@ -85,8 +84,8 @@ class Lease:
         now = self._clock()
         until = now + dt.timedelta(seconds=parked.seconds)
         with suppress(Unavailable, DeadlineExceeded):  # then the lease runs out, and the job is looked at earlier
-            if str(parked) != self._told:
-                await self._store.report(self._job_id, self._worker, self._progress, str(parked), now)
+            if str(parked) != self._progress.message:
+                await self._store.report(self._job_id, self._worker, self._progress.fraction, str(parked), now)
             await self._store.park(self._job_id, self._worker, until=until, now=now)
 
     async def compute(self, work: Coroutine[Any, Any, R]) -> R:
@@ -111,9 +110,13 @@ class Lease:
         self._cancelled = True
         self._stop()
 
+    def expect(self, seconds: float) -> None:
+        """Begin a run that is predicted to take so many seconds, by which its progress is told while it is silent."""
+        self._progress.expect(seconds, self._clock())
+
     def note(self, fraction: float, message: str) -> None:
         """Remember how far the job is, for the next beat."""
-        self._note = (fraction, message)
+        self._progress.hear(fraction, message, self._clock())
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -139,9 +142,9 @@ class Lease:
                 log.exception("beat_failed", job_id=str(self._job_id))
 
     async def _report(self) -> None:
-        note, self._note = self._note, None
-        if note is not None:
-            await self._store.report(self._job_id, self._worker, *note, self._clock())
+        now = self._clock()
+        if (news := self._progress.news(now)) is not None:
+            await self._store.report(self._job_id, self._worker, *news, now)
 
     async def _renew(self) -> dt.datetime:
         now = self._clock()

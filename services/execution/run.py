@@ -204,10 +204,12 @@ class Runner:
         )
 
         seconds = await self._times.of(job.requester.plan)
-        brief = not job.rerouted and not twin and 0 < predicted_seconds(job.decision) <= VERY_SHORT_SECONDS
+        predicted = 0.0 if job.rerouted else predicted_seconds(job.decision)
+        brief = not twin and 0 < predicted <= VERY_SHORT_SECONDS
         call = self._lanes.run if brief else self._children.call
 
         async def run() -> task.Outcome:
+            lease.expect(predicted)
             return await call(request, timeout=seconds, on_progress=lease.note)
 
         try:

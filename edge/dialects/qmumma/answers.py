@@ -75,7 +75,15 @@ class JobFailure(msgspec.Struct):
 class Progress(msgspec.Struct):
     """How far a running job is."""
 
-    fraction: Annotated[float, Meta(description="From 0 to 1.", ge=0, le=1, examples=[0.4])]
+    fraction: Annotated[
+        float,
+        Meta(
+            description="From 0 to 1, as its program tells; while that is silent, by the share of the predicted time.",
+            ge=0,
+            le=1,
+            examples=[0.4],
+        ),
+    ]
     message: Annotated[Sentence, Meta(description="What it is doing, for people.")]
 
 
