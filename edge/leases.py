@@ -5,8 +5,8 @@ at that moment. A busy team is leased some besides. What another edge wants is g
 within seconds by itself, so nothing lies idle here while a request is refused elsewhere.
 
 While accounts does not answer, which is tried every two seconds, this edge counts alone: each request as many times as
-there may be edges, in a bucket that begins empty, since others may have used all of it. So where accounts answers no
-edge, all edges together pass no limit; one that is alone cut off lets pass so small a share besides.
+there may be edges, in the bucket as it last heard of it. So nobody is refused for nothing; all edges together let pass
+one burst more than the bucket gives at most, and accounts counts it once it answers.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ log = structlog.get_logger()
 class _Bucket:
     """One team's bucket as this edge sees it; times are of the monotonic clock."""
 
-    def __init__(self, team_id: str, rate: Rate, now: float, sequence: int) -> None:
+    def __init__(self, team_id: str, rate: Rate, sequence: int) -> None:
         self.team_id = team_id
         self.rate = rate
-        self.full_at = now + rate.interval * rate.burst
-        """By all uses that are known here; until anything is, the bucket counts as empty."""
+        self.full_at = 0.0
+        """By all uses that are known here."""
         self.own_full_at = 0.0
         """By the uses of this edge alone."""
         self.used = 0
@@ -66,7 +66,6 @@ class _Bucket:
         self.refused_until = 0.0
         self.retry_at = 0.0
         self.taken_at = -math.inf
-        self.alone_since = -math.inf
         self.asking = 0
         """Requests that wait for a token."""
         self.is_returning = False
@@ -147,7 +146,7 @@ class Leases:
         self._sequence = 0
         self._buckets: dict[str, _Bucket] = {}
         self._turns: Batcher[_Turn, Verdict | None] = Batcher(self._serve)
-        self._alone_since: float | None = None
+        self._is_alone = False
         self._heard = -math.inf
 
     async def take(self, team_id: str, rate: Rate) -> Verdict:
@@ -157,7 +156,7 @@ class Leases:
         now = self._clock()
         bucket = self._buckets.get(team_id)
         if bucket is None:
-            bucket = self._buckets[team_id] = _Bucket(team_id, rate, now, self._sequence)
+            bucket = self._buckets[team_id] = _Bucket(team_id, rate, self._sequence)
         bucket.follow(rate)
         verdict = self._here(bucket, now) or await self._asked(bucket)
         bucket.taken_at = self._clock()
@@ -189,7 +188,7 @@ class Leases:
         told = [each for each in self._buckets.values() if each.held or each.used]
         for bucket in told:
             bucket.is_returning = self._is_deaf(now) or now - bucket.taken_at >= ROUND_SECONDS
-        self._alone_since = self._alone_since if told else None
+        self._is_alone = self._is_alone and bool(told)
         await asyncio.gather(*(self._turns.add(_Turn(bucket, waits=False)) for bucket in told))
 
     async def close(self) -> None:
@@ -222,12 +221,10 @@ class Leases:
             return self._allowed(bucket, now, bucket.remaining(now))
         if now < bucket.refused_until:
             return self._refused(bucket)
-        return None if self._alone_since is None else self._alone(bucket, now, self._alone_since)
+        return self._alone(bucket, now) if self._is_alone else None
 
-    def _alone(self, bucket: _Bucket, now: float, since: float) -> Verdict:
-        """What the share of this edge says, which is alone since then."""
-        if bucket.alone_since != since:
-            bucket.alone_since, bucket.full_at = since, since + bucket.rate.burst * bucket.rate.interval
+    def _alone(self, bucket: _Bucket, now: float) -> Verdict:
+        """What this edge's share of the bucket says."""
         interval, edges = bucket.rate.interval, self._most_edges
         wait = max(bucket.full_at, now) + edges * interval - now - bucket.rate.burst * interval
         if wait > _ROUNDING:
@@ -277,10 +274,9 @@ class Leases:
             response = await self._limits.LeaseRequests(request, timeout=ANSWER_SECONDS)
         except MeshError as error:
             log.warning("tokens_not_leased", reason=error.reason, message=error.message)
-            after = self._clock()
-            since = self._alone_since = after if self._alone_since is None else self._alone_since
-            return {each.team_id: iter(partial(self._alone, each, after, since), None) for each in buckets}
-        self._alone_since = None
+            self._is_alone = True
+            return {each.team_id: iter(partial(self._alone, each, self._clock()), None) for each in buckets}
+        self._is_alone = False
         after = self._clock()
         until = now + response.lease_micros / _MICROS * (1 - _LEASE_MARGIN)
         given: dict[str, Iterator[Verdict | None]] = {}

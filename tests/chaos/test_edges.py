@@ -27,9 +27,6 @@ EDGES = ("edge", "edge-2")
 BURST = {"student": 20, "academic": 100}
 MOST_LEASED = {"academic": 25}
 
-pytestmark = pytest.mark.soak
-"""About one run in five fails in one test or another, for a cause that is not found yet."""
-
 
 @pytest.fixture(scope="module")
 async def mesh() -> AsyncIterator[LocalMesh]:
@@ -83,25 +80,27 @@ async def superuser(mesh: LocalMesh) -> AsyncIterator[asyncpg.Connection]:
 async def test_under_load_two_edges_let_pass_what_the_plan_says_to_the_request(mesh: LocalMesh) -> None:
     team = await Team.create(mesh, "academic")
     async with both(mesh, team.secrets["test"]) as apis:
-        passed: list[float] = []
         refused = 0
+        started = time.monotonic()
+        sent = passed = 1
+        await ask(apis[0])
 
-        async def hammer(api: Api, until: float) -> None:
-            nonlocal refused
-            while time.monotonic() < until:
+        async def hammer(api: Api) -> None:
+            nonlocal refused, sent, passed
+            while refused < 40:
                 answer = await ask(api)
+                sent += 1
                 if answer.status_code == 200:
-                    passed.append(time.monotonic())
+                    passed += 1
                 else:
                     refused += 1
                     assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (429, "0")
                     assert answer.headers["retry-after"] == "1"
 
-        await hammer(apis[0], time.monotonic() + 0.001)
-        until = passed[0] + 3.5
-        await asyncio.gather(*(hammer(api, until) for api in apis for _ in range(4)))
-        assert len(passed) == BURST["academic"] + 3  # one a second is refilled
-        assert refused > 20
+        await asyncio.gather(*(hammer(api) for api in apis for _ in range(4)))
+        ended = time.monotonic()
+        assert passed == sent - refused
+        assert BURST["academic"] + int(ended - started) - 1 <= passed <= BURST["academic"] + ended - started
         await asyncio.sleep(1)  # what Retry-After says
         assert (await ask(apis[1])).status_code == 200
 
@@ -133,7 +132,7 @@ async def test_without_nats_two_edges_let_pass_what_the_plan_says(mesh: LocalMes
             mesh.kill("nats", signal.SIGCONT)
 
 
-async def test_while_no_tokens_can_be_leased_edges_let_pass_their_share_of_the_rate(mesh: LocalMesh) -> None:
+async def test_while_no_tokens_can_be_leased_edges_let_pass_their_share_of_the_bucket(mesh: LocalMesh) -> None:
     team = await Team.create(mesh, "academic")
     async with both(mesh, team.secrets["test"]) as (first, second):
         started = time.monotonic()
@@ -142,7 +141,8 @@ async def test_while_no_tokens_can_be_leased_edges_let_pass_their_share_of_the_r
         async with superuser(mesh) as connection, connection.transaction():
             await connection.execute("LOCK TABLE accounts.request_buckets IN ACCESS EXCLUSIVE MODE")
             alone = await take_all([first, second])
-            assert alone <= 2 * ((time.monotonic() - started) // 4 + 1)  # a quarter of the rate, each
+            share = BURST["academic"] // 4  # each, and a quarter of the rate
+            assert 2 * (share - 1) <= alone <= 2 * (share + (time.monotonic() - started) // 4 + 1)
         async with asyncio.timeout(10):
             while int((await ask(first)).headers["x-ratelimit-remaining"]) < 40:  # accounts is heard again
                 alone += 1
@@ -249,6 +249,7 @@ async def test_twins_that_are_sent_to_both_edges_at_once_are_one_job(mesh: Local
         assert len(await jobs_of(apis[0])) == 2
 
 
+@pytest.mark.soak
 async def test_a_job_whose_services_died_before_they_answered_is_made_once(mesh: LocalMesh) -> None:
     team, key = await Team.create(mesh, "commercial"), {"Idempotency-Key": uuid.uuid4().hex}
     async with both(mesh, team.secrets["live"]) as (first, second):

@@ -130,27 +130,44 @@ async def test_an_edge_that_stops_gives_everything_back(edges: Edges) -> None:
     assert await admitted(edges, STUDENT, 40) == 15
 
 
-async def test_without_accounts_each_edge_lets_pass_what_it_holds_and_its_share_of_the_rate(
+async def test_without_accounts_each_edge_lets_pass_what_it_holds_and_its_share_of_what_it_last_heard_of(
     edges: Edges, clock: Clock
 ) -> None:
     first, second = edges.all
     for _ in range(2):
         await first.take(TEAM, COMMERCIAL)
     held = first._buckets[TEAM].held
-    for way in edges.ways:
-        way.asks_lost = True
-    passed = 0
+    edges.lose(asks=True)
+    alone = 0
     while (await first.take(TEAM, COMMERCIAL)).allowed:
-        passed += 1
-    assert passed == held
-    assert not (await second.take(TEAM, COMMERCIAL)).allowed
-    clock.now += 7.9  # four times 0.2 seconds, nine times
-    assert await admitted(edges, COMMERCIAL, 100) == 2 * 9
-    for way in edges.ways:
-        way.asks_lost = False
+        alone += 1
+    assert alone == held + (498 - held) // 4
+    while (await second.take(TEAM, COMMERCIAL)).allowed:
+        alone += 1
+    assert alone == held + (498 - held) // 4 + 500 // 4  # it had heard of no use
+    clock.now += 8  # four times 0.2 seconds, ten times
+    assert await admitted(edges, COMMERCIAL, 100) == 2 * 10
+    edges.lose()
     for each in edges.all:
         await each.report()
-    assert await admitted(edges, COMMERCIAL, 600) == 500 - 2 - held - 18 + 39
+    assert await admitted(edges, COMMERCIAL, 600) == 500 - 2 - alone - 20 + 40
+
+
+async def test_an_answer_that_does_not_come_refuses_nobody_who_has_tokens(edges: Edges) -> None:
+    edges.lose(asks=True)
+    assert await admitted(edges, COMMERCIAL, 100) == 100
+    edges.lose()
+    for each in edges.all:
+        await each.report()
+    assert await admitted(edges, COMMERCIAL, 600) == 400
+
+
+async def test_what_was_used_up_before_accounts_was_lost_stays_used_up(edges: Edges, clock: Clock) -> None:
+    assert await admitted(edges, STUDENT, 20) == 20
+    assert not (await edges.all[0].take(TEAM, STUDENT)).allowed
+    edges.lose(asks=True)
+    clock.now += 1
+    assert not (await edges.all[0].take(TEAM, STUDENT)).allowed
 
 
 async def test_retry_after_is_true(edges: Edges, clock: Clock) -> None:
@@ -196,7 +213,7 @@ WHAT = st.sampled_from(["take"] * 6 + ["report", "lose asks", "lose answers", "m
         max_size=60,
     ),
 )
-def test_over_no_time_do_all_edges_let_pass_more_than_the_bucket_gives(
+def test_over_no_time_do_all_edges_let_pass_more_than_the_bucket_gives_and_a_burst_where_accounts_is_lost(
     rate: Rate, steps: list[tuple[str, int, int, float]]
 ) -> None:
     async def story() -> None:
@@ -213,16 +230,19 @@ def test_over_no_time_do_all_edges_let_pass_more_than_the_bucket_gives(
                 edges.all[number] = edges.edge(edges.ways[number])
             elif what == "deafen":
                 edges.recalls_heard = not edges.recalls_heard
-            else:  # for all: an edge that is alone cut off has a share besides
-                for way in edges.ways:
-                    way.asks_lost, way.answers_lost = what == "lose asks", what == "lose answers"
+            else:
+                edges.lose(asks=what == "lose asks", answers=what == "lose answers")
                 await asyncio.gather(*(each.report() for each in edges.all if what == "mend"))
             clock.now += pause
             if edges.recalls_heard:
                 edges.hear()
+        names = [what for what, *_ in steps]
+        lost = sum(what.startswith("lose") for what in names)
+        # What an edge knows when it is left alone may be old: a burst for all, and a share for one that starts then.
+        bursts = 1 + lost + (names.count("die") / 4 if lost else 0)
         full_at = 0.0
         for time in passed:
             full_at = max(full_at, time) + rate.interval
-            assert full_at - time <= rate.burst * rate.interval + 1e-3
+            assert full_at - time <= bursts * rate.burst * rate.interval + 1e-3
 
     asyncio.run(story())

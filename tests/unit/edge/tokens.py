@@ -86,6 +86,11 @@ class Edges:
         made: Leases = kind(way, most_edges=4, clock=self.clock, unix_clock=self.clock)
         return made
 
+    def lose(self, *, asks: bool = False, answers: bool = False) -> None:
+        """What is lost from here on, between all edges and accounts."""
+        for way in self.ways:
+            way.asks_lost, way.answers_lost = asks, answers
+
     def hear(self) -> None:
         for each in self.all:
             each.heard()
