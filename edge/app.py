@@ -125,7 +125,8 @@ class Edge:
         except MeshError as error:
             public = refusal_of(error)
             if public.status >= 500:  # noqa: PLR2004 - the class of statuses that are ours to explain
-                log.warning("mesh_failed", operation=visit.operation, reason=error.reason, message=error.message)
+                told = {"operation": visit.operation, "reason": error.reason, "detail": error.metadata.get("detail")}
+                log.warning("mesh_failed", message=error.message, milliseconds=visit.milliseconds, **told)
             return self._refused(public, visit)
         except Disconnected:
             raise

@@ -29,6 +29,8 @@ LARGE_BYTES = 64 * 1024
 _EXACT = 2**53
 _RANGE = range(-(2**63), 2**64)
 _INTEGER_LENGTH = 20
+_LONGEST_PATH = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _JSON = re.compile(rb'application/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*', re.IGNORECASE)
 
@@ -99,6 +101,8 @@ def parse_text(body: bytes) -> JsonValue:
     try:
         text = body.decode("utf-8")
         value = _DECODER.decode(text)
+    except _Unfit as unfit:
+        raise _refused_at(_place_of_unfit(text), unfit) from None
     except UnicodeDecodeError as error:
         raise _malformed(f"the body is not valid UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -114,12 +118,20 @@ def parse_text(body: bytes) -> JsonValue:
     return value
 
 
+class _Unfit(Exception):
+    """Something that is JSON, or nearly, and yet no value; the message says why."""
+
+    def __init__(self, message: str, member: str = "", reason: str = "MALFORMED_BODY") -> None:
+        super().__init__(message)
+        self.member = member
+        self.reason = reason
+
+
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     value = dict(pairs)
     if len(value) != len(pairs):
         twice = _first_repeated(pairs)
-        message = f"{twice[:100]!r} is given twice"
-        raise Refusal(400, message, param=_printable(twice), reason="DUPLICATE_FIELD")
+        raise _Unfit(f"{twice[:100]!r} is given twice", twice, "DUPLICATE_FIELD")
     return value
 
 
@@ -132,11 +144,11 @@ def _number(text: str) -> int | Decimal:
     """The exact value of a number with a fraction or an exponent."""
     approximate = float(text)
     if math.isinf(approximate):
-        raise _malformed(f"the number {text[:40]} is out of range")
+        raise _out_of_range(text)
     try:
         exact = Decimal(text)
     except InvalidOperation:
-        raise _malformed(f"the number {text[:40]} is out of range") from None
+        raise _out_of_range(text) from None
     whole = int(approximate)
     return whole if abs(whole) <= _EXACT and exact == whole else exact
 
@@ -145,26 +157,87 @@ def _integer(text: str) -> int:
     """The value of a whole number that 64 bits hold."""
     value = int(text) if len(text) <= _INTEGER_LENGTH else _RANGE.stop
     if value not in _RANGE:
-        raise _malformed(f"the number {text[:40]} is out of range")
+        raise _out_of_range(text)
     return value
 
 
+def _out_of_range(text: str) -> _Unfit:
+    return _Unfit(f"the number {text[:40]} is out of range")
+
+
 def _constant(word: str) -> JsonValue:
-    raise _malformed(f"{word} is not JSON")
+    raise _Unfit(f"{word} is not JSON")
+
+
+def _marked(read: Callable[[Any], JsonValue]) -> Callable[[Any], JsonValue]:
+    """Read, with what is unfit as a value of its own."""
+
+    def marked(read_from: Any) -> JsonValue:  # noqa: ANN401 - text, or the members of an object
+        try:
+            return read(read_from)
+        except _Unfit as unfit:
+            return unfit
+
+    return marked
 
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_constant
 )
+_MARKING = json.JSONDecoder(
+    object_pairs_hook=_marked(_unique),
+    parse_int=_marked(_integer),
+    parse_float=_marked(_number),
+    parse_constant=_marked(_constant),
+)
+"""Reads once more what was refused, to find the place: the hooks of a decoder are not told where they are."""
+
+
+def _place_of_unfit(text: str) -> str:
+    try:
+        return _place(_MARKING.decode(text), lambda value: isinstance(value, _Unfit))
+    except (json.JSONDecodeError, RecursionError):  # what follows it is no JSON at all
+        return ""
+
+
+def _place(value: JsonValue, is_wanted: Callable[[JsonValue], bool]) -> str:
+    """The path of the first value of a kind, such as `parameters.circuits[0].shots`; cut, where it is long."""
+    waiting = [("", value)]
+    while waiting:
+        path, value = waiting.pop()
+        if is_wanted(value):
+            return path
+        steps: list[tuple[str, JsonValue]] = []
+        if isinstance(value, dict):
+            steps = [(f"{'.' if path else ''}{name[:_LONGEST_PATH]}", inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            steps = [(f"[{index}]", inner) for index, inner in enumerate(value)]
+        waiting += [((path + step)[:_LONGEST_PATH], inner) for step, inner in reversed(steps)]
+    return ""
+
+
+def _refused_at(path: str, unfit: _Unfit) -> Refusal:
+    path = ".".join(filter(None, (path, unfit.member)))[:_LONGEST_PATH]
+    shown = path if path.isprintable() else ""
+    return Refusal(400, f"{shown or 'The body'}: {unfit}", param=shown, reason=unfit.reason)
 
 
 def _check_characters(text: str, value: JsonValue) -> None:
     if "\\u0000" in text and _NUL.search(text):
-        raise _malformed("strings may not hold U+0000")
+        raise _refused_at(_place(value, _holds_nul), _Unfit("may not hold U+0000"))
     try:
         json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
-        raise _malformed("a string holds half of a surrogate pair") from None
+        unfit = _Unfit("holds half of a surrogate pair")
+        raise _refused_at(_place(value, _holds_surrogate), unfit) from None
+
+
+def _holds_nul(value: JsonValue) -> bool:
+    return isinstance(value, str) and "\0" in value
+
+
+def _holds_surrogate(value: JsonValue) -> bool:
+    return isinstance(value, str) and _SURROGATE.search(value) is not None
 
 
 def _check_depth(value: JsonValue) -> None:
@@ -178,10 +251,6 @@ def _check_depth(value: JsonValue) -> None:
 
 def _contents(value: JsonValue) -> Any:  # noqa: ANN401 - a view of whatever the container holds
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() and len(name) <= 100 else ""  # noqa: PLR2004 - a bound for a message
 
 
 def _malformed(what: str) -> Refusal:

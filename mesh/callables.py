@@ -34,10 +34,16 @@ class UnaryCall:
         self._method = method
         self._parse = parse
 
-    async def __call__(self, request: Message, *, timeout: float = DEFAULT_TIMEOUT) -> Any:  # noqa: ANN401
-        """Call it; raises MeshError. `timeout` is in seconds and never longer than what the current call has left."""
+    async def __call__(self, request: Message, *, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Call it; raises MeshError. `timeout` is in seconds and never longer than what the current call has left.
+
+        Without one it is all of that: who waits for twenty seconds is not refused because a busy peer took six. A peer
+        that is not there at all is given up after DEFAULT_TIMEOUT, as is one that nobody waits for.
+        """
         call = current()
-        deadline = time.monotonic() + (timeout if call is None else min(timeout, call.remaining()))
+        awaited = float("inf") if call is None else call.deadline
+        given_up = time.monotonic() + (DEFAULT_TIMEOUT if timeout is None else timeout)
+        deadline = awaited if timeout is None and awaited < float("inf") else min(given_up, awaited)
         payload = request.SerializeToString()
         request_id, traceparent, address = (call.request_id, call.traceparent, call.address) if call else ("", "", "")
         pause = FIRST_RETRY_SECONDS
@@ -60,7 +66,7 @@ class UnaryCall:
                 )
                 return self._parse(answer)
             except StreamEnded as ended:
-                if deadline - time.monotonic() <= pause:
+                if min(given_up, deadline) - time.monotonic() <= pause:
                     raise peer_unavailable(self._channel.service) from ended
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             pause = min(LAST_RETRY_SECONDS, pause * 2)

@@ -4,9 +4,9 @@
     response = await billing.HoldFunds(request)          # raises mesh.errors
 
 Unary calls ride on one multiplexed stream; streams are gRPC's own. A service of the same process is called without
-either: the same bytes, through the same guard, under the same deadline. Every unary call has a deadline: what the
-current call has left, at most `DEFAULT_TIMEOUT`. A peer that does not answer is tried again until then, because every
-unary RPC is keyed and safe to repeat. The certificate is renewed without a failed call: new connection first, then the
+either: the same bytes, through the same guard, under the same deadline. Every unary call has a deadline: that of the
+current call, else `DEFAULT_TIMEOUT`. A peer that is not there is tried again for so long, because every unary RPC is
+keyed and safe to repeat. The certificate is renewed without a failed call: new connection first, then the
 old ends.
 """
 

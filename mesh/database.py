@@ -95,13 +95,14 @@ class Database:
         *,
         schema: str,
         statement_timeout: float = 5.0,
-        acquire_timeout: float = 3.0,
+        acquire_timeout: float = 10.0,
         patience: float = 10.0,
         plan_once: bool = False,
     ) -> Database:
         """Open the pool; a server that is still starting is awaited for `patience` seconds.
 
-        `statement_timeout` bounds one statement and `acquire_timeout` the wait for a connection, in seconds. With
+        `statement_timeout` bounds one statement and `acquire_timeout` the wait for a connection, in seconds; a server
+        that is not there is known at once, so the wait is long: it is one in a queue. With
         `plan_once` a statement keeps its plan whatever its arguments are: for large statements over few rows, whose
         plan costs more than they do. Raises
         Unavailable when the server stays away, and PermissionError where it refuses the role or its password.
@@ -249,7 +250,7 @@ def _translated(error: Exception, *, connecting: bool = False) -> MeshError | No
             lost = "closed" in str(error) or "closing" in str(error)
         case _:
             lost = isinstance(error, _LOST) or (connecting and isinstance(error, OSError))
-    return _unavailable() if lost else None
+    return _unavailable(error) if lost else None
 
 
 async def _open(pool: asyncpg.Pool[asyncpg.Record]) -> None:
@@ -276,6 +277,6 @@ def _decode_jsonb(data: bytes) -> object:
     return cast("object", msgspec.json.decode(memoryview(data)[1:]))
 
 
-def _unavailable() -> Unavailable:
+def _unavailable(error: Exception) -> Unavailable:
     message = "The database cannot be reached at the moment; try again."
-    return Unavailable(message, reason="DATABASE_UNAVAILABLE")
+    return Unavailable(message, reason="DATABASE_UNAVAILABLE", metadata={"detail": f"{type(error).__name__} {error}"})

@@ -128,10 +128,10 @@ async def test_6_every_answer_to_a_key_tells_its_limit(own: Api, path: str) -> N
         (b'{"algorithm_id":"vqe.molecular.v2","parameters":{"molecule":7}}', "parameters.molecule"),
         (b'{"algorithm_id":"vqe.molecular.v2","parameters":{"molecule":"U"}}', "parameters.molecule"),
         (b'{"algorithm_id":"vqe.molecular.v2","algorithm_id":"x"}', "algorithm_id"),
-        (b'{"algorithm_id":"vqe.molecular.v2","shots":1e400}', ""),
-        (b'{"algorithm_id":"vqe.molecular.v2","shots":NaN}', ""),
+        (b'{"algorithm_id":"vqe.molecular.v2","shots":1e400}', "shots"),
+        (b'{"algorithm_id":"vqe.molecular.v2","shots":NaN}', "shots"),
         (b'{"algorithm_id":"\xff"}', ""),
-        (b'{"algorithm_id":"\\ud800"}', ""),
+        (b'{"algorithm_id":"\\ud800"}', "algorithm_id"),
         (b"[" * 100_000, ""),
     ],
 )

@@ -81,6 +81,26 @@ async def test_a_call_never_outlives_the_one_that_it_serves(mesh: Mesh) -> None:
         await stub.Echo(EchoRequest())
 
 
+async def test_a_call_waits_for_a_busy_peer_as_long_as_somebody_waits_for_it(mesh: Mesh) -> None:
+    last = await mesh.serve()
+    first = await mesh.serve(Relay(mesh.stub(last.port, "billing")), name="edge")
+    stub = mesh.stub(first.port)
+    assert 4000 < (await stub.Echo(EchoRequest())).remaining_ms <= 5000, "nobody says how long"
+    assert 19_000 < (await stub.Echo(EchoRequest(), timeout=20)).remaining_ms <= 20_000
+
+
+async def test_a_peer_that_is_not_there_is_given_up_however_long_somebody_would_wait(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.callables.DEFAULT_TIMEOUT", 0.3)
+    server = await mesh.serve()
+    await server.drain(0)
+    started = time.monotonic()
+    with serving(Call("public", deadline=started + 60)), pytest.raises(Unavailable):
+        await mesh.stub(server.port).Echo(EchoRequest())
+    assert time.monotonic() - started < 5
+
+
 async def test_what_outlives_the_first_call_does_not_carry_it(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mesh.channel.RENEW_SECONDS", 0.01)
     seen: asyncio.Queue[Call | None] = asyncio.Queue()

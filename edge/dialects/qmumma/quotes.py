@@ -17,7 +17,7 @@ from edge.dialects.qmumma.objectives import BackendKind
 from edge.dialects.qmumma.rendering import sealed_body
 from edge.dialects.qmumma.requests import JobPriority, QuoteJob
 from edge.dialects.qmumma.scalars import Anchor, Cost, Extent, Hash, Moment, Name, Positive, Sentence, Signature
-from edge.exchange import JSON, REPLAYED, Answer, Request
+from edge.exchange import JSON, NO_STORE, REPLAYED, Answer, Request
 from edge.operations import Nothing
 
 if TYPE_CHECKING:
@@ -91,6 +91,6 @@ class Quotes:
         asked = f"POST /v1/jobs/quote {Environment.Name(request.requester.environment)}"
         message.fingerprint = fingerprint(asked, request.parsed_body)
         response = await self._execution.QuoteJob(pb.QuoteJobRequest(job=message), timeout=SUBMIT_SECONDS)
-        headers = [REPLAYED] if key is not None and response.replayed else []
+        headers = [NO_STORE, *([REPLAYED] if key is not None and response.replayed else [])]
         quote = response.quote
         return Answer(201, sealed_body(quote.record, quote.seal), JSON, headers)

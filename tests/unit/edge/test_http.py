@@ -28,6 +28,8 @@ PREFIX = b'{"algorithm_id":"a","parameters":'
         ('\ufeff{"algorithm_id":"a"}'.encode(), "line 1, column 1"),
         ('{"algorithm_id":"a"}'.encode("utf-16"), "not valid UTF-8"),
         (PREFIX + b'{"x":NaN}}', "NaN is not JSON"),
+        (PREFIX + b'{"x":NaN, x', "The body: NaN is not JSON"),
+        (PREFIX + b'{"x":NaN, "y":' + b"[" * 200_000, "The body: NaN is not JSON"),
         (PREFIX + b'{"x":-Infinity}}', "-Infinity is not JSON"),
         (PREFIX + b'{"x":1e400}}', "1e400 is out of range"),
         (PREFIX + b'{"x":1e-99999999999999999999}}', "out of range"),
@@ -52,6 +54,27 @@ async def test_a_body_that_is_no_good_json_is_told_what_is_wrong(
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "bad_request")
     assert says in answer.json()["error"]["message"]
     assert world.execution.submissions == []
+
+
+@pytest.mark.parametrize(
+    ("inner", "place"),
+    [
+        (b"1e400", "x"),
+        (b"-Infinity", "x"),
+        (b'[0, {"y": 18446744073709551616}]', "x[1].y"),
+        (b'{"y":1,"y":1}', "x.y"),
+        (b'[["\\ud800"]]', "x[0][0]"),
+        (b'{"y":"\\u0000"}', "x.y"),
+        (b'{"' + b"n" * 300 + b'":NaN}', "x." + 187 * "n"),
+    ],
+)
+async def test_a_value_that_no_field_could_have_is_refused_by_its_place(
+    client: httpx.AsyncClient, inner: bytes, place: str
+) -> None:
+    answer = await client.post(SUBMIT, content=PREFIX + b'{"x":' + inner + b"}}", headers=JSON)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, f"parameters.{place}")
+    assert error["message"].startswith(f"parameters.{place}: ")
 
 
 async def test_text_that_only_looks_like_an_escaped_nul_is_kept(world: Any, client: httpx.AsyncClient) -> None:
