@@ -158,10 +158,10 @@ def answer(request: task.Describe | task.Run | task.Replay, progress: Callable[[
 
 
 def _description(describer: Describer, parameters: dict[str, Any], *, told: bool) -> task.Description:
-    features = describer.features(parameters)
-    if not told or not isinstance(describer, CircuitDescriber) or features.gate_count > MOST_STEPS:
-        return task.Description(features)
-    return task.Description(features, encode(describer.tape(parameters)))
+    if not told or not isinstance(describer, CircuitDescriber):
+        return task.Description(describer.features(parameters))
+    features, tape = describer.described(parameters)
+    return task.Description(features, encode(tape) if features.gate_count <= MOST_STEPS else b"")
 
 
 def _device(request: task.Run, *, named: bool) -> Device:

@@ -80,8 +80,8 @@ class Describer(Protocol):
 class CircuitDescriber(Protocol):
     """A describer of an algorithm that runs one circuit, and can show it."""
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit of validated parameters.
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return what routing needs for validated parameters, and the circuit, which is made once for both.
 
         Raises ParameterError.
         """

@@ -101,14 +101,13 @@ def program_from(circuit: QuantumCircuit) -> Program:
         raise ParameterError("parameters", f"the circuit is too long: {error.message}", error.reason) from error
 
 
-def features_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> Features:
-    """Return the features of a job that runs a number of circuits like this one. Raises ParameterError."""
-    return replace(program_from(circuit).features, circuit_count=circuits, classical_ms=classical_ms)
+def described_from(circuit: QuantumCircuit, *, circuits: int = 1, classical_ms: float) -> tuple[Features, Tape]:
+    """Return the features of a job that runs a number of circuits like this one, and its tape.
 
-
-def tape_from(circuit: QuantumCircuit) -> Tape:
-    """Return the tape of a circuit that parameters led to. Raises ParameterError where it is too long."""
-    return program_from(circuit).tape
+    Raises ParameterError.
+    """
+    program = program_from(circuit)
+    return replace(program.features, circuit_count=circuits, classical_ms=classical_ms), program.tape
 
 
 def described(features: Features) -> dict[str, int]:

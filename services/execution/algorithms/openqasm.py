@@ -29,16 +29,13 @@ class OpenQasmDescriber:
     """Measures circuits."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the circuit.
+        """Return the measures of the circuit. Raises ParameterError."""
+        return self.described(parameters)[0]
 
-        Raises ParameterError at `parameters.qasm` or at what was asked of it.
-        """
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit. Raises ParameterError."""
         program = program_in(parameters)
-        return Wishes.of(parameters).routed(program.features)
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit. Raises ParameterError."""
-        return program_in(parameters).tape
+        return Wishes.of(parameters).routed(program.features), program.tape
 
 
 def program_in(parameters: Mapping[str, Any]) -> Program:

@@ -90,6 +90,8 @@ def _parameter_error(error: ValidationError, name: str) -> ParameterError:
         known = schema["properties"]
         unknown = next(member for member in instance if member not in known)
         return ParameterError(f"{path}.{_short(unknown)}", f"is unknown; known are {', '.join(known)}")
+    if error.validator in {"oneOf", "anyOf"} and all("required" in each for each in rule):
+        return ParameterError(path, f"needs one of: {'; '.join(' and '.join(each['required']) for each in rule)}")
     if error.validator in _WORDS:
         listed = ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
         return ParameterError(path, _WORDS[error.validator].format(listed))

@@ -142,6 +142,12 @@ def test_parameter_error_names_the_path(catalogue: Catalogue, parameters: object
     assert len(caught.value.message) <= 300
 
 
+def test_a_choice_between_parameters_is_told_by_their_names(catalogue: Catalogue):
+    with pytest.raises(ParameterError) as caught:
+        catalogue[AlgorithmId("qaoa.portfolio.v1")].checked({"budget": 2})
+    assert str(caught.value) == "parameters: needs one of: prices; expected_returns and covariance"
+
+
 def test_endless_nesting_is_refused(catalogue: Catalogue):
     value: dict = {}
     for _ in range(5_000):

@@ -19,11 +19,11 @@ PROGRAM = HEAD + "qubit[4] q; bit[2] c; h q[1]; rz(0.25) q[1]; cx q[1], q[3]; c[
 
 
 def told(source: str) -> bytes:
-    return encode(OpenQasmDescriber().tape({"qasm": source}))
+    return encode(OpenQasmDescriber().described({"qasm": source})[1])
 
 
 def test_what_execution_writes_is_what_routing_writes_and_reads():
-    tape = OpenQasmDescriber().tape({"qasm": PROGRAM})
+    _, tape = OpenQasmDescriber().described({"qasm": PROGRAM})
     assert told(PROGRAM) == routing.encode(tape.width, tape.num_clbits, tape.operations())
     structure, angles = routing.parse(told(PROGRAM)).decoded()
     assert (structure.qubit_count, structure.clbit_count, angles) == (2, 2, (0.25,))
@@ -45,8 +45,9 @@ def test_an_algorithm_shows_its_circuit_as_it_measures_it(algorithm: Algorithm):
         assert not isinstance(describer, CircuitDescriber)
         return
     assert isinstance(describer, CircuitDescriber)
-    structure, _ = routing.parse(encode(describer.tape(parameters))).decoded()
-    features = describer.features(parameters)
+    features, tape = describer.described(parameters)
+    structure, _ = routing.parse(encode(tape)).decoded()
+    assert describer.features(parameters) == features
     assert structure.qubit_count == features.active_qubits
     assert structure.size.two_qubit_gate_count <= features.two_qubit_gate_count
     assert structure.read_at_the_end

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.execution.algorithms.amplitude.circuit import estimation_circuits, powers_of
 from services.execution.algorithms.amplitude.option import grid_from
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,12 +24,12 @@ class OptionDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the longest circuit, one of as many as there are powers. Raises ParameterError."""
-        count = len(powers_of(int(parameters["amplifications"])))
-        return features_from(_longest(parameters), circuits=count, classical_ms=_CLASSICAL_MS)
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the longest circuit. Raises ParameterError."""
-        return tape_from(_longest(parameters))
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and that circuit. Raises ParameterError."""
+        count = len(powers_of(int(parameters["amplifications"])))
+        return described_from(_longest(parameters), circuits=count, classical_ms=_CLASSICAL_MS)
 
 
 def _longest(parameters: Mapping[str, Any]) -> QuantumCircuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.grover.circuit import search_circuit
 from services.execution.algorithms.grover.problem import iterations_from, problem_from
 
@@ -24,11 +24,11 @@ class GroverDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the search's circuit. Raises ParameterError."""
-        return features_from(_circuit(parameters), classical_ms=_CLASSICAL_MS)
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the search's circuit. Raises ParameterError."""
-        return tape_from(_circuit(parameters))
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit. Raises ParameterError."""
+        return described_from(_circuit(parameters), classical_ms=_CLASSICAL_MS)
 
 
 def _circuit(parameters: Mapping[str, Any]) -> QuantumCircuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.kernel.feature_map import feature_map_from
 from services.execution.algorithms.kernel.points import points_from
 
@@ -25,12 +25,12 @@ class KernelDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of one pair's circuit and the number of pairs. Raises ParameterError."""
-        points = points_from(parameters)
-        return features_from(_circuit(parameters, points), circuits=points.pairs, classical_ms=_CLASSICAL_MS)
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return one pair's circuit. Raises ParameterError."""
-        return tape_from(_circuit(parameters, points_from(parameters)))
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and that circuit. Raises ParameterError."""
+        points = points_from(parameters)
+        return described_from(_circuit(parameters, points), circuits=points.pairs, classical_ms=_CLASSICAL_MS)
 
 
 def _circuit(parameters: Mapping[str, Any], points: Points) -> QuantumCircuit:

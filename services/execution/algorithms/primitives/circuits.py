@@ -35,14 +35,14 @@ class SampleDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of all circuits as of one. Raises ParameterError."""
-        wishes = Wishes.of(parameters)
-        circuits = circuits_from(parameters)
-        return joint_features([wishes.routed(circuit.bound.program.features) for circuit in circuits])
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit with the most gates on two qubits. Raises ParameterError."""
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit with the most gates on two qubits. Raises ParameterError."""
+        wishes = Wishes.of(parameters)
         programs = [circuit.bound.program for circuit in circuits_from(parameters)]
-        return max(programs, key=lambda program: program.features.two_qubit_gate_count).tape
+        features = joint_features([wishes.routed(program.features) for program in programs])
+        return features, max(programs, key=lambda program: program.features.two_qubit_gate_count).tape
 
 
 def circuits_from(parameters: Mapping[str, Any]) -> list[NamedCircuit]:

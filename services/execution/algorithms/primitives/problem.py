@@ -76,26 +76,33 @@ class EstimateDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the circuits, which differ in little but their last gates. Raises ParameterError."""
-        problem = problem_from(parameters)
-        states = len(problem.states)
-        if problem.exact or not problem.settings:
-            strings = sum(len(observable.terms) for observable in problem.observables)
-            # Exact values come from amplitudes, of which a tableau of stabilizers has none.
-            return replace(
-                joint_features([state.program.features for state in problem.states]),
-                amplitudes=True,
-                clifford=False,
-                classical_ms=states * strings * _AMPLITUDE_MS * 2 ** min(problem.qubits, MOST_EXACT_QUBITS),
-            )
-        circuits, heaviest = states * len(problem.settings), problem.settings[0]
-        joint = joint_features([measuring(state.bare, heaviest).features for state in problem.states])
-        return replace(joint, circuit_count=circuits, classical_ms=circuits * _SETTING_MS)
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the longest of the states' circuits, in the setting with the most gates. Raises ParameterError."""
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the longest of the states' circuits in the setting with the most gates.
+
+        Raises ParameterError.
+        """
         problem = problem_from(parameters)
         longest = max(problem.states, key=lambda state: state.program.features.two_qubit_gate_count)
-        return (measuring(longest.bare, problem.settings[0]) if problem.settings else longest.program).tape
+        told = measuring(longest.bare, problem.settings[0]) if problem.settings else longest.program
+        return _features(problem), told.tape
+
+
+def _features(problem: Problem) -> Features:
+    states = len(problem.states)
+    if problem.exact or not problem.settings:
+        strings = sum(len(observable.terms) for observable in problem.observables)
+        # Exact values come from amplitudes, of which a tableau of stabilizers has none.
+        return replace(
+            joint_features([state.program.features for state in problem.states]),
+            amplitudes=True,
+            clifford=False,
+            classical_ms=states * strings * _AMPLITUDE_MS * 2 ** min(problem.qubits, MOST_EXACT_QUBITS),
+        )
+    circuits, heaviest = states * len(problem.settings), problem.settings[0]
+    joint = joint_features([measuring(state.bare, heaviest).features for state in problem.states])
+    return replace(joint, circuit_count=circuits, classical_ms=circuits * _SETTING_MS)
 
 
 def problem_from(parameters: Mapping[str, Any]) -> Problem:

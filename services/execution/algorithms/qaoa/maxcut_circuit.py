@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.qaoa.angles import evaluations_for, known
 from services.execution.algorithms.qaoa.graph import Graph, graph_of
 
@@ -27,20 +27,16 @@ class MaxcutDescriber:
     """Measures the circuit of a graph."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the circuit, with the time that its angles take.
+        """Return the measures of the circuit, with the time that its angles take. Raises ParameterError."""
+        return self.described(parameters)[0]
 
-        Raises ParameterError.
-        """
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit with the angles that the search begins with. Raises ParameterError."""
         graph, layers = graph_of(parameters), int(parameters["layers"])
         amplitudes = 1 << graph.nodes
         work = amplitudes * (layers * evaluations_for(amplitudes, layers) + len(graph.edges) / 20)
         circuit = maxcut_circuit(graph, known(layers, graph.angle_scale))
-        return features_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit with the angles that the search for better ones begins with. Raises ParameterError."""
-        graph = graph_of(parameters)
-        return tape_from(maxcut_circuit(graph, known(int(parameters["layers"]), graph.angle_scale)))
+        return described_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
 
 
 def maxcut_circuit(graph: Graph, angles: NDArray[np.float64]) -> QuantumCircuit:

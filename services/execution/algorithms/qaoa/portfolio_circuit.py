@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.qaoa.angles import evaluations_for
 from services.execution.algorithms.qaoa.assets import Assets, assets_of
 from services.execution.algorithms.qaoa.exchange import ring
@@ -30,19 +30,19 @@ class PortfolioDescriber:
     """Measures the circuit of a choice."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the circuit, with the time that its angles take.
+        """Return the measures of the circuit, with the time that its angles take. Raises ParameterError."""
+        return self.described(parameters)[0]
 
-        Raises ParameterError.
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit with angles of a usual size.
+
+        The job itself searches for its own. Raises ParameterError.
         """
         assets, layers = assets_of(parameters), int(parameters["layers"])
         count, size = len(assets.names), len(assets.portfolios)
         work = size * layers * count * evaluations_for(size, layers)
         circuit = portfolio_circuit(assets, np.full(2 * layers, _USUAL))
-        return features_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit, with angles of a usual size: those it will have are searched for by the job itself."""
-        return tape_from(portfolio_circuit(assets_of(parameters), np.full(2 * int(parameters["layers"]), _USUAL)))
+        return described_from(circuit, classical_ms=5.0 + work * _NANOSECONDS / 1e6)
 
 
 def portfolio_circuit(assets: Assets, angles: NDArray[np.float64]) -> QuantumCircuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.qpe.problem import problem_from
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class QpeDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of the circuit. Raises ParameterError."""
-        return features_from(problem_from(parameters).circuit(), classical_ms=_CLASSICAL_MS)
+        return self.described(parameters)[0]
 
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the circuit. Raises ParameterError."""
-        return tape_from(problem_from(parameters).circuit())
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and the circuit. Raises ParameterError."""
+        return described_from(problem_from(parameters).circuit(), classical_ms=_CLASSICAL_MS)

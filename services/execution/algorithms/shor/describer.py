@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.shor.problem import BASES, problem_from
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ class ShorDescriber:
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
         """Return the measures of one base's circuit and how many bases are expected. Raises ParameterError."""
+        return self.described(parameters)[0]
+
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and that circuit. Raises ParameterError."""
         problem = problem_from(parameters)
         count = len(problem.bases) or _EXPECTED_BASES
-        return features_from(_circuit(problem), circuits=count, classical_ms=_CLASSICAL_MS)
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return one base's circuit. Raises ParameterError."""
-        return tape_from(_circuit(problem_from(parameters)))
+        return described_from(_circuit(problem), circuits=count, classical_ms=_CLASSICAL_MS)
 
 
 def _circuit(problem: Problem) -> QuantumCircuit:

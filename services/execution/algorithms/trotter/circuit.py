@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
 
-from services.execution.algorithms.experiment import features_from, tape_from
+from services.execution.algorithms.experiment import described_from
 from services.execution.algorithms.trotter.model import Model, model_of
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ class TrotterDescriber:
     """Measures the last circuit of a job."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the longest circuit, with how many there are.
+        """Return the measures of the longest circuit, with how many there are. Raises ParameterError."""
+        return self.described(parameters)[0]
 
-        Raises ParameterError.
-        """
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and that circuit. Raises ParameterError."""
         model = model_of(parameters)
         classical_ms = 5.0
         if model.spins <= COMPARED_SPINS:
@@ -36,12 +37,7 @@ class TrotterDescriber:
             norm = model.time * (abs(model.coupling) * len(model.edges) + fields * model.spins)
             work = (norm + model.points * (20 + model.steps)) * (1 << model.spins)
             classical_ms += work * _NANOSECONDS / 1e6
-        return features_from(trotter_circuit(model, model.points), circuits=model.points, classical_ms=classical_ms)
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the longest circuit. Raises ParameterError."""
-        model = model_of(parameters)
-        return tape_from(trotter_circuit(model, model.points))
+        return described_from(trotter_circuit(model, model.points), circuits=model.points, classical_ms=classical_ms)
 
 
 def trotter_circuit(model: Model, point: int) -> QuantumCircuit:

@@ -52,22 +52,19 @@ class ZneDescriber:
     """Measures the longest circuit of a job."""
 
     def features(self, parameters: Mapping[str, Any]) -> Features:
-        """Return the measures of the most folded circuit, with how many there are.
+        """Return the measures of the most folded circuit, with how many there are. Raises ParameterError."""
+        return self.described(parameters)[0]
 
-        Raises ParameterError.
-        """
+    def described(self, parameters: Mapping[str, Any]) -> tuple[Features, Tape]:
+        """Return the measures, and it in its first setting. Raises ParameterError."""
         request = request_of(parameters)
-        widest = [measuring(request.folds[-1].circuit, setting).features for setting in request.settings]
-        return dataclasses.replace(
-            max(widest, key=lambda features: features.gate_count),
+        widest = [measuring(request.folds[-1].circuit, setting) for setting in request.settings]
+        features = dataclasses.replace(
+            max((program.features for program in widest), key=lambda features: features.gate_count),
             circuit_count=len(request.settings) * len(request.folds),
             classical_ms=5.0 + (request.circuit.size() * _NANOSECONDS / 1e6 if request.simulable else 0.0),
         )
-
-    def tape(self, parameters: Mapping[str, Any]) -> Tape:
-        """Return the most folded circuit, in its first setting. Raises ParameterError."""
-        request = request_of(parameters)
-        return measuring(request.folds[-1].circuit, request.settings[0]).tape
+        return features, widest[0].tape
 
 
 def request_of(parameters: Mapping[str, Any]) -> Request:
