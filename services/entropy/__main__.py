@@ -51,7 +51,7 @@ async def wire(process: Process[EntropyConfig], config: EntropyConfig) -> None:
     process.on_close(background.close)
     process.on_close(laboratory.close)
     refiller = Refiller(store, collector, background, config=config, clock=now)
-    pool = Pool(store, refiller, collector, config)
+    pool = Pool(store, refiller, collector, config=config, clock=now)
     generator = Generator(pool, archive, laboratory, peers, clock=now)
     lifter = Lifter(store, refiller, peers.signing, now)
     beacon = BeaconKeeper(pool, archive, peers.signing, period=dt.timedelta(seconds=config.beacon_seconds), clock=now)

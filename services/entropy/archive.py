@@ -19,7 +19,9 @@ INSERT INTO answers (team_id, request_id, fingerprint, hold_id, create_time) VAL
 ON CONFLICT (team_id, request_id) DO NOTHING RETURNING hold_id
 """
 _RESERVED = "SELECT fingerprint, hold_id, sealed, kid FROM answers WHERE team_id = $1 AND request_id = $2"
-_KEEP = "UPDATE answers SET sealed = $3, kid = $4 WHERE team_id = $1 AND request_id = $2"
+_KEEP = (
+    "UPDATE answers SET sealed = $3, kid = $4 WHERE team_id = $1 AND request_id = $2 AND sealed IS NULL RETURNING kid"
+)
 _RENEW = "UPDATE answers SET hold_id = $3 WHERE team_id = $1 AND request_id = $2"
 _FORGET = "DELETE FROM answers WHERE team_id = $1 AND request_id = $2 AND sealed IS NULL"
 _EXPIRE = "DELETE FROM answers WHERE create_time < $1"
@@ -76,16 +78,23 @@ class Archive:
             row = await connection.fetchrow(_RESERVED, team_id, request_id)
         if row is None:  # it expired in between
             return await self.reserve(team_id, request_id, fingerprint=fingerprint, hold_id=hold_id, now=now)
-        answer = None
-        if row["sealed"] is not None:
-            opened = self._vault.open(row["sealed"], _owner(team_id, request_id), _PLACE, row["kid"])
-            answer = pb.GenerateEntropyResponse.FromString(opened)
+        answer = None if row["sealed"] is None else self._opened(team_id, request_id, row)
         return Reservation(row["hold_id"], answer, row["fingerprint"], is_new=False)
 
-    async def keep(self, team_id: str, request_id: str, answer: pb.GenerateEntropyResponse) -> None:
-        """Keep an answer for repeats."""
+    async def keep(
+        self, team_id: str, request_id: str, answer: pb.GenerateEntropyResponse
+    ) -> pb.GenerateEntropyResponse:
+        """Keep an answer for repeats, and return what is kept: where another process was quicker, that of its own."""
         sealed = self._vault.seal(answer.SerializeToString(), _owner(team_id, request_id), _PLACE)
-        await self._database.execute(_KEEP, team_id, request_id, sealed, self._vault.kid)
+        async with self._database.acquire() as connection:
+            if await connection.fetchval(_KEEP, team_id, request_id, sealed, self._vault.kid) is not None:
+                return answer
+            row = await connection.fetchrow(_RESERVED, team_id, request_id)
+        return answer if row is None or row["sealed"] is None else self._opened(team_id, request_id, row)
+
+    def _opened(self, team_id: str, request_id: str, row: asyncpg.Record) -> pb.GenerateEntropyResponse:
+        opened = self._vault.open(row["sealed"], _owner(team_id, request_id), _PLACE, row["kid"])
+        return pb.GenerateEntropyResponse.FromString(opened)
 
     async def renew(self, team_id: str, request_id: str, hold_id: UUID) -> None:
         """Give a request another hold, where its first was given back."""

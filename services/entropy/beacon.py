@@ -66,7 +66,7 @@ class BeaconKeeper:
         if newest is not None and self._begin_of(newest.create_time) == self._begin_of(now):
             return
         key = await self._pool.choose(AUTO, Grade.DRBG, live_allowed=True)
-        draw = await self._pool.draw(key, Grade.DRBG, VALUE_BYTES)
+        draw = await self._pool.draw(key, Grade.DRBG, VALUE_BYTES, until=self._pool.patience())
         index, previous = (0, None) if newest is None else (newest.index + 1, newest.record)
         record = beacon_record(index, draw.data, previous=previous, block=draw.block, time=now)
         await self._archive.begin_beacon(index, record, now)

@@ -39,8 +39,8 @@ class EntropyConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """How long after the start the pool is looked at first, unless somebody asks earlier."""
     refill_seconds: float = 5.0
     """Time between two looks at the pool."""
-    wait_seconds: float = 20.0
-    """How long a request waits for a block while none is ready."""
+    wait_seconds: float = 10.0
+    """How long a request waits for blocks in all, while none is ready; then it is told when to come again."""
     draw_seconds: float = 300.0
     """How long a job for raw bits may take."""
     quarantine_seconds: float = 60.0

@@ -116,7 +116,7 @@ class Generator:
             draw, tests = await self._passing(key, grade, request)
             answer = await self._answer(request, draw, tests, cost)
             if request.keep_answer:
-                await self._archive.keep(request.requester.team_id, request.request_id, answer)
+                answer = await self._archive.keep(request.requester.team_id, request.request_id, answer)
         except BaseException:
             await self._release(hold_id)
             raise
@@ -127,12 +127,12 @@ class Generator:
         self, key: SourceKey, grade: Grade, request: pb.GenerateEntropyRequest
     ) -> tuple[Draw, dict[str, Any]]:
         """Bytes, and the tests that they passed: their own where they are enough for that, else their block's."""
-        count = -(-request.bit_count // 8)
+        count, until = -(-request.bit_count // 8), self._pool.patience()
         if not request.certification or request.bit_count < OWN_TEST_BITS:
-            draw = trimmed(await self._pool.draw(key, grade, count), request.bit_count)
+            draw = trimmed(await self._pool.draw(key, grade, count, until=until), request.bit_count)
             return draw, draw.block.tests
         for _ in range(MOST_DRAWS):
-            draw = trimmed(await self._pool.draw(key, grade, count, tested=False), request.bit_count)
+            draw = trimmed(await self._pool.draw(key, grade, count, until=until, tested=False), request.bit_count)
             tests = await self._laboratory.run_suite(draw.data, request.bit_count)
             if tests["passed"]:
                 return draw, tests

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mesh.errors import InvalidArgument, Unavailable
@@ -35,12 +37,21 @@ class Draw:
 class Pool:
     """Hands out bytes, each once."""
 
-    def __init__(self, store: PoolStore, refiller: Refiller, collector: Collector, config: EntropyConfig) -> None:
-        """Draw from `store`, which `refiller` fills; `collector` knows which backends there are."""
+    def __init__(
+        self,
+        store: PoolStore,
+        refiller: Refiller,
+        collector: Collector,
+        *,
+        config: EntropyConfig,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Draw from `store`, which `refiller` fills; `collector` knows which backends there are, `clock` the UTC."""
         self._store = store
         self._refiller = refiller
         self._collector = collector
         self._config = config
+        self._clock = clock
         self._open: defaultdict[tuple[SourceKey, Grade], list[OpenBlock]] = defaultdict(list)
         self._turns: defaultdict[tuple[SourceKey, Grade], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -71,8 +82,12 @@ class Pool:
             raise InvalidArgument(message, reason="UNKNOWN_SOURCE", field="source")
         return SourceKey(name)
 
-    async def draw(self, key: SourceKey, grade: Grade, count: int, *, tested: bool = True) -> Draw:
-        """`count` bytes of one block; waits for it a while. Who tests them anyway needs no `tested` block.
+    def patience(self) -> float:
+        """Until when, by the monotonic clock, a request that comes now may wait for blocks."""
+        return time.monotonic() + self._config.wait_seconds
+
+    async def draw(self, key: SourceKey, grade: Grade, count: int, *, until: float, tested: bool = True) -> Draw:
+        """`count` bytes of one block; waits for it `until` then. Who tests them anyway needs no `tested` block.
 
         Raises Unavailable where the source is in quarantine (HARDWARE_UNAVAILABLE) or no block is ready in time
         (ENTROPY_NOT_READY), and InvalidArgument (TOO_MANY_BITS) for more than a block of the grade has.
@@ -80,13 +95,12 @@ class Pool:
         if 8 * count > (most := self._most_bits(grade) // 8 * 8):
             message = f"bits: the grade {grade.word} comes in at most {most:,} bits at once here"
             raise InvalidArgument(message, reason="TOO_MANY_BITS", field="bits")
-        end = time.monotonic() + self._config.wait_seconds
         while True:
             async with self._turns[key, grade]:
                 if (found := await self._find(key, grade, count, tested=tested)) is not None:
                     return Draw(found.take(count), found)
             self._refiller.want(key)
-            if (left := end - time.monotonic()) <= 0:
+            if (left := until - time.monotonic()) <= 0:
                 message = f"No tested block of {key.source_id} is ready yet; try again in a few seconds."
                 raise Unavailable(message, reason="ENTROPY_NOT_READY", metadata={"retry_after_seconds": "5"})
             await self._refiller.news(min(left, 1.0))
@@ -96,7 +110,7 @@ class Pool:
         if source is None or source.state is not State.HEALTHY:
             self._open.pop((key, grade), None)
             if source is not None and source.state is State.QUARANTINED:
-                raise quarantined(source)
+                raise quarantined(source, self._clock())
             return None
         if not tested and (untested := await self._store.take(key, grade, tested=False)) is not None:
             self._refiller.want(key)

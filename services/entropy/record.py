@@ -77,6 +77,7 @@ def entropy_record(certified: Certified) -> bytes:
                     "key": f"{8 * conditioning.KEY_BYTES} bits of the kernel's generator, credited with nothing",
                 },
                 "generator": _generator(block.grade),
+                "plot": f"/v1/entropy/records/{public_id(certified.entropy_id)}/plot.svg",
             },
         }
     )

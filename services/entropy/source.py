@@ -57,7 +57,13 @@ def retry_delay(failures: int, first: dt.timedelta) -> dt.timedelta:
     return first * (1 << min(failures - 1, BACKOFF_DOUBLINGS))
 
 
-def quarantined(source: Source) -> Unavailable:
-    """The refusal to draw from a source that has failed."""
+def quarantined(source: Source, now: dt.datetime) -> Unavailable:
+    """The refusal to draw from a source that has failed; it says when the source is tested again."""
     message = f"The source {source.key.source_id} has failed a test and gives nothing until it passes again."
-    return Unavailable(f"{message} ({source.reason})", reason="HARDWARE_UNAVAILABLE", field="source")
+    left = (source.retry_time - now).total_seconds() if source.retry_time else 0.0
+    return Unavailable(
+        f"{message} ({source.reason})",
+        reason="HARDWARE_UNAVAILABLE",
+        field="source",
+        metadata={"retry_after_seconds": str(max(1, round(left)))},
+    )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
 log = structlog.get_logger()
+MISSES_OF_A_START = 10
+"""Looks in a row at a log that does not answer, before that is worth a warning: it may just be starting."""
 
 
 class DistrustError(Exception):
@@ -58,12 +60,17 @@ class Witness:
 
     async def watch(self, pause: float) -> None:
         """Look for ever, `pause` seconds apart; a log that is away or distrusted is looked at again."""
+        missed = 0
         while True:
             try:
                 await self.look()
+                missed = 0
             except MeshError as error:
-                log.warning("log_not_seen", reason=error.reason)
+                missed += 1
+                say = log.warning if missed > MISSES_OF_A_START else log.info
+                say("log_not_seen", reason=error.reason, looks=missed)
             except DistrustError as error:
+                missed = 0
                 log.error("log_distrusted", kind=error.kind, detail=str(error))  # noqa: TRY400 - no fault of ours
             await asyncio.sleep(pause)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from qmumma.documents import verify_trusting
+from qmumma.verification import Trust
 
 from edge.dialects.qmumma.entropy_types import Entropy
 from tests.live import Api, assert_is, error_of
@@ -17,10 +19,13 @@ PLAIN = {"data", "bits", "source", "nist_tests_passed", "cost_usd", "simulated",
 CERTIFIED = {"pqc_signature", "key_id", "audit_hash", "blockchain_anchor", "report", "data_sha256", "entropy_id"}
 
 
-async def generate(api: Api, body: dict[str, Any], **headers: str) -> httpx.Response:
+GENERATE = "/v1/entropy/generate"
+
+
+async def generate(api: Api, body: dict[str, Any], path: str = GENERATE, **headers: str) -> httpx.Response:
     """The answer, once the pool of a mesh that has just started is filled: 503 says when to come again."""
     async with asyncio.timeout(60):
-        while (answer := await api.http.post("/v1/entropy/generate", json=body, headers=headers)).status_code == 503:
+        while (answer := await api.http.post(path, json=body, headers=headers)).status_code == 503:
             assert error_of(answer)[1] == "hardware_unavailable"
             await asyncio.sleep(int(answer.headers["retry-after"]))
     assert answer.status_code == 200, answer.text
@@ -92,6 +97,25 @@ async def test_certified_bits_are_signed_with_their_report(own: Api, anyone: Api
     assert report["conditioning"]
     held = (await own.get(f"/v1/entropy/records/{body['entropy_id']}?include=proof")).json()
     assert (await anyone.http.post("/v1/verify", json=held)).json()["valid"] is True
+
+
+@pytest.mark.parametrize("form", ["hex", "base64", "bytes"])
+async def test_certified_bits_are_checked_offline_as_they_were_answered(own: Api, anyone: Api, form: str) -> None:
+    asked = {"bits": 1003, "format": form, "certification": True}
+    answer = await generate(own, asked, path="/v1/entropy/generate?include=proof")
+    keys = [(await anyone.get(path)).content for path in ("/.well-known/jwks.json", "/v1/log/keys")]
+    trust = Trust.read(keys[0], keys[1].decode())
+    report = verify_trusting(answer.content, trust)
+    assert report.ok
+    assert "data" in {check.name for check in report.checks}
+    body = answer.json()
+    assert (await anyone.get(body["report"]["plot"].replace("plot.svg", "nothing"))).status_code == 404
+    assert b"<svg" in (await own.get(body["report"]["plot"])).content
+    held = await own.get(f"/v1/entropy/records/{body['entropy_id']}?include=proof")
+    bits = bytes.fromhex(body["data"]) if form == "hex" else None
+    if bits is not None:
+        assert verify_trusting(held.content, trust, bits).ok
+        assert not verify_trusting(held.content, trust, bits[:-1]).ok
 
 
 async def test_a_source_may_be_named_and_a_simulator_is_never_called_quantum(own: Api) -> None:

@@ -182,7 +182,7 @@ class Entropy:
             seconds=60,
         )
         self.refiller = Refiller(self.store, self.collector, self.laboratory, config=config, clock=clock)
-        self.pool = Pool(self.store, self.refiller, self.collector, config)
+        self.pool = Pool(self.store, self.refiller, self.collector, config=config, clock=clock)
         peers = Peers(self.billing, self.signing)  # type: ignore[arg-type]
         self.generator = Generator(self.pool, self.archive, self.laboratory, peers, clock=clock)
         self.beacon = BeaconKeeper(

@@ -66,7 +66,7 @@ async def test_a_short_certified_answer_says_that_its_block_was_tested(shared: E
     assert report["source"]["simulated"] is record["simulated"] is True
     assert len(report["sp800_90b"]["estimates"]) == 10
     assert shared.signing.records[f"entropy/{answer.entropy_id}"] == answer.record
-    assert [check.ok for check in examine_bits({**record, "data": answer.data.hex()})] == [True]
+    assert [check.ok for check in examine_bits({**record, "data": answer.data.hex().upper()})] == [True]
     assert [check.ok for check in examine_bits({**record, "data": answer.data[1:].hex()})] == [False]
 
 
@@ -123,6 +123,17 @@ async def test_a_repeat_gets_the_same_bits_for_nothing_and_another_request_is_re
         await shared.generate(**same, fingerprint=b"g" * 32)
     assert refused.value.reason == "IDEMPOTENCY_KEY_REUSED"
     assert (await shared.generate(**same | {"requester": requester()})).data != first.data
+
+
+async def test_two_processes_that_work_on_one_key_at_once_give_one_answer_for_one_price(shared: Entropy):
+    same: dict[str, Any] = {"requester": requester(), "request_id": "one key", "keep_answer": True}
+    first = await shared.generate(**same)
+    holds = len(shared.billing.holds)
+    team = same["requester"].team_id
+    other = first.__class__(data=b"another process was later")
+    assert (await shared.archive.keep(team, "one key", other)).data == first.data
+    assert (await shared.generate(**same)).data == first.data
+    assert len(shared.billing.holds) == holds
 
 
 async def test_a_kept_answer_is_forgotten_after_a_day(make: Callable[..., Any]):
@@ -241,6 +252,7 @@ async def test_a_source_that_fails_gives_nothing_until_it_passes_again(make: Cal
         with pytest.raises(Unavailable) as refused:
             await entropy.generate(bits, certification=bits > 64)
         assert refused.value.reason == "HARDWARE_UNAVAILABLE"
+        assert refused.value.metadata["retry_after_seconds"] == f"{entropy.config.quarantine_seconds:.0f}"
     assert await entropy.database.fetchval("SELECT count(*) FROM blocks") == 0
     [source] = await entropy.store.sources()
     assert source.state is State.QUARANTINED

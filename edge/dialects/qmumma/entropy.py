@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
 from msgspec import UNSET
 from qm.entropy.v1 import entropy_pb2 as pb
 from qm.signing.v1.signing_pb2 import GetAnchorRequest, Seal
@@ -22,13 +23,15 @@ from edge.exchange import JSON, NO_STORE, REPLAYED, Answer, Header, Request, jso
 from edge.money import Usd
 from edge.operations import Nothing
 from edge.values import encode
+from mesh.errors import MeshError
 
 if TYPE_CHECKING:
     from qm.entropy.v1.entropy_pb2_grpc import EntropyServiceAsyncStub
     from qm.signing.v1.signing_pb2_grpc import SigningServiceAsyncStub
 
-GENERATE_SECONDS = 45.0
-"""Longer than a request may wait for a block, and then for its tests."""
+log = structlog.get_logger()
+GENERATE_SECONDS = 25.0
+"""Longer than a request may wait for a block (10 s), and then for its tests."""
 OCTETS = b"application/octet-stream"
 SVG = b"image/svg+xml"
 _LARGE_BYTES = 16_384
@@ -52,6 +55,7 @@ _FORMS: dict[str, tuple[bytes, Callable[[bytes], bytes], bytes, bytes]] = {
     "bytes": (b"[", lambda piece: encode(list(piece))[1:-1], b",", b"]"),
 }
 """How a JSON value begins, how each piece is written, what stands between two, and how it ends."""
+_UNPROVEN = "include: only certified bits that come as JSON have a proof; ask with certification true, and no octets"
 _NO_RECORD = "There is no certified answer with this id. Ids look like qm_entropy_ and 32 hexadecimal digits."
 _NO_BEACON = "There is no such value. Name its index, or `latest`."
 
@@ -64,10 +68,12 @@ class Entropies:
         self._entropy = entropy
         self._signing = signing
 
-    async def generate(self, request: Request[GenerateEntropy, Nothing]) -> Answer:
+    async def generate(self, request: Request[GenerateEntropy, ReadSigned]) -> Answer:
         """Answer `POST /v1/entropy/generate`."""
         body, key = request.body, idempotency_key(request.headers)
-        raw = prefers(request.headers.get(b"accept", b""), OCTETS)
+        raw, proven = prefers(request.headers.get(b"accept", b""), OCTETS), request.query.include == "proof"
+        if proven and (raw or not body.certification):
+            raise Refusal(400, _UNPROVEN, param="include", reason="INVALID_FIELD")
         asked = f"POST /v1/entropy/generate {Environment.Name(request.requester.environment)} {'raw' if raw else ''}"
         response = await self._entropy.GenerateEntropy(
             pb.GenerateEntropyRequest(
@@ -90,9 +96,18 @@ class Entropies:
             headers.append(REPLAYED)
         if raw:
             return Answer(200, response.data, OCTETS, [*headers, *_told(response)])
+        proof = await self._proof_now(response) if proven else {}
         large = len(response.data) > _LARGE_BYTES
-        text = await asyncio.to_thread(_body, response, body) if large else _body(response, body)
+        text = await asyncio.to_thread(_body, response, body, proof) if large else _body(response, body, proof)
         return Answer(200, text, JSON, headers)
+
+    async def _proof_now(self, response: pb.GenerateEntropyResponse) -> dict[str, Any]:
+        """The proof of bits that are paid for: they are answered without it where the log does not answer."""
+        try:
+            return await self._proof(response.record, response.seal)
+        except MeshError as error:
+            log.warning("bits_without_proof", entropy_id=response.entropy_id, reason=error.reason)
+            return {}
 
     async def record(self, request: Request[Nothing, ReadSigned]) -> Answer:
         """Answer `GET /v1/entropy/records/{entropy_id}`."""
@@ -131,9 +146,13 @@ class Entropies:
         """A record byte for byte, with its seal, and where asked its proof."""
         members = seal_members(seal)
         if request.query.include == "proof":
-            anchor = await self._signing.GetAnchor(GetAnchorRequest(leaf_hash=seal.leaf_hash))
-            members["proof"] = proof_of(record, anchor)
+            members |= await self._proof(record, seal)
         return Answer(200, b"".join((record[:-1], b",", encode(members)[1:])), JSON, [NO_STORE])
+
+    async def _proof(self, record: bytes, seal: Seal) -> dict[str, Any]:
+        """The member `proof` of a signed record."""
+        anchor = await self._signing.GetAnchor(GetAnchorRequest(leaf_hash=seal.leaf_hash))
+        return {"proof": proof_of(record, anchor)}
 
 
 def written(data: bytes, form: str) -> Iterator[bytes]:
@@ -145,17 +164,17 @@ def written(data: bytes, form: str) -> Iterator[bytes]:
     yield closing
 
 
-def _body(response: pb.GenerateEntropyResponse, body: GenerateEntropy) -> bytes:
+def _body(response: pb.GenerateEntropyResponse, body: GenerateEntropy, proof: dict[str, Any]) -> bytes:
     """The answer as JSON: `data`, and then the rest as it stands, since two megabytes are not copied for nothing."""
-    return b"".join((b'{"data":', *written(response.data, body.format), b",", *_rest(response)))
+    return b"".join((b'{"data":', *written(response.data, body.format), b",", *_rest(response, proof)))
 
 
-def _rest(response: pb.GenerateEntropyResponse) -> Iterator[bytes]:
+def _rest(response: pb.GenerateEntropyResponse, proof: dict[str, Any]) -> Iterator[bytes]:
     """What follows `data`. A certified answer is its signed record, byte for byte, with the seal."""
     if response.record:
         yield response.record[1:-1]
         yield b","
-        yield encode(seal_members(response.seal))[1:]
+        yield encode(seal_members(response.seal) | proof)[1:]
         return
     told = {
         "bits": response.bit_count,

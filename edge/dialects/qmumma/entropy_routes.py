@@ -47,6 +47,7 @@ _REPORT = {
     "sp800_22": {"of": "block", "passed": True, "p_value_count": 188},
     "conditioning": {"function": "HMAC-SHA-512"},
     "generator": {"name": "CTR_DRBG", "cipher": "AES-256"},
+    "plot": "/v1/entropy/records/qm_entropy_0199d1c27d3e7c559f5a3c0f5d2b7a10/plot.svg",
 }
 _SEAL = {
     "pqc_signature": examples.COMPLETED["pqc_signature"],
@@ -103,9 +104,11 @@ def _generate(entropies: Entropies) -> Operation:
         description="$0.01 for each started 10,000 bits; a test key pays nothing. No bit is handed out twice. "
         "Certified bits come with every p-value of SP 800-22, the min-entropy of the raw source by SP 800-90B, its "
         "health tests, and an ML-DSA-65 signature over all of it and the bits' digest. Below 1,000,000 bits the tests "
-        "are those of the block that the bits come from (`report.sp800_22.of`). Nobody keeps your bits, unless "
+        "are those of the block that the bits come from (`report.sp800_22.of`). With `?include=proof` it carries "
+        "its proof in the log, and `qmumma verify` checks it offline, bits and all. Nobody keeps your bits, unless "
         "you send an `Idempotency-Key`: then the answer is kept for a day, encrypted.",
         body=GenerateEntropy,
+        query=ReadSigned,
         body_examples={
             "plain": Example(summary="256 bits", value={"bits": 256}),
             "certified": Example(summary="Certified", value={"bits": 10000, "format": "hex", "certification": True}),
@@ -131,7 +134,7 @@ def _generate(entropies: Entropies) -> Operation:
             400: "A field is missing, unknown or out of range, the source is unknown, or the grade is not one it has.",
             402: "The team's budget does not cover it.",
             409: KEY_CONFLICT,
-            503: "The source has failed a health test, or has no tested block ready yet.",
+            503: "The source has failed a health test, or had no tested block within ten seconds: see `Retry-After`.",
         },
     )
 

@@ -87,6 +87,9 @@ class EntropyReport(msgspec.Struct, kw_only=True):
     ]
     conditioning: Annotated[dict[str, Any], Meta(description="How raw bits became a seed or output.")]
     generator: Annotated[dict[str, Any] | None, Meta(description="The generator; null for full entropy.")]
+    plot: (
+        Annotated[str, Meta(description="Where the picture of the p-values is (SVG).", max_length=128)] | UnsetType
+    ) = UNSET
 
 
 class EntropyRecord(msgspec.Struct, kw_only=True):
@@ -141,6 +144,7 @@ class Entropy(msgspec.Struct, kw_only=True):
     key_id: Annotated[Name, Meta(description="The signing key.")] | UnsetType = UNSET
     audit_hash: Annotated[Hash, Meta(description="SHA-256 of the record.")] | UnsetType = UNSET
     blockchain_anchor: Annotated[Anchor, Meta(description="The log entry.")] | UnsetType = UNSET
+    proof: Annotated[Proof, Meta(description="Only with `?include=proof`.")] | UnsetType = UNSET
 
 
 class EntropySource(msgspec.Struct, kw_only=True):

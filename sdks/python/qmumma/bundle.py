@@ -6,7 +6,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qmumma.audit import verify_audit
@@ -20,12 +20,15 @@ BEGINNING = b"PK\x03\x04"
 _FILES = ("result.json", "parameters.json", "certificate.pdf", "audit.json")
 _UNPROVEN = {"README.txt", "jwks.json", "log.vkey", "roots.pem"}
 _BYTES_MAX = 40 * 2**20
+_READABLE, _UNIX = 0o644 << 16, 3
+"""Rights and system of each file, as ZIP writes them."""
 
 
 def verify_bundle(archive: bytes, trust: Trust) -> Report:
     """Check a bundle, as `GET /v1/jobs/{id}/evidence` gives it; UnreadableError where it is no archive."""
-    files = _unpack(archive)
-    checks = [Check(name, ok=False, detail="is not in the bundle") for name in _FILES if name not in files]
+    infos, files = _unpack(archive)
+    checks = [_frame(archive, infos, files)]
+    checks += [Check(name, ok=False, detail="is not in the bundle") for name in _FILES if name not in files]
     checks += [
         Check(name, ok=False, detail="does not belong into a bundle") for name in files.keys() - {*_FILES, *_UNPROVEN}
     ]
@@ -44,7 +47,8 @@ def verify_bundle(archive: bytes, trust: Trust) -> Report:
     return Report(tuple(checks), tuple(notes))
 
 
-def _unpack(archive: bytes) -> dict[str, bytes]:
+def _unpack(archive: bytes) -> tuple[list[zipfile.ZipInfo], dict[str, bytes]]:
+    """What the directory says of each file, and what is in it."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             infos = opened.infolist()
@@ -53,12 +57,34 @@ def _unpack(archive: bytes) -> dict[str, bytes]:
             ):
                 message = "the bundle has a file twice, or more than any bundle holds"
                 raise UnreadableError(message)
-            return {info.filename: opened.read(info) for info in infos}
+            return infos, {info.filename: opened.read(info) for info in infos}
     except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         if isinstance(error, UnreadableError):
             raise
         message = f"the bundle: {error}"
         raise UnreadableError(message) from None
+
+
+def _frame(archive: bytes, infos: Sequence[zipfile.ZipInfo], files: dict[str, bytes]) -> Check:
+    """What holds the files together: no proof covers it, so it has to be as this cloud packs them, to the byte."""
+    if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+        detail = (
+            "is compressed, and this cloud packs a bundle without: it is of before, or was packed anew; get a new one"
+        )
+        return Check("file", ok=False, detail=detail)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as again:
+        for info in infos:
+            plain = zipfile.ZipInfo(info.filename, infos[0].date_time)
+            plain.external_attr, plain.create_system = _READABLE, _UNIX
+            again.writestr(plain, files[info.filename])
+    expected = packed.getvalue()
+    if expected == archive:
+        return Check("file", ok=True, detail=f"all {len(archive)} bytes are as this cloud packs these files")
+    differing = (place for place, (ours, theirs) in enumerate(zip(expected, archive, strict=False)) if ours != theirs)
+    place = next(differing, min(len(expected), len(archive)))
+    inside = next((info.filename for info in reversed(infos) if info.header_offset <= place), "the beginning")
+    return Check("file", ok=False, detail=f"byte {place}, at or after {inside}, is not as this cloud packs these files")
 
 
 def _attempt(verify: Any, content: bytes, trust: Trust) -> Report:  # noqa: ANN401 - one of three of one shape

@@ -42,6 +42,7 @@ def verify_certificate(pdf: bytes, trust: Trust) -> Report:
     places = seals_of(pdf)
     sealed = [_read(pdf, place, algorithm) for place, algorithm in zip(places, _ORDER, strict=False)]
     attached = attachments_of(pdf)
+    inner, notes = _attachments(attached, trust)
     used = {
         f"seal {each.algorithm.name}": root
         for each in sealed
@@ -51,10 +52,9 @@ def verify_certificate(pdf: bytes, trust: Trust) -> Report:
         *_layout(pdf, places),
         *_seals(pdf, sealed, trust.roots),
         *examine_roots(_members(attached.get("roots.json", b"{}")), used, trust),
-        *_attachments(attached, trust),
+        *inner,
     )
-    notes = _notes(sealed)
-    return Report(checks, notes)
+    return Report(checks, (*notes, *_notes(sealed)))
 
 
 def _read(pdf: bytes, place: Place, algorithm: Algorithm) -> _Sealed:
@@ -125,23 +125,35 @@ def _issuer(certificate: x509.Certificate, roots: Sequence[x509.Certificate]) ->
     return None
 
 
-def _attachments(attached: dict[str, bytes], trust: Trust) -> Iterator[Check]:
-    for name in ATTACHMENTS:
-        if name not in attached:
-            yield Check(name, ok=False, detail="is not attached, or cannot be unpacked")
-    record = _members(attached.get("result.json", b"{}"))
+def _attachments(attached: dict[str, bytes], trust: Trust) -> tuple[list[Check], tuple[str, ...]]:
+    """The checks of what is attached, and what was not checked of the record."""
+    sheet, record = (_members(attached.get(name, b"{}")) for name in ("certificate.json", "result.json"))
+    checks = [Check(name, ok=False, detail=_absent(name, sheet)) for name in ATTACHMENTS if name not in attached]
+    notes: tuple[str, ...] = ()
     if "result.json" in attached:
         try:
-            for check in verify_answer(attached["result.json"], trust).checks:
-                yield Check(f"result.json {check.name}", ok=check.ok, detail=check.detail)
+            report = verify_answer(attached["result.json"], trust)
         except UnreadableError as error:
-            yield Check("result.json", ok=False, detail=str(error))
+            report = Report((Check("file", ok=False, detail=str(error)),))
+        checks += [Check(f"result.json {check.name}", ok=check.ok, detail=check.detail) for check in report.checks]
+        notes = tuple(f"result.json: {note}" for note in report.notes)
     if "parameters.json" in attached:
         digest = f"sha256:{hashlib.sha256(attached['parameters.json']).hexdigest()}"
         ok = digest == record.get("parameters_hash")
-        yield Check("parameters.json", ok=ok, detail="are those of the record" if ok else "are not those of the record")
+        checks.append(Check("parameters.json", ok=ok, detail=f"are {'' if ok else 'not '}those of the record"))
     if "certificate.json" in attached:
-        yield from _sheet(_members(attached["certificate.json"]), record)
+        checks += _sheet(sheet, record)
+    return checks, notes
+
+
+def _absent(name: str, sheet: dict[str, Any]) -> str:
+    """Why an attachment is not there: the first template did not have the roots yet."""
+    if name == "roots.json" and str(sheet.get("template", "")).endswith("/1"):
+        return (
+            "was not attached by template 1, of before the roots were in the log: ask the service for a new "
+            "edition, ?edition=new"
+        )
+    return "is not attached, or cannot be unpacked"
 
 
 def _sheet(sheet: dict[str, Any], record: dict[str, Any]) -> Iterator[Check]:

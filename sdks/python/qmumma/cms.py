@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
@@ -82,16 +82,27 @@ def read_seal(container: bytes, algorithm: Algorithm) -> Seal:
         _, _, _, certificates, infos = _children(_only(_content(explicit), _SEQUENCE))
         leaf = _content(certificates)
         _, sid, _, attributes, _, signature = _children(_only(_content(infos), _SEQUENCE))
-        certificate = x509.load_der_x509_certificate(leaf)
+        certificate = _certificate(leaf)
         tagged = bytes([_SET]) + attributes[1:]
         digest = _message_digest(tagged)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, UnsupportedAlgorithm) as error:
         raise SealError(f"is no container of a seal: {error}") from None
     made = _container(algorithm, leaf, sid, attributes, _content(signature))
     expected_sid = _wrap(_SEQUENCE, certificate.issuer.public_bytes() + _integer(certificate.serial_number))
     if made != container or sid != expected_sid:
         raise SealError("has bytes that are not as the service writes them")
     return Seal(algorithm, certificate, tagged, digest, _content(signature))
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    """A certificate of which every part can be read: they are taken apart only when they are asked for."""
+    certificate = x509.load_der_x509_certificate(der)
+    certificate.public_key()
+    certificate.subject.rfc4514_string()
+    certificate.issuer.rfc4514_string()
+    list(certificate.extensions)
+    certificate.not_valid_after_utc.isoformat()
+    return certificate
 
 
 def _container(algorithm: Algorithm, leaf: bytes, sid: bytes, attributes: bytes, signature: bytes) -> bytes:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 from qmumma.exact import Json
+from qmumma.note import decode_base64
 from qmumma.report import Check
 
 ENTROPY_TYPE = "qmumma.entropy/v1"
+_HEX = re.compile(r"([0-9A-F]{2})+")
 
 
 def examine_bits(answer: Mapping[str, Json]) -> Iterable[Check]:
@@ -31,15 +32,20 @@ def examine_bits(answer: Mapping[str, Json]) -> Iterable[Check]:
         yield Check("data", ok=True, detail=f"is what was certified: {bits} bits, sha256 {digest}")
 
 
+def bytes_of(bits: Json) -> int | None:
+    """How many bytes so many bits fill; None where it is no number."""
+    return -(-bits // 8) if type(bits) is int else None
+
+
 def _packed(data: Json, form: Json) -> bytes:
-    """The bits as bytes; ValueError where they are not in the form that the record names."""
+    """The bits as bytes; ValueError where they are not in the form that the record names, in its one writing."""
     if form == "hex" and isinstance(data, str):
+        if _HEX.fullmatch(data) is None:
+            message = "is not written as it was answered: in pairs of the digits 0 to 9 and A to F"
+            raise ValueError(message)
         return bytes.fromhex(data)
     if form == "base64" and isinstance(data, str):
-        try:
-            return base64.b64decode(data, validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"is no base64: {error}") from None
+        return decode_base64(data, "it")
     if form == "bytes" and isinstance(data, list):
         return bytes(_byte(value) for value in data)
     raise ValueError(f"is not written in the format {form!r}")

@@ -42,6 +42,8 @@ def render_text(report: Report, *, colour: bool) -> str:
     lines += [f"  note: {printable(note)}" for note in report.notes]
     count = len(report.checks)
     verdict = f"all {count} checks hold" if report.ok else f"{len(report.failed)} of {count} checks do not hold"
+    if report.notes:
+        verdict += f"; {len(report.notes)} note{'s' if len(report.notes) > 1 else ''} on what was not checked, above"
     return "\n".join([*lines, verdict]) + "\n"
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from qmumma.entropy import ENTROPY_TYPE, bytes_of
 from qmumma.evidence import ANCHOR_PREFIX, Evidence, MalformedError, read_evidence
 from qmumma.exact import Json, UnreadableError, canonical
 from qmumma.jwks import find_key, parse_jwks
@@ -132,15 +133,19 @@ class Examination:
         if self._download is None:
             return
         told, record = self._evidence.record.get("result_object"), self._evidence.record
-        if isinstance(told, dict):
+        digest: Json
+        size: Json
+        if self._evidence.kind.type == ENTROPY_TYPE:
+            digest, size = f"sha256:{record.get('data_sha256')}", bytes_of(record.get("bits"))
+        elif isinstance(told, dict):
             digest, size = told.get("digest"), told.get("size_bytes")
         else:
             inside = canonical(record["result"]) if "result" in record else b""
             digest, size = _sha256(inside), len(inside)
         if (_sha256(self._download), len(self._download)) == (digest, size):
-            yield _passed("download", f"is the result: {size} bytes, {digest}")
+            yield _passed("download", f"is what was signed: {size} bytes, {digest}")
         else:
-            yield _failed("download", f"is not the result, which has {size} bytes and the digest {digest}")
+            yield _failed("download", f"is not what was signed, which has {size} bytes and the digest {digest}")
 
     def _audit_hash(self) -> Check:
         evidence = self._evidence

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
 import pytest
 import rfc8785
 from qm.signing.v1 import signing_pb2
+from qmumma.verification import Trust
 
 from mesh.vault import Vault
-from services.certificates.authority import Algorithm, Authority, Purpose, StoredKey, current, private_der
+from services.certificates.authority import Algorithm, Authority, Purpose, StoredKey, current, private_der, roots_pem
 from services.certificates.framework import FRAMEWORKS_FILE, Framework, Frameworks
 from services.certificates.printing import Order, Press, Seal
 from services.certificates.proof import ANCHOR_PREFIX, proven_record
@@ -85,6 +87,11 @@ class House:
     held: list[StoredKey]
     signer: NamedKey
     log: tuple[NoteSigner, ...]
+
+    @cached_property
+    def trust(self) -> Trust:
+        """What a verifier keeps of it, read once."""
+        return Trust.read(self.jwks, self.log_keys, roots=roots_pem(self.held))
 
     def job(self, parameters: bytes = b'{"qasm":"OPENQASM 2.0;"}', **changes: Any) -> tuple[Completed, bytes]:
         """A job's facts, and its record with what proves it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import io
 import json
+import random
 import uuid
 import zipfile
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,7 +22,10 @@ from qm.audit.v1.audit_pb2 import OUTCOME_SUCCEEDED, AuditEvent
 from qm.certificates.v1 import certificates_pb2 as pb
 from qm.signing.v1 import signing_pb2
 from qmumma import UnreadableError, verify
+from qmumma.bundle import verify_bundle
+from qmumma.documents import verify_trusting
 from qmumma.merkle import root_of
+from qmumma.report import Report
 
 from edge.dialects.qmumma.audit_export import as_csv, as_json, harmless
 from services.certificates.authority import roots_pem
@@ -62,7 +68,7 @@ def trail(house: House) -> bytes:
 
 
 def failures(house: House, document: bytes) -> list[str]:
-    return [check.name for check in verify(document, house.jwks, house.log_keys).failed]
+    return [check.name for check in verify_trusting(document, house.trust).failed]
 
 
 @given(st.lists(st.binary(max_size=4), min_size=1, max_size=40))
@@ -114,6 +120,43 @@ def test_a_changed_a_removed_and_a_swapped_entry_are_named(house: House, trail: 
     assert any(name.startswith("batches.1") for name in failures(house, msgspec.json.encode(body)))
 
 
+def test_every_sampled_byte_of_an_export_is_named_when_it_changes(house: House, trail: bytes) -> None:
+    chance = random.Random(5)
+    for place in (chance.randrange(len(trail)) for _ in range(120)):
+        for bits in (1, 0x20):
+            altered = trail[:place] + bytes([trail[place] ^ bits]) + trail[place + 1 :]
+            with suppress(UnreadableError):  # no JSON any more
+                assert failures(house, altered), (place, bits)
+
+
+def test_what_an_export_leaves_unproven_is_said(house: House, trail: bytes) -> None:
+    body = json.loads(trail)
+
+    def checked(**changes: Any) -> Report:
+        return verify(msgspec.json.encode({**body, **changes}), house.jwks, house.log_keys)
+
+    assert checked().notes == ()
+    waiting = {"entry": body["entries"][0]["entry"], "batch": None, "leaf_index": None, "inclusion": None}
+    report = checked(entries=[waiting, *body["entries"][1:]], has_more=True)
+    assert report.ok
+    assert report.notes[0].startswith("entries[0] was not in the log yet")
+    assert report.notes[1].startswith("there are later entries")
+    assert "1 entries of the team" in checked(entries=body["entries"][1:]).notes[0]
+    assert [check.name for check in checked(added=1).failed] == ["added"]
+    assert [check.name for check in checked(has_more="no").failed] == ["has_more"]
+    assert [check.name for check in checked(entries=[{**waiting, "leaf_index": 0}]).failed] == ["entries[0].batch"]
+    stranger = note_line("witness.example/w", body["batches"]["1"]["proof"]["checkpoint"])
+    body["batches"]["1"]["proof"]["checkpoint"] = stranger
+    [said] = checked().notes
+    assert said.startswith("the checkpoint's line of witness.example/w+")
+    assert said.endswith("is not checked: its key was not given")
+
+
+def note_line(name: str, checkpoint: str) -> str:
+    """The checkpoint with a line of somebody whose key the verifier does not have."""
+    return f"{checkpoint}\u2014 {name} {base64.b64encode(bytes(80)).decode()}\n"
+
+
 def test_a_csv_cell_never_begins_like_a_formula() -> None:
     canonical = chain([event(user_id="=cmd|' /C calc'!A0", key_id="@x", request_id="+1", address="\t=1")], {})[
         0
@@ -160,11 +203,9 @@ def test_a_bundle_holds_and_names_the_file_that_was_changed(house: House, press:
     assert pack(parts, NOW) == bundle
 
     def failed(changes: dict[str, bytes]) -> str:
-        out = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(bundle)) as source, zipfile.ZipFile(out, "w") as target:
-            for name in source.namelist():
-                target.writestr(name, changes.get(name, source.read(name)))
-        report = verify(out.getvalue(), house.jwks, house.log_keys, roots=roots_pem(house.held))
+        with zipfile.ZipFile(io.BytesIO(bundle)) as source:
+            altered = repacked({name: changes.get(name, source.read(name)) for name in source.namelist()})
+        report = verify(altered, house.jwks, house.log_keys, roots=roots_pem(house.held))
         return " ".join(check.name for check in report.failed)
 
     assert failed({}) == ""
@@ -176,17 +217,46 @@ def test_a_bundle_holds_and_names_the_file_that_was_changed(house: House, press:
     assert "certificate.pdf result" in failed({"result.json": other_proven})
 
 
-def test_a_bundle_that_is_broken_anywhere_is_refused_in_words(house: House) -> None:
-    texts = {name: (name * 40).encode() for name in Parts.__dataclass_fields__}
+def repacked(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """The files as the service packs them, or compressed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as target:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, NOW.timetuple()[:6])
+            info.external_attr, info.compress_type = 0o644 << 16, compression
+            target.writestr(info, content)
+    return out.getvalue()
+
+
+def frame_faults(house: House, bundle: bytes) -> list[str]:
+    """What is said of the frame of a bundle whose files prove nothing; what cannot be read at all is a fault too."""
+    try:
+        report = verify_bundle(bundle, house.trust)
+    except UnreadableError as error:
+        return [str(error)]
+    return [check.detail for check in report.failed if check.name == "file"]
+
+
+def test_every_byte_of_a_bundles_frame_is_named_when_it_changes(house: House) -> None:
+    texts = {name: name.encode() for name in Parts.__dataclass_fields__}
     bundle = pack(Parts(**texts), NOW)
-    refused = 0
-    for place in range(0, len(bundle), 3):
-        broken = bundle[:place] + bytes([bundle[place] ^ 0x55]) + bundle[place + 1 :]
-        try:
-            assert not verify(broken, house.jwks, house.log_keys).ok
-        except UnreadableError as error:
-            refused += str(error).startswith("the bundle: ")
-    assert refused > len(bundle) / 6  # the rest are other names and times of files, and texts that prove nothing
+    assert frame_faults(house, bundle) == []
+    for place in range(4, len(bundle)):  # what does not begin as a ZIP is taken for something else
+        for bits in (1, 0xFF):
+            broken = bundle[:place] + bytes([bundle[place] ^ bits]) + bundle[place + 1 :]
+            assert frame_faults(house, broken), place
+    assert frame_faults(house, bundle + b"\n")
+    assert frame_faults(house, bundle[:-1])
+
+
+def test_a_bundle_that_was_packed_anew_is_told_so(house: House) -> None:
+    files = {name: name.encode() * 9 for name in ("result.json", "README.txt")}
+    assert frame_faults(house, repacked(files)) == []
+    [fault] = frame_faults(house, repacked(files, zipfile.ZIP_DEFLATED))
+    assert "packed anew" in fault
+    [fault] = frame_faults(house, repacked(dict(reversed(files.items()))) + repacked(files))
+    assert fault.startswith("byte ")
+    assert frame_faults(house, repacked({})[:0] + b"PK\x03\x04" + repacked({}))
 
 
 def test_a_batch_names_its_span_and_the_batch_before() -> None:

@@ -107,6 +107,14 @@ def verify_or_refuse(check: Checked, document: bytes) -> Report | None:
         return None
 
 
+@pytest.mark.parametrize("part", ["03420004", "06082a8648ce3d030107", "0603551d0f", "170d"])
+def test_a_seals_certificate_that_cannot_be_read_any_more_is_named(pdf: bytes, check: Checked, part: str) -> None:
+    container = seals_of(pdf)[0].gap
+    place = pdf.lower().index(part.encode(), container) + len(part)
+    for distance in range(-4, 6):
+        assert "seal ECDSA P-256" in names(check(flip(pdf, place + distance)))
+
+
 def test_lower_case_in_a_container_is_a_change_too(pdf: bytes, check: Checked) -> None:
     last = seals_of(pdf)[-1]
     text = pdf[last.gap : last.resume]

@@ -10,6 +10,7 @@ from qm.type.v1.requester_pb2 import ENVIRONMENT_TEST
 
 from edge.dialects.qmumma.entropy import OCTETS, written
 from edge.exchange import prefers
+from tests.unit.edge.conftest import SEAL
 
 GENERATE = "/v1/entropy/generate"
 
@@ -59,6 +60,22 @@ async def test_certified_bits_are_the_record_byte_for_byte_with_data_and_seal(cl
     assert answer.headers["link"] == (
         '</v1/entropy/records/qm_entropy_0199d1c27d3e7c559f5a3c0f5d2b7a10>; rel="describedby"'
     )
+
+
+async def test_certified_bits_come_with_their_proof_where_it_is_asked_for(client: httpx.AsyncClient, world: Any):
+    certified = {"bits": 12, "certification": True}
+    unknown = await client.post(f"{GENERATE}?include=proof", json=certified)
+    assert unknown.status_code == 200  # they are paid for, whether the log answers or not
+    assert "proof" not in unknown.json()
+    world.entropy.seal.leaf_hash = SEAL.leaf_hash
+    answer = await client.post(f"{GENERATE}?include=proof", json=certified)
+    assert set(answer.json()["proof"]) >= {"leaf", "leaf_index", "inclusion", "checkpoint", "digests"}
+    asked = len(world.entropy.asked)
+    octets = {"accept": "application/octet-stream"}
+    for body, headers in (({"bits": 8}, {}), ({"bits": 8, "certification": True}, octets)):
+        refused = await client.post(f"{GENERATE}?include=proof", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "include")
+    assert len(world.entropy.asked) == asked
 
 
 async def test_bytes_themselves_come_to_who_accepts_octets(client: httpx.AsyncClient):

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import rfc8785
 from qmumma import UnreadableError, verify
+from qmumma.documents import verify_trusting
+from qmumma.verification import Trust
 
 from tests.unit.sdk.conftest import Bundle, build, encode
 
@@ -54,6 +58,17 @@ def test_a_manifest_that_was_changed_and_a_record_that_was_are_named() -> None:
 
 def test_a_record_that_disagrees_with_its_manifest_is_named_although_it_is_signed() -> None:
     assert failed(sealed(checksums_digest="sha256:" + 64 * "d")) == {"manifest.checksums_digest"}
+
+
+def test_a_sample_of_the_bytes_of_a_seal_is_named_when_it_changes() -> None:
+    bundle = sealed()
+    whole, trust = rfc8785.dumps(bundle.body), Trust.read(bundle.jwks, bundle.log_keys)
+    chance = random.Random(3)
+    for place in (chance.randrange(len(whole)) for _ in range(150)):
+        for mask in (1, 0x20):
+            changed = whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
+            with suppress(UnreadableError):  # no JSON any more
+                assert not verify_trusting(changed, trust).ok, (place, mask)
 
 
 def test_a_package_is_refused_with_what_to_do() -> None:

@@ -45,7 +45,7 @@ def test_a_genuine_result_is_printed_line_by_line_and_exits_0(files: Path, capsy
 def test_a_download_is_checked_with_its_result(bundle: Any, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "download.json").write_bytes(canonical(bundle.body["result"]))
     assert main(arguments(files, "--download", str(files / "download.json"))) == 0
-    assert "✓ download: is the result" in capsys.readouterr().out
+    assert "✓ download: is what was signed" in capsys.readouterr().out
     (files / "download.json").write_bytes(b"{}")
     assert main(arguments(files, "--download", str(files / "download.json"))) == 1
 

@@ -6,17 +6,20 @@ import base64
 import copy
 import hashlib
 import json
+import random
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+import rfc8785
 from qmumma import Check, Report, UnreadableError, verify
-from qmumma.documents import DOCUMENTS
+from qmumma.documents import DOCUMENTS, verify_trusting
 from qmumma.exact import UnkeptNumberError, canonical, parse
 from qmumma.kinds import KINDS, Kind
 from qmumma.verification import Trust
 
-from tests.unit.sdk.conftest import FIELDS, build, encode
+from tests.unit.sdk.conftest import FIELDS, Bundle, build, encode
 
 ZEROS = "sha256:" + "0" * 64
 ED25519_LINE, MLDSA_LINE = 4, 5
@@ -309,6 +312,49 @@ def test_any_type_holds_as_a_result_does_and_its_kind_says_what_stands_beside_th
     monkeypatch.setitem(cast("dict[str, Kind]", KINDS), kind.type, kind)
     assert check(made, with_data).ok
     assert named(check(made, encode({**made.body, "data": "08"}))) == {"data"}
+
+
+def certified(data: object, form: str, packed: bytes, bits: int) -> Bundle:
+    """Certified bits as they are answered with their proof."""
+    record = {"bits": bits, "format": form, "data_sha256": hashlib.sha256(packed).hexdigest()}
+    made = build(record, "qmumma.entropy/v1")
+    return Bundle({**made.body, "data": data}, made.jwks, made.log_keys)
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "others"),
+    [
+        ("hex", "AB01F0", ["ab01F0", "AB 01F0", "AB01F", "AB01F1", ""]),
+        ("base64", "qwHwEA==", ["qwHwER==", "qwHwEA=", "qwHwEA==\n", "qwHwEQ=="]),
+        ("bytes", [171, 1, 240], [[171, 1, 241], [171, 1, 240.5], [171, 1], [True, 1, 240], "qw=="]),
+    ],
+)
+def test_bits_that_are_written_in_any_other_way_are_named(form: str, data: Any, others: list[Any]) -> None:
+    packed = bytes.fromhex("AB01F010" if form == "base64" else "AB01F0")
+    made = certified(data, form, packed, 8 * len(packed) - 4)
+    assert check(made, made.result).ok
+    for other in others:
+        assert "data" in named(check(made, made.altered("data", other))), other
+
+
+def test_raw_bits_are_checked_as_a_download_beside_their_record() -> None:
+    made = certified("", "raw", b"\xab\x01", 12)
+    record = encode({name: value for name, value in made.body.items() if name != "data"})
+    assert verify(record, made.jwks, made.log_keys, b"\xab\x01").ok
+    for other in (b"\xab\x00", b"\xab", b""):
+        assert named(verify(record, made.jwks, made.log_keys, other)) == {"download"}
+
+
+def test_a_sample_of_the_bytes_of_certified_bits_is_named_when_it_changes() -> None:
+    bits = b"\xab\x01\xf0"
+    for answer in (certified("AB01F0", "hex", bits, 24), certified("qwHw", "base64", bits, 24)):
+        whole, trust = rfc8785.dumps(answer.body), Trust.read(answer.jwks, answer.log_keys)
+        chance = random.Random(len(whole))
+        for place in (chance.randrange(len(whole)) for _ in range(150)):
+            for mask in (1, 0x20):
+                changed = whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
+                with suppress(UnreadableError):  # no JSON any more
+                    assert not verify_trusting(changed, trust).ok, (place, mask)
 
 
 def test_a_document_that_is_no_json_goes_to_the_one_that_knows_it(bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:

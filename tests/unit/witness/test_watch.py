@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from qm.signing.v1 import signing_pb2 as pb
 from qmumma.note import parse_checkpoint, parse_witness_keys
+from structlog.testing import capture_logs
 
 from mesh.errors import Unavailable
 from services.signing.checkpoint import Checkpoint
@@ -20,7 +22,7 @@ from services.signing.proofs import consistency_nodes, prove_consistency
 from services.signing.tree import Frontier, Node, hash_leaf
 from services.witness.key import open_key
 from services.witness.memory import MemoryFaultError, keep_evidence, load
-from services.witness.watch import DistrustError, Witness
+from services.witness.watch import MISSES_OF_A_START, DistrustError, Witness
 
 NAME, ORIGIN = "qmumma.local/witness", "qmumma.local/log"
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
@@ -204,3 +206,19 @@ def test_a_start_that_died_before_the_key_was_made_is_begun_again(tmp_path: Path
     (tmp_path / "witness.key").unlink()
     assert open_key(tmp_path, NAME).vkeys == open_key(tmp_path, NAME).vkeys
     assert json.loads((tmp_path / "memory.json").read_text())["size"] == 0
+
+
+async def test_a_log_that_is_just_starting_is_no_warning_and_one_that_stays_away_is(tmp_path: Path) -> None:
+    log = Log("a")
+    log.fault = Unavailable("the log does not answer", reason="PEER_UNAVAILABLE")
+    watching = witness(log, tmp_path)
+    with capture_logs() as told:
+        task = asyncio.create_task(watching.watch(0))
+        while sum(line["event"] == "log_not_seen" for line in told) < MISSES_OF_A_START + 1:
+            await asyncio.sleep(0)
+        log.fault = None
+        while not log.given:
+            await asyncio.sleep(0)
+        task.cancel()
+    levels = [line["log_level"] for line in told if line["event"] == "log_not_seen"]
+    assert levels[: MISSES_OF_A_START + 1] == ["info"] * MISSES_OF_A_START + ["warning"]
