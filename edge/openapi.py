@@ -174,7 +174,7 @@ def _response(operation: Operation, outcome: Outcome, references: Mapping[type, 
     response: Schema = {"description": outcome.description, "headers": own | _header_references(operation)}
     if outcome.status not in {204, 304}:
         schema = references[outcome.kind] if outcome.kind is not None else _free(outcome.media_type)
-        also = {media_type: {"schema": {"type": "string"}} for media_type in outcome.also}
+        also = {kind: {"schema": {"type": "string"}, "example": text} for kind, text in outcome.also.items()}
         response["content"] = {outcome.media_type: {"schema": schema, **_examples(outcome.examples)}, **also}
     if outcome.links:
         response["links"] = {link.operation: _link(link) for link in outcome.links}

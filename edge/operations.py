@@ -48,8 +48,8 @@ class Outcome:
     kind: type[msgspec.Struct] | None = None
     """The JSON that is answered; None for none, or for another media type."""
     media_type: str = "application/json"
-    also: tuple[str, ...] = ()
-    """Further media types, which the client asks for as the description says."""
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Further media types, which the client asks for as the description says, and an example of each."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What each header of the answer says, by name."""
     examples: Mapping[str, Example] = field(default_factory=dict)

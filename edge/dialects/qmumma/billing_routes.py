@@ -84,6 +84,10 @@ _STATEMENT = {
     ],
     "has_more": True,
 }
+_STATEMENT_CSV = (
+    '"charged_at","id","type","item","reason","amount_usd","surcharge_usd","held_at"\r\n'
+    f'"{_TIMES["charged_at"]}","{JOB_ID}","job","vqe.molecular.v2","price","75.00","25.00","{_TIMES["held_at"]}"\r\n'
+)
 _MANAGERS = "Only an owner or admin of the team may, with a live key."
 
 
@@ -223,7 +227,7 @@ def _get_statement(billing: Billing) -> Operation:
                 status=200,
                 description="The statement.",
                 kind=Statement,
-                also=("text/csv",),
+                also={"text/csv": _STATEMENT_CSV},
                 examples=one("The first page of a month", _STATEMENT),
             ),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from edge.dialects.qmumma import examples
 from edge.dialects.qmumma.certificates import AuditPage, Certificates, ReadAudit, ReadCertificate, ReadEvidence
 from edge.dialects.qmumma.examples import one
@@ -22,29 +24,32 @@ _REFUSALS = {
     503: "The document could not be made in time, or a part of the service does not answer. Try again.",
 }
 _SAVED = {"Content-Disposition": "A name to save it under."}
-_ENTRY = {
-    "entry": {
-        "action": "job.submitted",
-        "address": "198.51.100.9",
-        "details": {"algorithm_id": "vqe.molecular.v2"},
-        "event_id": "0199d1c2-7d3e-7c55-9f5a-3c0f5d2b7a10",
-        "key_id": "0199d1c2-0000-7000-8000-000000000002",
-        "object_id": examples.JOB_ID,
-        "outcome": "succeeded",
-        "position": 1,
-        "previous": "sha256:" + 64 * "0",
-        "request_id": "order-17",
-        "service": "execution",
-        "team_id": "0199d1c2-0000-7000-8000-000000000001",
-        "time": "2026-11-21T17:00:00.000000Z",
-        "type": "qmumma.audit_entry/v1",
-        "user_id": "0199d1c2-0000-7000-8000-000000000003",
-    },
-    "batch": None,
-    "leaf_index": None,
-    "inclusion": None,
+_SAID = {
+    "action": "job.submitted",
+    "address": "198.51.100.9",
+    "details": {"algorithm_id": "vqe.molecular.v2"},
+    "event_id": "0199d1c2-7d3e-7c55-9f5a-3c0f5d2b7a10",
+    "key_id": "0199d1c2-0000-7000-8000-000000000002",
+    "object_id": examples.JOB_ID,
+    "outcome": "succeeded",
+    "position": 1,
+    "previous": "sha256:" + 64 * "0",
+    "request_id": "order-17",
+    "service": "execution",
+    "team_id": "0199d1c2-0000-7000-8000-000000000001",
+    "time": "2026-11-21T17:00:00.000000Z",
+    "type": "qmumma.audit_entry/v1",
+    "user_id": "0199d1c2-0000-7000-8000-000000000003",
 }
+_ENTRY = {"entry": _SAID, "batch": None, "leaf_index": None, "inclusion": None}
 _ANCHORED = {**_ENTRY, "batch": 7, "leaf_index": 3, "inclusion": [64 * "a"]}
+_CSV = (
+    '"position","time","action","object_id","outcome","user_id","key_id","service","request_id","address","details",'
+    '"event_id","previous","batch"\r\n'
+    f'"1","{_SAID["time"]}","job.submitted","{examples.JOB_ID}","succeeded",'
+    f'"{_SAID["user_id"]}","{_SAID["key_id"]}","execution","order-17","198.51.100.9",'
+    f'"algorithm_id=vqe.molecular.v2","{_SAID["event_id"]}","{_SAID["previous"]}",""\r\n'
+)
 
 
 def certificate_operations(certificates: Certificates) -> list[Operation]:
@@ -142,7 +147,7 @@ def _audit(certificates: Certificates) -> Operation:
                 status=200,
                 description="A page, oldest first. `format` decides: JSON, `application/x-ndjson` or `text/csv`.",
                 kind=AuditPage,
-                also=("application/x-ndjson", "text/csv"),
+                also={"application/x-ndjson": f"{json.dumps(_ANCHORED)}\n", "text/csv": _CSV},
                 examples=one(
                     "Two entries, the newer not anchored yet",
                     {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ import pytest
 from msgspec import Meta
 
 from edge.bodies import parse_text
+from edge.dialects.qmumma import audit_export, billing
 from edge.operations import Operation
 from edge.schemas import to_openapi
 from edge.values import body_of, encode
@@ -185,6 +188,24 @@ def test_every_parameter_is_bounded_and_has_an_example(document: dict[str, Any])
             assert free or is_bounded(document, parameter["schema"]), (path, parameter["name"])
             schema = parameter["schema"]
             assert "example" in parameter or is_shown(schema) or "default" in schema, (path, parameter["name"])
+
+
+def test_every_text_that_is_answered_has_an_example(document: dict[str, Any]) -> None:
+    """A page is for people; what is no text has none."""
+    for _, path, operation in operations_of(document):
+        for answered in operation["responses"].values():
+            reference = answered.get("$ref", "").rpartition("/")[2]
+            response = document["components"]["responses"][reference] if reference else answered
+            for kind, media in response.get("content", {}).items():
+                text = kind.startswith(("application/json", "application/x-ndjson", "text/")) and kind != "text/html"
+                assert not text or {"example", "examples"} & media.keys(), (path, kind)
+
+
+def test_examples_of_tables_have_the_columns_that_are_answered(document: dict[str, Any]) -> None:
+    for path, columns in (("/v1/audit", audit_export.COLUMNS), ("/v1/billing/statements/{month}", billing.COLUMNS)):
+        example = document["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"]["example"]
+        head, row = csv.reader(io.StringIO(example))
+        assert (tuple(head), len(row)) == (columns, len(columns))
 
 
 def test_examples_of_fields_are_valid_by_their_own_bounds(document: dict[str, Any]) -> None:
