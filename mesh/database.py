@@ -5,8 +5,9 @@ schema, because the search path is set. Two things are mapped:
 
 - `jsonb` parameters and columns are Python values, through msgspec (`msgspec.Raw` passes encoded JSON as it is);
   a float that must stay exact belongs into a string.
-- A lost, refused or overloaded server raises `Unavailable` (DATABASE_UNAVAILABLE), a statement over its time
-  `DeadlineExceeded` (DATABASE_TIMEOUT). The next call makes a new connection.
+- A lost, refused or overloaded server raises `Unavailable` (DATABASE_UNAVAILABLE), and so does one
+  without disk or memory (DATABASE_FULL); a statement over its time raises `DeadlineExceeded` (DATABASE_TIMEOUT). The
+  next call makes a new connection.
 """
 
 from __future__ import annotations
@@ -243,6 +244,9 @@ def _translated(error: Exception, *, connecting: bool = False) -> MeshError | No
             return None
         case asyncpg.QueryCanceledError() | asyncpg.LockNotAvailableError():
             return DeadlineExceeded("The database took too long; try again.", reason="DATABASE_TIMEOUT")
+        case asyncpg.DiskFullError() | asyncpg.OutOfMemoryError():
+            message = "The database has no room left; try again when the operator has made some."
+            return Unavailable(message, reason="DATABASE_FULL")
         case asyncpg.InternalClientError():
             # What a connection that dies in the middle of a statement says of itself now and then.
             lost = "cannot switch to state" in str(error)

@@ -127,6 +127,16 @@ async def test_a_slow_statement_is_stopped_at_its_time(postgres: RunningPostgres
     await database.close()
 
 
+@pytest.mark.parametrize("code", ["53100", "53200"])
+async def test_a_server_without_room_is_unavailable_and_says_so(postgres: RunningPostgres, code: str) -> None:
+    database = await _open(await postgres.schema())
+    with pytest.raises(Unavailable) as caught:
+        await database.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+    assert caught.value.reason == "DATABASE_FULL"
+    assert await database.is_ready()
+    await database.close()
+
+
 async def test_an_exhausted_pool_is_unavailable_in_bounded_time(postgres: RunningPostgres) -> None:
     config = msgspec.structs.replace(await postgres.schema(), pool_size=1)
     database = await _open(config, acquire_timeout=0.2)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -166,6 +168,19 @@ def test_a_closed_tls_connection_is_no_line_of_the_log(capsys: pytest.CaptureFix
     logging.getLogger("asyncio").warning("a real one")
     (line,) = map(json.loads, capsys.readouterr().err.splitlines())
     assert line["event"] == "a real one"
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as disk:
+        full = io.TextIOWrapper(disk, write_through=True)
+        with pytest.raises(OSError, match="No space left"):
+            full.write("a line\n")
+        monkeypatch.setattr("sys.stderr", full)
+        configure_logging("billing", "info")
+        structlog.get_logger().error("failed", exc_info=ZeroDivisionError())
+        logging.getLogger("a.library").warning("from a library")
+        monkeypatch.undo()
 
 
 @pytest.mark.usefixtures("own_logging")
