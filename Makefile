@@ -19,12 +19,15 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/hypothesis
 
 help: ## show this list
 	@printf 'Q-MUMMA: a quantum cloud on your own machine\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nSettings, as they are now:\n\n'
 	@printf '  %-15s %s\n' 'STATE=$(STATE)' 'folder of data, keys and logs' 'PORT=$(PORT)' 'port of the REST API' \
 	    'BASE_PORT=$(BASE_PORT)' 'first port of everything else'
 
-setup: .venv/.ready ## install everything that the project needs (once; needs a package index)
+# Asked for by name it looks whether anything is missing; for what needs it, once is enough.
+setup: $(UV) ## install everything that the project needs, or what is missing of it (needs a package index)
+	@rm -f .venv/.ready
+	@$(MAKE) --no-print-directory .venv/.ready
 
 $(UV):
 	@echo '· installing uv $(UV_VERSION)'
@@ -36,41 +39,41 @@ $(UV):
 	@$(UV) sync --frozen --compile-bytecode --quiet
 	@touch $@
 
-demo: setup ## start the mesh, run a molecule through it, check the proof offline, stop
+demo: .venv/.ready ## start the mesh, run a molecule through it, check the proof offline, stop
 	@$(BIN)/python -m deploy.local demo --state $(STATE) --port $(PORT) --base-port $(BASE_PORT)
 
-up: setup ## start the mesh on this machine and stay up until Ctrl-C or `make down`
+up: .venv/.ready ## start the mesh on this machine and stay up until Ctrl-C or `make down`
 	@$(BIN)/python -m deploy.local up --state $(STATE) --port $(PORT) --base-port $(BASE_PORT)
 
-down: setup ## stop the mesh that `make up` started elsewhere
+down: .venv/.ready ## stop the mesh that `make up` started elsewhere
 	@$(BIN)/python -m deploy.local down --state $(STATE)
 
-status: setup ## say whether a mesh runs with STATE
+status: .venv/.ready ## say whether a mesh runs with STATE
 	@$(BIN)/python -m deploy.local status --state $(STATE) || test $$? -eq 3
 
-test: setup ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
+test: .venv/.ready ## run every test, over real PostgreSQL, NATS and gRPC with mTLS
 	@$(BIN)/pytest tests -n auto --dist loadfile
 
-conformance: setup ## try the OpenAPI document against a running mesh with schemathesis (minutes)
+conformance: .venv/.ready ## try the OpenAPI document against a running mesh with schemathesis (minutes)
 	@$(BIN)/python -m tests.conformance
 
-fuzz: setup ## send 20,000 malformed requests to a running mesh (minutes)
+fuzz: .venv/.ready ## send 20,000 malformed requests to a running mesh (minutes)
 	@$(BIN)/python -m tests.fuzz
 
-soak: setup ## run the long stories: 200 jobs for each process that is killed
+soak: .venv/.ready ## run the long stories: 200 jobs for each process that is killed
 	@$(BIN)/pytest tests -m soak
 
-lint: setup ## check style, types, imports between packages, and the protos
+lint: .venv/.ready ## check style, types, imports between packages, and the protos
 	@$(BIN)/ruff format --check --quiet . && echo '· format: ok'
 	@$(BIN)/ruff check --quiet . && echo '· style: ok'
 	@$(BIN)/mypy && echo '· types: ok'
 	@$(BIN)/lint-imports --no-cache && echo '· imports: ok'
 	@$(BIN)/buf lint && $(BIN)/buf breaking --against protos/baseline.binpb && echo '· protos: ok'
 
-generate: setup ## write the Python of the protos anew
+generate: .venv/.ready ## write the Python of the protos anew
 	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python protos/generate.py
 
-bench: setup ## measure, side by side with rivals and limits (takes minutes)
+bench: .venv/.ready ## measure, side by side with rivals and limits (takes minutes)
 	@for name in $(BENCHES); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 clean: ## stop nothing, remove what is made: state, environment, caches
