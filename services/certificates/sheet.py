@@ -12,7 +12,7 @@ import msgspec
 from services.certificates.distribution import find_distribution
 from services.certificates.framework import Framework
 from services.certificates.number import certificate_number
-from services.certificates.wording import clock, label, shown, spaced, told
+from services.certificates.wording import clock, grouped, label, shown, spaced, told
 
 Row = tuple[str, str]
 SHEET_TYPE = "qmumma.certificate/v1"
@@ -23,7 +23,7 @@ _LABEL_CHARACTERS, _VALUE_CHARACTERS = 22, 26
 """What fits on a line of half the page."""
 MOST_PARAMETERS = 14
 _METHODS = {
-    "ideal_comparison": "Hellinger fidelity between the measured and the ideal distribution, which was computed",
+    "ideal_comparison": "Hellinger fidelity between the sampled and the ideal distribution, which was computed",
     "calibration_estimate": "Estimated from the device's calibration; the ideal distribution was not computed",
     "exact": "No noise was present: the result is exact up to sampling",
     "unknown": "Could not be determined for this program",
@@ -133,7 +133,7 @@ def build_sheet(job: Completed, framework: Framework, issue: Issue) -> Sheet:
         issuer=shown(issue.issuer, 60),
         number=certificate_number(record["job_id"], _audit_hash(job)),
         edition=issue.edition,
-        issued_at=clock(issue.moment),
+        issued_at=clock(issue.moment, milliseconds=False),
         job_id=record["job_id"],
         team_id=job.team_id,
         template=f"{framework.id}/{issue.template_version}",
@@ -146,7 +146,7 @@ def build_sheet(job: Completed, framework: Framework, issue: Issue) -> Sheet:
         origin_detail=detail,
         execution=_execution(record, execution),
         fidelity="not known" if record["fidelity_method"] == "unknown" else shown(record["fidelity"], 12),
-        fidelity_detail=_METHODS.get(record["fidelity_method"], shown(record["fidelity_method"])),
+        fidelity_detail=_fidelity_detail(record["fidelity_method"], simulated=simulated),
         values=values,
         values_note=values_note,
         bars=bars,
@@ -181,6 +181,12 @@ def _origin(record: dict[str, Any], execution: dict[str, Any]) -> Row:
     return "SIMULATED", f"No quantum hardware was used. {hardware} is a classical simulator without device noise."
 
 
+def _fidelity_detail(method: str, *, simulated: bool) -> str:
+    """How the fidelity was got, and of what it is one."""
+    detail = _METHODS.get(method, shown(method))
+    return f"{detail}. It is that of a simulation, not of a machine" if simulated and method != "unknown" else detail
+
+
 def _execution(record: dict[str, Any], execution: dict[str, Any]) -> list[Row]:
     simulated = "simulated" if execution["simulated"] else "quantum hardware"
     return [
@@ -188,7 +194,7 @@ def _execution(record: dict[str, Any], execution: dict[str, Any]) -> list[Row]:
         ("Backend", f"{shown(record['hardware'], 48)} ({simulated})"),
         ("Engine", f"{shown(execution['engine'], 30)} {shown(execution['engine_version'], 40)}"),
         ("Method", shown(str(execution["method"] or "as the device runs"), 40)),
-        ("Shots", f"{record['shots']:,}".replace(",", " ")),
+        ("Shots", grouped(record["shots"])),
         ("Qubits", f"{record['qubits_used']} used, of {record['qubits']}"),
         ("Seed", shown(str(execution["seed"]), 24)),
         ("Calibration", shown(execution["calibration_id"] or "none: there is no device noise", 60)),
@@ -204,7 +210,7 @@ def _values(record: dict[str, Any], most: int) -> tuple[list[Row], str]:
     if "result" not in record:
         apart = record["result_object"]
         rows = [
-            ("Size", f"{apart['size_bytes']:,} bytes".replace(",", " ")),
+            ("Size", f"{grouped(apart['size_bytes'])} bytes"),
             ("SHA-256", spaced(apart["digest"][7:])),
         ]
         return rows, "The result is too large for the signed record, which holds its hash instead."
@@ -262,7 +268,7 @@ def _timeline(record: dict[str, Any], execution: dict[str, Any]) -> list[Row]:
         ("Claimed by a worker", clock(stages["claimed_at"])),
         ("Run began", clock(stages["run_began_at"])),
         ("Run ended", clock(stages["run_ended_at"])),
-        ("Duration of the run", f"{execution['duration_ms']:.1f} ms"),
+        ("Duration of the run", f"{grouped(execution['duration_ms'], 1)} ms"),
     ]
 
 
@@ -281,7 +287,7 @@ def _proof(job: Completed) -> list[Row]:
         ("Audit hash", f"sha256: {spaced(_audit_hash(job)[7:])}"),
         ("ML-DSA-65 signature", f"key {shown(job.signing_key_id, 30)}, sha256: {spaced(_sha256(job.signature))}"),
         ("Anchor", job.anchor),
-        ("Log entry", f"number {job.leaf_index} of {job.tree_size} in the checkpoint overleaf"),
+        ("Log entry", f"number {job.leaf_index}, counted from 0, of the {job.tree_size} in the checkpoint overleaf"),
     ]
 
 

@@ -25,6 +25,13 @@ _SHOWABLE = frozenset(
     )
 )
 """What Source Sans Pro and DejaVu Sans Mono both have; a test sets every one of them."""
+_UNITS = frozenset({"hartree", "angstrom", "ms", "seconds", "usd", "bits", "percent"})
+_WORDS = {
+    "num": "number of",
+    "vs": "against",
+    **{word.lower(): word for word in ("FCI", "CASCI", "QASM", "OpenQASM", "QAOA", "VQE", "UCCSD", "SHA256")},
+}
+"""How words in the names of members are written."""
 MOST_LISTED = 8
 """Numbers of a list that are written out."""
 
@@ -54,17 +61,24 @@ def told(value: object, characters: int = 120) -> str:
 
 
 def label(name: str) -> str:
-    """A member's name as a label: `energy_hartree` is `Energy hartree`."""
-    words = shown(name.replace("_", " "), 40)
-    return words[:1].upper() + words[1:]
+    """A member's name as a label: `reference_fci_hartree` is `Reference FCI (hartree)`."""
+    *words, last = (_WORDS.get(word, word) for word in name.replace("_", " ").split(" "))
+    text = " ".join([*words, f"({last})" if words and last in _UNITS else last])
+    return shown(text[:1].upper() + text[1:], 40)
 
 
-def clock(moment: str | dt.datetime | None) -> str:
+def clock(moment: str | dt.datetime | None, *, milliseconds: bool = True) -> str:
     """A moment in UTC, as RFC 3339 or a datetime, for people."""
     if moment is None:
         return "not recorded"
     when = dt.datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return when.astimezone(dt.UTC).strftime("%Y-%m-%d  %H:%M:%S.%f")[:-3] + " UTC"
+    text = when.astimezone(dt.UTC).strftime("%Y-%m-%d  %H:%M:%S.%f")
+    return f"{text[: -3 if milliseconds else -7]} UTC"
+
+
+def grouped(number: float, decimals: int = 0) -> str:
+    """A number with its thousands apart: `4 096`."""
+    return f"{number:,.{decimals}f}".replace(",", " ")
 
 
 def spaced(digits: str, width: int = 8) -> str:

@@ -24,7 +24,7 @@ PDF = b"application/pdf"
 ZIP = b"application/zip"
 PEM = b"application/x-pem-file"
 _ROOTS_CACHE: Header = (b"cache-control", b"public, max-age=300")
-_PLAIN = "^[^\\x00-\\x1f]*$"
+_PLAIN = "^[^\\x00-\\x1f]*$(?!\\n)"
 _FRAMEWORK = Meta(
     description="The layout and checklist: `generic`, `fda-21cfr11`, `sec-17a-4` or `iso-27001`, and what the operator "
     "has added. Every layout of a job's certificate has the same number.",

@@ -129,7 +129,7 @@ class Entropies:
         message = pb.GetBeaconRequest()
         if index != "latest":
             if not _INDEX.fullmatch(index):
-                raise Refusal(404, _NO_BEACON, reason="BEACON_NOT_FOUND")
+                raise Refusal(404, _NO_BEACON, param="index", reason="BEACON_NOT_FOUND")
             message.beacon_index = int(index)
         found = await self._entropy.GetBeacon(message)
         return await self._signed(found.record, found.seal, request)
@@ -137,7 +137,7 @@ class Entropies:
     async def _certification(self, request: Request[Any, Any]) -> pb.GetCertificationResponse:
         match = _ENTROPY_ID.fullmatch(request.path["entropy_id"])
         if match is None:
-            raise Refusal(404, _NO_RECORD, reason="ENTROPY_NOT_FOUND")
+            raise Refusal(404, _NO_RECORD, param="entropy_id", reason="ENTROPY_NOT_FOUND")
         message = pb.GetCertificationRequest(requester=request.requester, entropy_id=str(UUID(match[1])))
         response: pb.GetCertificationResponse = await self._entropy.GetCertification(message)
         return response

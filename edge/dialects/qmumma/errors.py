@@ -96,6 +96,8 @@ _PARAM_BY_PROTO_FIELD = {
     "max_cost": "max_cost_usd",
     "request_id": "Idempotency-Key",
     "leaf_hash": "txid",
+    "path": "tile",
+    "beacon_index": "index",
     "test_faults": "X-Test-Fault",
     "bit_count": "bits",
 }

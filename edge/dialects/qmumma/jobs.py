@@ -191,7 +191,7 @@ def path_job_id(request: Request[Any, Any]) -> str:
     job_id = job_id_of(request.path["job_id"])
     if job_id is None:
         message = "There is no such job. Ids look like qm_job_ and 32 hexadecimal digits."
-        raise Refusal(404, message, reason="JOB_NOT_FOUND")
+        raise Refusal(404, message, param="job_id", reason="JOB_NOT_FOUND")
     return job_id
 
 

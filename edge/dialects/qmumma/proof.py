@@ -153,7 +153,7 @@ class Proofs:
         leaf_hash = leaf_hash_of(request.path["txid"])
         if leaf_hash is None:
             message = "There is no such anchor. Anchors are 64 hexadecimal digits, or vajra://txid/ and these."
-            raise Refusal(404, message, reason="ANCHOR_NOT_FOUND")
+            raise Refusal(404, message, param="txid", reason="ANCHOR_NOT_FOUND")
         found = await self._signing.GetAnchor(pb.GetAnchorRequest(leaf_hash=leaf_hash))
         anchor = Anchor(
             blockchain_anchor=shown_anchor(leaf_hash),
@@ -179,7 +179,7 @@ class Proofs:
         """Answer `GET /v1/log/tile/{tile}`: once it is there, a tile never changes."""
         path = f"tile/{request.path['tile']}"
         if len(path) > _LONGEST_TILE_PATH:
-            raise Refusal(404, "The log has no such tile.", reason="TILE_NOT_FOUND")
+            raise Refusal(404, "The log has no such tile.", param="tile", reason="TILE_NOT_FOUND")
         data = (await self._signing.GetTile(pb.GetTileRequest(path=path))).data
         tag = b'"%s"' % hashlib.sha256(data).hexdigest()[:32].encode()
         headers = [(b"etag", tag), _FOR_EVER]

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rfc8785
 from msgspec import UNSET
 from qm.signing.v1 import signing_pb2 as pb
+from qmumma.evidence import ANCHOR_PREFIX
 from qmumma.exact import UnreadableError
 from qmumma.kinds import Kind, kind_of
 from qmumma.verification import Trust, verify_answer
 
 from edge.bodies import LARGE_BYTES
-from edge.dialects.qmumma.ids import leaf_hash_of
 from edge.dialects.qmumma.proof import Check, Verification, key_set, log_keys_text
 from edge.dialects.qmumma.requests import SignedAnswer
 from edge.errors import Refusal
@@ -41,6 +41,7 @@ T = TypeVar("T")
 _MAX_INDEX = 2**53
 _MAX_INTEGER = 2**53 - 1
 _MOST_NAMED = 20
+_HASH_DIGITS = 64
 _BUSY = "Another large document is being verified; try again in a moment, or verify it offline with `qmumma verify`."
 
 
@@ -94,11 +95,11 @@ class Verifier:
 
     async def _record_checks(self, body: SignedAnswer, members: dict[str, Any], kind: Kind) -> list[Check]:
         record = kind.record(members)
-        leaf_hash = leaf_hash_of(body.blockchain_anchor) or b""
+        leaf_hash = _hash(body.blockchain_anchor, ANCHOR_PREFIX, "blockchain_anchor")
         message = pb.VerifyRecordRequest(
             record=await _in_thread_if_large(_rfc8785, record),
             seal=pb.Seal(
-                audit_hash=bytes.fromhex(body.audit_hash.removeprefix("sha256:")),
+                audit_hash=_hash(body.audit_hash, "sha256:", "audit_hash"),
                 signature=_signature(body.pqc_signature),
                 key_id=body.key_id,
                 leaf_hash=leaf_hash,
@@ -173,6 +174,14 @@ def _as_doubles(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list):
         return [_as_doubles(inner) for inner in value]
     return value
+
+
+def _hash(text: str, prefix: str, param: str) -> bytes:
+    """The hash that a text shows, in its one writing: a pattern's `$` would let a line end pass behind it."""
+    digits = text.removeprefix(prefix)
+    if len(digits) != _HASH_DIGITS:
+        raise Refusal(400, f"{param}: must be {prefix} and 64 hexadecimal digits", param=param, reason="INVALID_FIELD")
+    return bytes.fromhex(digits)
 
 
 def _signature(text: str) -> bytes:

@@ -32,9 +32,10 @@ def examine_bits(answer: Mapping[str, Json]) -> Iterable[Check]:
         yield Check("data", ok=True, detail=f"is what was certified: {bits} bits, sha256 {digest}")
 
 
-def bytes_of(bits: Json) -> int | None:
-    """How many bytes so many bits fill; None where it is no number."""
-    return -(-bits // 8) if type(bits) is int else None
+def raw_bits(record: Mapping[str, Json]) -> tuple[str, int | None]:
+    """The digest and the size of the bits themselves, as bytes; the size is None where it is no number."""
+    bits = record.get("bits")
+    return f"sha256:{record.get('data_sha256')}", -(-bits // 8) if type(bits) is int else None
 
 
 def _packed(data: Json, form: Json) -> bytes:

@@ -6,12 +6,13 @@ of their own outside the record too: a kind says which, and what they have to ho
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from qmumma.capsule import CAPSULE_TYPE, examine_manifest
-from qmumma.entropy import ENTROPY_TYPE, examine_bits
-from qmumma.exact import Json
+from qmumma.entropy import ENTROPY_TYPE, examine_bits, raw_bits
+from qmumma.exact import Json, canonical
 from qmumma.report import Check
 
 RESULT_TYPE = "qmumma.result/v1"
@@ -27,6 +28,14 @@ def _nothing(_: Members) -> Iterable[Check]:
     return ()
 
 
+def _result(record: Members) -> tuple[Json, Json]:
+    told = record.get("result_object")
+    if isinstance(told, dict):
+        return told.get("digest"), told.get("size_bytes")
+    inside = canonical(record["result"]) if "result" in record else b""
+    return f"sha256:{hashlib.sha256(inside).hexdigest()}", len(inside)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One type of record."""
@@ -37,6 +46,9 @@ class Kind:
     examine: Callable[[Members], Iterable[Check]] = _nothing
     """Checks that what stands beside the record is what the record says of it; is given the whole answer."""
 
+    download: Callable[[Members], tuple[Json, Json]] = _result
+    """The digest and the size in bytes that the record tells of what is downloaded apart from it."""
+
     def record(self, answer: Members) -> dict[str, Json]:
         """The members that were signed."""
         return {name: value for name, value in answer.items() if name not in SEAL_MEMBERS | self.beside}
@@ -46,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
     kind.type: kind
     for kind in (
         Kind(RESULT_TYPE, beside=frozenset({UNSIGNED})),  # one a line
-        Kind(ENTROPY_TYPE, beside=frozenset({"data"}), examine=examine_bits),
+        Kind(ENTROPY_TYPE, beside=frozenset({"data"}), examine=examine_bits, download=raw_bits),
         Kind(CAPSULE_TYPE, beside=frozenset({"manifest"}), examine=examine_manifest),
     )
 }

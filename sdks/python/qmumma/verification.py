@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from qmumma.entropy import ENTROPY_TYPE, bytes_of
 from qmumma.evidence import ANCHOR_PREFIX, Evidence, MalformedError, read_evidence
 from qmumma.exact import Json, UnreadableError, canonical
 from qmumma.jwks import find_key, parse_jwks
@@ -132,16 +131,7 @@ class Examination:
         """Compare a download with what the record says of a result that is not in it."""
         if self._download is None:
             return
-        told, record = self._evidence.record.get("result_object"), self._evidence.record
-        digest: Json
-        size: Json
-        if self._evidence.kind.type == ENTROPY_TYPE:
-            digest, size = f"sha256:{record.get('data_sha256')}", bytes_of(record.get("bits"))
-        elif isinstance(told, dict):
-            digest, size = told.get("digest"), told.get("size_bytes")
-        else:
-            inside = canonical(record["result"]) if "result" in record else b""
-            digest, size = _sha256(inside), len(inside)
+        digest, size = self._evidence.kind.download(self._evidence.record)
         if (_sha256(self._download), len(self._download)) == (digest, size):
             yield _passed("download", f"is what was signed: {size} bytes, {digest}")
         else:

@@ -13,7 +13,7 @@ import pytest
 import segno
 
 from services.certificates.printing import Press
-from services.certificates.wording import _SHOWABLE
+from services.certificates.wording import _SHOWABLE, label
 from tests.unit.certificates.conftest import FRAMEWORKS, LINK, House
 
 SCALE = 2.0
@@ -141,3 +141,27 @@ def test_the_attachments_are_the_record_and_its_parameters_to_the_byte(house: Ho
         }
     assert set(found) == {"result.json", "parameters.json", "roots.json", "certificate.json"}
     assert (found["result.json"], found["parameters.json"]) == (proven, job.parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("energy_hartree", "Energy (hartree)"),
+        ("reference error_vs_fci_hartree", "Reference error against FCI (hartree)"),
+        ("circuit num_qubits", "Circuit number of qubits"),
+        ("openqasm_version", "OpenQASM version"),
+        ("hartree", "Hartree"),
+        ("", ""),
+    ],
+)
+def test_a_members_name_becomes_words(name: str, words: str) -> None:
+    assert label(name) == words
+
+
+def test_the_page_says_no_more_of_a_simulation_than_it_is(house: House, press: Press) -> None:
+    text = " ".join(text_of(press.set_pages(house.order(*house.job()))).split())
+    assert "It is that of a simulation, not of a machine." in text
+    assert "2026-11-21 12:00:00 UTC" in text
+    assert "Measured distribution".upper() not in text.upper()
+    machine = {"execution": {"simulated": False}}
+    assert "It is that of a simulation" not in text_of(press.set_pages(house.order(*house.job(**machine))))

@@ -125,7 +125,8 @@ async def test_records_pictures_sources_and_the_beacon_are_read(client: httpx.As
     assert (await client.get(place)).json()["type"] == "qmumma.entropy/v1"
     picture = await client.get(f"{place}/plot.svg")
     assert (picture.headers["content-type"], picture.content) == ("image/svg+xml", b"<svg/>")
-    assert (await client.get("/v1/entropy/records/qm_job_1")).status_code == 404
+    absent = await client.get("/v1/entropy/records/qm_job_1")
+    assert (absent.status_code, absent.json()["error"]["param"]) == (404, "entropy_id")
     [source] = (await client.get("/v1/entropy/sources")).json()["sources"]
     assert (source["status"], source["reason"], source["assessed_min_entropy"]) == ("quarantined", "stuck", None)
     async with world.client(None) as anyone:

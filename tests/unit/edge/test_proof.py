@@ -53,7 +53,8 @@ async def test_an_anchor_is_found_by_either_form(anyone: httpx.AsyncClient, txid
 @pytest.mark.parametrize("txid", ["00" * 32, "ab", "%00", "vajra%3A%2F%2Ftxid%2F", TXID + "0", "%E2%82%AC" * 64])
 async def test_what_is_no_anchor_is_not_found(anyone: httpx.AsyncClient, txid: str) -> None:
     answer = await anyone.get(f"/v1/anchors/{txid}")
-    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["param"]) == (404, "not_found", "txid")
 
 
 async def test_keys_are_jwks_by_rfc_9964(anyone: httpx.AsyncClient) -> None:
@@ -90,6 +91,7 @@ async def test_a_tile_is_told_once_and_for_ever(anyone: httpx.AsyncClient) -> No
     for path in ("0/x001/067", "0/000/", "entries", "", "0%2Fx001", "%ff", "a" * 2000):
         answer = await anyone.get(f"/v1/log/tile/{path}")
         assert answer.status_code == 404, path
+    assert (await anyone.get("/v1/log/tile/" + "a" * 2000)).json()["error"]["param"] == "tile"
     assert (await anyone.post("/v1/log/tile/0/000")).headers["allow"] == "GET, HEAD, OPTIONS"
     assert (await anyone.get("/v1/log/witnesses")).text == "witness+0a0b0c0d+BA==\n"
     assert (await anyone.get("/v1/log/checkpoint?witnessed=maybe")).json()["error"]["param"] == "witnessed"
@@ -139,6 +141,8 @@ async def test_verify_hands_signing_the_very_record_that_was_signed(world: Any, 
         ({"key_id": 1}, "key_id"),
         ({"proof": "x"}, "proof"),
         ({"type": "result"}, "type"),
+        ({"audit_hash": f"sha256:{'ab' * 32}\n"}, "audit_hash"),
+        ({"blockchain_anchor": f"vajra://txid/{'ab' * 32}\n"}, "blockchain_anchor"),
     ],
 )
 async def test_what_cannot_be_a_result_is_refused(
