@@ -220,6 +220,17 @@ async def test_a_tier_of_qcos_counts_jobs_by_the_day_and_bounds_their_size(mesh:
     await api.close()
 
 
+@pytest.mark.parametrize("plan", ["academic", "commercial"])
+async def test_a_paid_plan_bills_the_job_after_its_included_ones(
+    mesh: LocalMesh, billing: BillingServiceAsyncStub, plan: str
+) -> None:
+    team = await Team.create(mesh, plan)
+    await billing.SetTerms(billing_pb2.SetTermsRequest(team_id=team.team_id, included_job_count=1))
+    api = Api(mesh, team.secrets["live"])
+    assert [parse_text((await api.submit()).content)["cost_usd"] for _ in range(2)] == [0, PRICE]
+    await api.close()
+
+
 async def test_who_changed_a_budget_is_in_the_audit_trail(payer: Api) -> None:
     await set_budget(payer, "12.5")
     assert (await payer.http.delete(BUDGET)).status_code == 204
