@@ -8,7 +8,8 @@ from edge.dialects.qmumma.errors import KIND_BY_STATUS, KINDS, ErrorBody, status
 from edge.openapi import Document
 
 _INTRODUCTION = """\
-Run quantum algorithms on simulators; get results that anyone can verify.
+Run quantum algorithms on simulators, on twins of real machines, and on the machines themselves where your team has \
+an account; get results that anyone can verify.
 
 ## Keys
 Jobs and the marketplace need a key: send `Authorization: Bearer <key>`. Benchmarks, proof, health and this \

@@ -57,7 +57,8 @@ def _submit(jobs: Jobs) -> Operation:
         summary="Submit a quantum job",
         description="Validates the job, chooses its backend, holds its price and queues it. Nothing is stored or held "
         "before everything is valid. Answered before the job runs: poll its `Location`, wait with `?wait=`, or follow "
-        "its events. Failed hardware jobs are never billed.",
+        "its events. Where much is sent at once a submission waits its turn, for up to 20 seconds; then it is 503, and "
+        "can be repeated with its `Idempotency-Key`. Failed hardware jobs are never billed.",
         body=SubmitJob,
         body_examples={
             "vqe": Example(summary="Ground-state energy of water", value=examples.SUBMIT_VQE),
