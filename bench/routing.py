@@ -2,7 +2,7 @@
 
     python -m bench.routing               prints it, and writes services/routing/prediction/scoreboard.json
     python -m bench.routing --validation  prints that of the validation side, by which choices are made
-    python -m bench.routing --fit         fits the model to the training side, and writes model.json
+    python -m bench.routing --fit         fits the model, its bounds to both other sides, and writes model.json
     python -m bench.routing --weights     tells what fitted weights are worth on kinds of circuits that they never saw
     python -m bench.routing_truth SIDE    makes the truth anew (bench/routing_data)
 
@@ -26,16 +26,20 @@ from bench.routing_predictions import Judged, Numbers, array, fit, forest, judge
 from bench.routing_scores import Pool, Score, resampled
 from bench.routing_speed import Speed, measured
 from bench.routing_truth import MIXED, POOLS, SIDES, Truth, name_of, read
+from bench.routing_worlds import SHOTS
 from services.routing.decision import JobId
 from services.routing.learning.learner import Learner
 from services.routing.learning.outcome import MEASURED, Outcome
 from services.routing.prediction import model as model_module
 from services.routing.prediction.model import MODEL_FILE, Model
+from services.routing.prediction.sampling import of_counts
 from services.routing.program import Forecast
 
 SCOREBOARD_FILE = Path(model_module.__file__).with_name("scoreboard.json")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 PREDICTION, FEEDBACK, MIXTURE = "prediction", "prediction with feedback", "mixture"
+COUNTED = "prediction of counts"
+"""Of what is measured in SHOTS shots, and judged by that."""
 ESP, DEPOLARISED, FOREST, SELECTOR = "ESP", "depolarising, ESP2", "random forest", "quantum-backend-selector"
 
 
@@ -76,10 +80,11 @@ class Scoreboard(msgspec.Struct, frozen=True):
 
 def accuracy(judged: Sequence[Judged], said: Mapping[str, Numbers], bounds: Mapping[str, Numbers]) -> Accuracy:
     """The accuracy in a world; bounds are pairs, run by run."""
-    true = array(judged, lambda each: each.run.fidelity)
+    exact, measured = (array(judged, value) for value in (lambda each: each.run.fidelity, _measured))
+    true = {name: measured if name == COUNTED else exact for name in said}
     families = [each.family for each in judged]
-    errors = {name: np.abs(values - true) for name, values in said.items()}
-    within = {name: (pairs[:, 0] <= true) & (true <= pairs[:, 1]) for name, pairs in bounds.items()}
+    errors = {name: np.abs(values - true[name]) for name, values in said.items()}
+    within = {name: (pairs[:, 0] <= true[name]) & (true[name] <= pairs[:, 1]) for name, pairs in bounds.items()}
     return Accuracy(
         {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in errors.items()},
         {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in within.items()},
@@ -114,7 +119,7 @@ def choices(pool: Pool) -> Choices:
 
 
 def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model, *, stale: bool) -> Numbers:
-    """What is predicted of jobs once the outcomes of benchmark jobs are known, by routing's own learning.
+    """What is predicted of jobs once the counts of benchmark jobs are known, by routing's own learning.
 
     A row for each job: the fidelity, and its bounds.
     """
@@ -129,11 +134,11 @@ def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model
                     backend_id=each.run.device,
                     engine="",
                     calibration_id="known",
-                    fidelity=each.run.fidelity,
+                    fidelity=_measured(each),
                     fidelity_method=MEASURED,
                     queue_seconds=0.0,
                     run_seconds=0.0,
-                    forecast=_forecast(each, model, stale=stale),
+                    forecast=_forecast(each, model, stale=stale, shots=SHOTS),
                     end_time=START + dt.timedelta(minutes=count),
                 )
             )
@@ -144,12 +149,18 @@ def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model
     return found
 
 
-def _forecast(each: Judged, model: Model, *, stale: bool) -> Forecast:
+def _measured(each: Judged) -> float:
+    """What a job would tell; of a side that was made before counts were drawn, the exact fidelity."""
+    return each.run.fidelity if each.run.measured is None else each.run.measured
+
+
+def _forecast(each: Judged, model: Model, *, stale: bool, shots: int | None = None) -> Forecast:
+    """What routing says of a run, or of the counts of some shots of it."""
     value, method = each.predicted(model.weights)
-    low, high = model.bounds(value, method, stale=stale)
-    return Forecast(
-        fidelity=value, fidelity_low=low, fidelity_high=high, duration_p50=dt.timedelta(), duration_p90=dt.timedelta()
-    )
+    told = (value, *model.bounds(value, method, staleness=float(stale)))
+    if shots is not None:
+        told = of_counts(*told, shots=shots, outcomes=each.ideal.support)
+    return Forecast(*told, duration_p50=dt.timedelta(), duration_p90=dt.timedelta())
 
 
 def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequence[Judged], model: Model) -> Scoreboard:
@@ -161,6 +172,7 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
         probes = [each for each in judged if each.run.world == world and each.run.case in probed]
         forecasts = [_forecast(each, model, stale=stale) for each in jobs]
         learned = with_feedback(probes, jobs, model, stale=stale)
+        counted = [_forecast(each, model, stale=stale, shots=SHOTS) for each in jobs]
         said = {
             PREDICTION: np.array([each.fidelity for each in forecasts]),
             FEEDBACK: learned[:, 0],
@@ -174,7 +186,11 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
             PREDICTION: np.array([(each.fidelity_low, each.fidelity_high) for each in forecasts]),
             FEEDBACK: learned[:, 1:],
         }
-        accuracies[world] = accuracy(jobs, said, bounds)
+        of_counts_said = {}
+        if all(each.run.measured is not None for each in jobs):
+            of_counts_said[COUNTED] = np.array([each.fidelity for each in counted])
+            bounds[COUNTED] = np.array([(each.fidelity_low, each.fidelity_high) for each in counted])
+        accuracies[world] = accuracy(jobs, said | of_counts_said, bounds)
         chosen[world] = {name: choices(pool) for name, pool in pools(jobs, said).items()}
     return Scoreboard(
         generated=dt.datetime.now(dt.UTC).date().isoformat(),
@@ -225,7 +241,10 @@ def main() -> None:
     if "--fit" in sys.argv:
         today = dt.datetime.now(dt.UTC).date().isoformat()
         before = msgspec.json.decode(MODEL_FILE.read_bytes())["version"]
-        model = fit(train, f"{today}.{int(before.rpartition('.')[2]) + 1}")
+        validation = judge("validation")
+        probes = {name_of(each) for each in SIDES["validation"].probes}
+        jobs = [each for each in validation if each.run.case not in probes]
+        model = fit(train, jobs, f"{today}.{int(before.rpartition('.')[2]) + 1}")
         MODEL_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(model), indent=1) + b"\n")
         return
     side = "validation" if "--validation" in sys.argv else "test"

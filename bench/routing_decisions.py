@@ -65,7 +65,7 @@ async def main() -> None:
         catalogue,
         policy,
         Standings(live_queue_seconds=600, clock=lambda: _NOW),
-        predict=FittedFidelity(predictor),
+        predict=FittedFidelity(predictor, clock=lambda: _NOW),
         model_version=MODEL_VERSION,
         beliefs=lambda: beliefs,
     )

@@ -38,7 +38,7 @@ KINDS = {
 }
 """The families of the training side, by what is alike."""
 _TREES = 300
-_EDGES = {Method.DENSITY_MATRIX: (0.03, 0.12, 1.0), Method.IDEAL_MIXTURE: (0.03, 0.12, 1.0)}
+_EDGES = dict.fromkeys((Method.DENSITY_MATRIX, Method.IDEAL_MIXTURE, Method.KNOWN_STRUCTURE), (0.03, 0.12, 1.0))
 _OTHER_ANGLES = 3
 
 
@@ -130,13 +130,14 @@ def forest(train: Sequence[Judged], test: Sequence[Judged]) -> Numbers:
     return np.asarray(made.predict([each.features for each in test]))
 
 
-def fit(judged: Sequence[Judged], version: str) -> Model:
-    """The model's numbers, from the training side alone."""
-    fresh, stale = ([each for each in judged if each.run.world == world] for world in ("fresh", "stale"))
+def fit(train: Sequence[Judged], validation: Sequence[Judged], version: str) -> Model:
+    """The model's numbers: from the training side alone but for the bounds, which need all the kinds there are."""
+    fresh = [each for each in train if each.run.world == "fresh"]
     weights = _weights(fresh)
     surrogate = _surrogate(fresh)
     bands: list[Band] = []
-    for runs, old in ((fresh, False), (stale, True)):
+    for world, old in (("fresh", False), ("stale", True)):
+        runs = [each for each in (*train, *validation) if each.run.world == world]
         said = {
             Method.DENSITY_MATRIX: [(each.simulated, each.run.fidelity) for each in runs if each.simulated is not None],
             Method.IDEAL_MIXTURE: [(each.mixed(weights), each.run.fidelity) for each in runs],

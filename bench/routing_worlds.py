@@ -41,6 +41,8 @@ _OF_DAY, _OF_MACHINE_AND_DAY = 0.30, 0.15
 _HIDDEN, _HIDDEN_OF_MACHINE = 0.10, 0.03
 """The same between what is reported and what is so, on the same day."""
 _MOST_ERROR = 0.5
+SHOTS = 1024
+"""Of what is measured of a run, beside its exact distribution."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -124,6 +126,7 @@ class Machine:
 
     def __init__(self, device: str, world: World) -> None:
         """Make it."""
+        self._device, self._world = device, world
         self.known = CalibratedDevice(reported(device, world.known, world.seed))
         self._fitter = Fitter(self.known)
         self._actual = CalibratedDevice(_incoherent(actual(device, world.run, world.seed), world.coherent))
@@ -140,11 +143,11 @@ class Machine:
                     self._neighbours.setdefault(place[1], set()).add(place[0])
         self._all_to_all = len(self._phases) > self.known.snapshot.qubit_count**2 / 2
 
-    def run(self, program: Program) -> tuple[float, float, float] | None:
-        """What a circuit is worth; None where it is too large.
+    def run(self, name: str, program: Program) -> tuple[float, float, float, float] | None:
+        """What a circuit of a name is worth; None where it is too large.
 
-        The Hellinger fidelity of the exact distributions, the product of (1 - reported error) over the fitted circuit,
-        and the score of qiskit-quantum-backend-selector.
+        The Hellinger fidelity of the exact distributions, that of the counts of SHOTS shots, the product of
+        (1 - reported error) over the fitted circuit, and the score of qiskit-quantum-backend-selector.
         """
         if program.features.active_qubits > len(self.known.working):
             return None
@@ -153,11 +156,14 @@ class Machine:
         plan = Plan(self._with_phases(fitted), readout.qubits, self._actual, self._channels)
         if plan.distribution_work > _WORK:
             return None
-        noisy, own = plan.distribution(), readout_of(program.tape)
+        noisy, own = plan.distribution().astype(np.float64), readout_of(program.tape)
         ideal = distribution(program.tape, own)
-        indices = own.indices(readout.rows(np.arange(len(noisy))))
+        right = np.clip(ideal[own.indices(readout.rows(np.arange(len(noisy))))], 0, None)
+        seed = spread_seed(self._world.seed, f"{self._device} {self._world.name} {name} shots")
+        counts = np.random.default_rng(seed).multinomial(SHOTS, noisy / noisy.sum())
         return (
-            round(float(np.sqrt(np.clip(ideal[indices], 0, None) * noisy).sum()) ** 2, 6),
+            round(float(np.sqrt(right * noisy).sum()) ** 2, 6),
+            round(float(np.sqrt(right * counts / SHOTS).sum()) ** 2, 6),
             round(success_probability(fitted, self.known), 6),
             round(selector_score(self.known, program.circuit), 6),
         )

@@ -54,7 +54,7 @@ async def wire(process: Process[RoutingConfig], config: RoutingConfig) -> None:
         process.background(hear(connect, outcomes), "outcomes")
     predictor = Predictor(children=config.prediction_children)
     process.on_close(predictor.close)
-    fitted = FittedFidelity(predictor)
+    fitted = FittedFidelity(predictor, clock=utc_now)
     if config.warm_seconds is not None:
         noisy = [each for each in catalogue.backends if each.calibration is not None]
         process.background(fitted.warm(noisy, after=config.warm_seconds), "warming")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 
 from mesh.telemetry import log
-from services.routing.catalogue import Backend
+from services.routing.catalogue import Backend, Kind
+from services.routing.history import day_of
 from services.routing.prediction.calibration import CALIBRATIONS
 from services.routing.prediction.circuit import encode
 from services.routing.prediction.model import Method
@@ -30,9 +32,10 @@ _USUAL = encode(
 class FittedFidelity:
     """Asks the predictor about the machines of whose calibration it knows every place."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        """Ask `predictor`."""
+    def __init__(self, predictor: Predictor, *, clock: Callable[[], dt.datetime]) -> None:
+        """Ask `predictor`; `clock` tells the time in UTC."""
         self._predictor = predictor
+        self._clock = clock
         self._known = frozenset(path.stem for path in CALIBRATIONS.glob("*.json"))
 
     async def __call__(
@@ -47,7 +50,12 @@ class FittedFidelity:
             for backend in backends
             if (known := backend.calibration) is not None and known.calibration_id in self._known
         }
-        candidates = [Candidate(*each) for each in asked.items()]
+        # A twin is as its calibration says however old that is; a machine is not.
+        live = {backend.backend_id for backend in backends if backend.kind is Kind.LIVE}
+        candidates = [
+            Candidate(name, each, self._clock() - day_of(each)) if name in live else Candidate(name, each)
+            for name, each in asked.items()
+        ]
         told = await self._predictor.predict(circuit, candidates, shots=shots, seconds=seconds)
         # Angles that came for the first time are looked at when they come again.
         new = any(each.method is Method.KNOWN_STRUCTURE for each in told.values())

@@ -37,7 +37,7 @@ class Snapshot:
 def shipped(catalogue: Catalogue) -> list[Snapshot]:
     """The snapshots that the twins simulate; the day is in their ids."""
     return [
-        Snapshot(backend.backend_id, known, _day_of(known.calibration_id), backend.description)
+        Snapshot(backend.backend_id, known, day_of(known.calibration_id), backend.description)
         for backend in catalogue.backends
         if (known := backend.calibration) is not None
     ]
@@ -53,6 +53,7 @@ def newest(snapshots: Iterable[Snapshot], catalogue: Catalogue) -> dict[str, Cal
     return {name: each.medians for name, each in last.items() if each is not own.get(name)}
 
 
-def _day_of(calibration_id: str) -> dt.datetime:
+def day_of(calibration_id: str) -> dt.datetime:
+    """The day in the id of a snapshot that ships."""
     day = calibration_id.rpartition("@")[2]
     return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC)

@@ -30,7 +30,7 @@ class Milliseconds(msgspec.Struct):
 
 
 class PredictedFidelity(msgspec.Struct, kw_only=True):
-    """A predicted fidelity, with its interval of 90 %."""
+    """The fidelity that the counts of the asked shots are expected to have, with its interval of 90 %."""
 
     value: Annotated[float, Meta(description="Against the ideal distribution.", ge=0, le=1, examples=[0.91])]
     low: Annotated[float, Meta(description="Nineteen of twenty such runs do better.", ge=0, le=1, examples=[0.88])]

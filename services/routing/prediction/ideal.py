@@ -8,7 +8,6 @@ what makes one circuit suffer more than another of the same size.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,8 @@ _GATE_WORK = 600
 _SAME = 0.999
 """The Hellinger fidelity from which an error has changed nothing."""
 _SEED = 20_261_121
+_POSSIBLE = 1e-6
+"""The probability from which an outcome counts: rarer ones are in no sample, or single precision's noise."""
 
 _SKIPPED = frozenset({"measure", "id", "delay", "barrier"})
 _GATES = get_standard_gate_name_mapping()
@@ -100,11 +101,9 @@ class Ideal:
     """None where they were not drawn."""
 
     @cached_property
-    def support(self) -> float:
-        """How many outcomes it effectively has: exp of the entropy."""
-        logarithms = np.log(self.probabilities, where=self.probabilities > 0, out=np.zeros_like(self.probabilities))
-        logarithms *= self.probabilities
-        return math.exp(-float(logarithms.sum(dtype=np.float64)))
+    def support(self) -> int:
+        """How many outcomes it has."""
+        return int(np.count_nonzero(self.probabilities > _POSSIBLE))
 
 
 def ideal_of(structure: Structure, angles: tuple[float, ...], *, with_errors: bool) -> Ideal:

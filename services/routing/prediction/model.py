@@ -60,7 +60,7 @@ class Band(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     method: Method
     stale: bool
-    """Whether the run comes long after the calibration."""
+    """Whether the run comes long after the calibration, or on the same day."""
     most: float
     """The largest predicted infidelity that this band is for; the first of those that hold is taken."""
     low: Annotated[float, msgspec.Meta(le=0)]
@@ -81,12 +81,23 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if missing := {(method, stale) for method in Method for stale in (False, True)} - covered:
             raise ValueError(f"the model has no band for {', '.join(sorted(method for method, _ in missing))}")
 
-    def bounds(self, fidelity: float, method: Method, *, stale: bool) -> tuple[float, float]:
-        """Between which fidelities 9 of 10 runs come out."""
+    def bounds(self, fidelity: float, method: Method, *, staleness: float) -> tuple[float, float]:
+        """Between which fidelities 9 of 10 runs come out.
+
+        `staleness` is 0 on the day of the calibration, 1 where machines have drifted as far as they do; in between the
+        squares of the edges are interpolated, as the variance of a random walk grows with time.
+        """
         lost = 1 - fidelity
-        band = next(each for each in self.bands if each.method is method and each.stale is stale and lost <= each.most)
-        least, most = ((lost + SOFTENING) * math.exp(edge) - SOFTENING for edge in (band.low, band.high))
+        fresh, stale = (self._band(method, lost, stale=each) for each in (False, True))
+        below, above = (
+            math.sqrt((1 - staleness) * new**2 + staleness * old**2)
+            for new, old in ((fresh.low, stale.low), (fresh.high, stale.high))
+        )
+        least, most = ((lost + SOFTENING) * math.exp(edge) - SOFTENING for edge in (-below, above))
         return min(max(0.0, 1 - most), fidelity), max(min(1.0, 1 - least), fidelity)
+
+    def _band(self, method: Method, lost: float, *, stale: bool) -> Band:
+        return next(each for each in self.bands if each.method is method and each.stale is stale and lost <= each.most)
 
 
 MODEL = msgspec.json.decode(MODEL_FILE.read_bytes(), type=Model)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from services.routing.prediction.circuit import Circuit, Digest, parse
 from services.routing.prediction.model import MODEL, Method
 from services.routing.prediction.pool import LostError, OverdueError, Pool
 from services.routing.prediction.profile import Profile, UnfitError
+from services.routing.prediction.sampling import of_counts
 from services.routing.prediction.summary import Summary, summary_of
 from services.routing.prediction.task import Finding
 
@@ -32,12 +34,10 @@ MOST_BYTES = 500_000
 """A longer circuit, of some 20,000 gates, is not looked at: it would take a child a minute, and the loop 50 ms."""
 STALE_AFTER = dt.timedelta(days=2)
 """Machines are calibrated every day; past this, predictions are as uncertain as those of another day."""
+_STEPS = 4
+"""In which staleness grows until then, so that the same request has the same answer for half a day."""
 _CACHED = 50_000
 """Circuits on machines that stay known, 1 kB each at most."""
-_COMPARABLE_SHOTS = 10
-"""Shots for each outcome from which counts are compared with the ideal distribution (execution's `is_comparable`)."""
-_PER_OUTCOME_AND_SHOT = 0.25
-"""What sampling costs in fidelity then: outcomes / (4 shots), the first term of its expansion."""
 _bounds = lru_cache(_CACHED)(MODEL.bounds)
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,14 +55,14 @@ class Candidate:
     """How old the calibration is when the circuit runs; zero for a twin, which is as its calibration says."""
 
     @property
-    def stale(self) -> bool:
-        """Whether machines have drifted since."""
-        return self.age > STALE_AFTER
+    def staleness(self) -> float:
+        """How much of what machines drift they have drifted since, 0 to 1."""
+        return min(1.0, math.ceil(_STEPS * (self.age / STALE_AFTER)) / _STEPS)
 
 
 @dataclass(frozen=True, slots=True)
 class FidelityEstimate:
-    """The Hellinger fidelity of the counts and the ideal distribution, and what it was predicted from."""
+    """The Hellinger fidelity of the counts of so many shots and the ideal distribution, and its grounds."""
 
     value: float
     low: float
@@ -111,19 +111,21 @@ class Predictor:
         ids = dict.fromkeys(each.calibration_id for each in candidates)
         if any((key, each) not in self._found and (alike, each) not in self._hopeless for each in ids):
             await self._fit(known, list(ids), seconds)
-        answers: dict[str, FidelityEstimate] = {}
+        findings: dict[Candidate, tuple[Finding, Method]] = {}
         for each in candidates:
             calibration = each.calibration_id
             if finding := self._found.get((key, calibration)):
-                method = finding.method
+                findings[each] = finding, finding.method
             elif finding := self._alike.get((alike, calibration)):
-                method = Method.SURROGATE if finding.fidelity is None else Method.KNOWN_STRUCTURE
+                findings[each] = finding, Method.SURROGATE if finding.fidelity is None else Method.KNOWN_STRUCTURE
             elif finding := self._rough.get((alike, calibration)):
-                method = finding.method
-            else:
-                continue
-            answers[each.backend_id] = self._estimate(finding, method, shots, stale=each.stale)
-        return answers
+                findings[each] = finding, finding.method
+        # They are of the circuit: who was not fitted has as many, and the shots cost all candidates the same.
+        outcomes = max((finding.outcomes for finding, _ in findings.values()), default=0)
+        return {
+            each.backend_id: self._estimate(finding, method, shots, outcomes, each.staleness)
+            for each, (finding, method) in findings.items()
+        }
 
     def works_on(self, circuit: bytes) -> bool:
         """Whether a child is at a circuit, or will be: then the next answer may be a better one."""
@@ -197,12 +199,13 @@ class Predictor:
             self._found.put((circuit.key, calibration_id), finding)
             self._alike.put(alike, finding)
 
-    def _estimate(self, finding: Finding, method: Method, shots: int, *, stale: bool) -> FidelityEstimate:
+    def _estimate(
+        self, finding: Finding, method: Method, shots: int, outcomes: int, staleness: float
+    ) -> FidelityEstimate:
         value = self._value(finding)
-        low, high = _bounds(value, method, stale=stale)
-        if shots >= _COMPARABLE_SHOTS * finding.support:
-            low = max(0.0, low - _PER_OUTCOME_AND_SHOT * finding.support / shots)
-        return FidelityEstimate(value, low, high, method, finding.profile)
+        low, high = _bounds(value, method, staleness=staleness)
+        told = of_counts(value, low, high, shots=max(1, shots), outcomes=outcomes)
+        return FidelityEstimate(*told, method, finding.profile)
 
     def _value(self, finding: Finding) -> float:
         return MODEL.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity

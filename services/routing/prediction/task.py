@@ -52,8 +52,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, tag="finding"):
     method: Method
     fidelity: float | None
     """None where the ideal distribution is out of reach."""
-    support: float = 0.0
-    """How many outcomes the ideal distribution effectively has."""
+    outcomes: int = 0
+    """How many the ideal distribution has; 0 where that is not known."""
 
 
 class Unfit(msgspec.Struct, frozen=True, tag="unfit"):
@@ -82,7 +82,7 @@ def find(folder: Path, task: Find) -> Finding:
         method, value = Method.IDEAL_MIXTURE, mixture.fidelity(found, profile, MODEL.weights)
     else:
         method, value = Method.DENSITY_MATRIX, noisy.hellinger(found.probabilities, read)
-    return Finding(profile=profile, method=method, fidelity=value, support=found.support)
+    return Finding(profile=profile, method=method, fidelity=value, outcomes=found.support)
 
 
 @lru_cache(_WARM)
