@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +61,13 @@ def graph(guard: Guard) -> dict[str, set[str]]:
 
 def test_the_graph_is_the_one_of_the_architecture() -> None:
     assert graph(load_guard()) == ALLOWED
+
+
+def test_every_service_is_kept_apart_from_the_others_by_its_imports() -> None:
+    contracts = tomllib.loads((PROTOS.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (apart,) = [contract["modules"] for contract in contracts if contract["type"] == "independence"]
+    packages = (PROTOS.parent / "services").glob("*/__init__.py")
+    assert sorted(apart) == sorted(f"services.{package.parent.name}" for package in packages)
 
 
 def test_the_graph_has_no_cycle() -> None:
