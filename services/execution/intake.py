@@ -18,6 +18,7 @@ from mesh.batch import Batcher
 from mesh.call import current
 from mesh.destination import Destinations, require_callable
 from mesh.errors import Conflict, InvalidArgument, MeshError
+from mesh.telemetry import log
 from services.execution import faults
 from services.execution.assessing import Assessor
 from services.execution.engines.seeds import derive_seed
@@ -81,6 +82,8 @@ class Intake:
             raise
         # If this raises, it is unknown whether the job is stored: a repeat finds out, the sweeper looks after the hold.
         if await self._commits.add(new):
+            # The one line that has the public request's id, the trace's and the job's.
+            log.info("job_accepted", job_id=str(new.job_id), backend=new.decision.backend.backend_id)
             return Job.accepted(new), False
         await self._peers.billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(new.job_id)))
         job = await self._replay(request)

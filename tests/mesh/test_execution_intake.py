@@ -16,6 +16,7 @@ from google.protobuf.struct_pb2 import Struct
 from qm.routing.v1 import routing_pb2
 from qm.type.v1 import requester_pb2
 
+from mesh.call import Call, serving
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, ResourceExhausted, Unavailable
 from services.execution import task
 from services.execution.algorithms.facts import AlgorithmId
@@ -49,6 +50,15 @@ async def test_a_repeat_gets_the_first_job_and_holds_nothing_more(parts: Parts):
     assert again == await parts.read(first.job_id) == first
     assert parts.billing.states == {"open": 1, "released": 1}
     assert parts.hold(first) == "open"
+
+
+async def test_the_log_tells_which_request_and_trace_a_job_came_from(parts: Parts, log_lines: list[dict[str, Any]]):
+    intake, request = parts.intake(), submission()
+    with serving(Call("edge", "req_7", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")):
+        job, _ = await intake.submit(request)
+        await intake.submit(request)
+    (line,) = [line for line in log_lines if line["event"] == "job_accepted"]
+    assert (line["request_id"], line["trace_id"], line["job_id"]) == ("req_7", "a" * 32, str(job.job_id))
 
 
 async def test_a_key_that_was_used_for_another_request_is_refused(parts: Parts):
