@@ -1,7 +1,7 @@
 """What one part of a process has committed, told to the others there at once, ahead of the queue.
 
-The queue brings the same messages again, to this process or another: a bulletin spares those who wait a millisecond or
-more on one machine, and nothing depends on it.
+A bulletin spares those who wait a millisecond or more on one machine, and nothing depends on it: the queue brings the
+same messages again, to this process or another, but for those that a listener takes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-Listener: TypeAlias = Callable[["Message"], None]
+Listener: TypeAlias = Callable[["Message"], bool | None]
+"""Answers whether it takes the message, so that nobody else need ever hear of it."""
 
 
 class Bulletin:
@@ -34,13 +35,16 @@ class Bulletin:
         self._listeners[subjects].append(listener)
         return functools.partial(self._listeners[subjects].remove, listener)
 
-    def tell(self, messages: Iterable[Message]) -> None:
-        """Tell of messages that are committed."""
+    def tell(self, messages: Iterable[Message]) -> set[str]:
+        """Tell of messages that are committed; answers the ids of those that were taken."""
+        taken = set()
         for message in messages:
             for subjects, listeners in self._listeners.items():
                 if message.subject == subjects or (subjects[-1] == ">" and message.subject.startswith(subjects[:-1])):
                     for listener in tuple(listeners):
                         try:
-                            listener(message)
+                            if listener(message):
+                                taken.add(message.id)
                         except Exception:
                             log.exception("listener failed", subject=message.subject)
+        return taken

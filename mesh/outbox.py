@@ -110,7 +110,7 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._look = asyncio.Event()
         self._closing = False
-        self._stored: list[uuid.UUID] = []
+        self._settled: list[uuid.UUID] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -119,14 +119,16 @@ class Outbox:
         self._tasks = [asyncio.create_task(work) for work in (self._run(), self._relay(), self._tidy())]
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Tell this process of committed messages and publish them in the background.
+        """Tell this process of committed messages, and publish in the background those that nobody takes here.
 
         What cannot be published now is left to the relay.
         """
-        self._events.bulletin.tell(messages)
+        taken = self._events.bulletin.tell(messages)
+        self._settled += map(uuid.UUID, taken)
         if len(self._waiting) + len(self._gathered) < _MOST_WAITING:
             for message in messages:
-                (self._gathered if is_joined(message.subject) else self._waiting).append(message)
+                if message.id not in taken:
+                    (self._gathered if is_joined(message.subject) else self._waiting).append(message)
             if self._waiting:
                 self._arrived.set()
 
@@ -141,7 +143,7 @@ class Outbox:
         for task in others:
             task.cancel()
         await asyncio.gather(publisher, *others, return_exceptions=True)
-        await self._delete_stored()
+        await self._delete_settled()
 
     async def _run(self) -> None:
         # Flush while busy: what arrives during one flush makes up the next.
@@ -157,14 +159,14 @@ class Outbox:
 
     async def _flush(self, batch: Sequence[Message]) -> None:
         if batch:
-            self._stored += await self._published(batch)
+            self._settled += await self._published(batch)
 
     async def _tidy(self) -> None:
-        """Publish what was gathered and delete what is published, many rows at a time."""
+        """Publish what was gathered and delete what is published or taken, many rows at a time."""
         while True:
             await asyncio.sleep(_TIDY_PAUSE)
             self._send_gathered()
-            await self._delete_stored()
+            await self._delete_settled()
 
     def _send_gathered(self) -> None:
         self._waiting += self._gathered
@@ -172,12 +174,12 @@ class Outbox:
         if self._waiting:
             self._arrived.set()
 
-    async def _delete_stored(self) -> None:
-        stored, self._stored = self._stored, []
-        if stored:
+    async def _delete_settled(self) -> None:
+        settled, self._settled = self._settled, []
+        if settled:
             # Where this fails the relay publishes the rows again, and the stream drops what it has.
             with contextlib.suppress(MeshError):
-                await self._database.execute("DELETE FROM outbox WHERE id = ANY($1)", stored)
+                await self._database.execute("DELETE FROM outbox WHERE id = ANY($1)", settled)
 
     async def _published(self, batch: Sequence[Message]) -> list[uuid.UUID]:
         sent = packets(batch)

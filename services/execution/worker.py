@@ -11,15 +11,15 @@ import socket
 import sys
 import time
 import uuid
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 from mesh.consumer import Consumer, Delivery
 from mesh.errors import MeshError
-from mesh.events import MESSAGE_ID, Events, Message
+from mesh.events import Events, Message
 from mesh.identity import now
 from mesh.outbox import Outbox
 from mesh.process import Part, Process, run
@@ -44,8 +44,6 @@ from services.execution.turns import Turns
 
 LOOK_SECONDS = 1.0
 """Between two looks at the database, for jobs whose worker is gone and those whose message was lost."""
-MOST_OVERHEARD = 10_000
-"""Messages that may come later than what they tell of was done."""
 HOLD_SECONDS = 0.05
 """How long a message waits for a place here before it is left to another worker."""
 LIVE_POOL = "live"
@@ -73,18 +71,19 @@ class Worker:
         )
         self._heard: Counter[Queue] = Counter()
         self._heard_early: Counter[Queue] = Counter()
-        self._overheard: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def work(self) -> None:
         """Take jobs, for as long as the process lives."""
-        async with AsyncExitStack() as stack:
-            group = await stack.enter_async_context(asyncio.TaskGroup())
-            group.create_task(self._look())
-            for queue in filter(self._slots.serves, Queue):
+        queues = tuple(filter(self._slots.serves, Queue))
+        with ExitStack() as listening:
+            for queue in queues:
                 subject = work_subject(self._config.pool, queue.word)
-                stack.callback(self._events.bulletin.listen(subject, partial(self._overhear, queue)))
-                group.create_task(self._pull(queue))
+                listening.callback(self._events.bulletin.listen(subject, partial(self._overhear, queue)))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look())
+                for queue in queues:
+                    group.create_task(self._pull(queue))
 
     async def hear_cancel(self, subject: str, _payload: bytes) -> None:
         """Let go of a job that its team does not want any more."""
@@ -110,7 +109,7 @@ class Worker:
             while True:
                 await self._slots.room(queue)
                 delivery = await anext(consumer)
-                if self._was_overheard(delivery) or self._is_early(queue, delivery):
+                if self._is_early(queue, delivery):
                     await delivery.ack()
                     continue
                 try:
@@ -121,21 +120,12 @@ class Worker:
                     continue
                 self._begin(queue, self._answer(queue, delivery))
 
-    def _overhear(self, queue: Queue, message: Message) -> None:
-        """Look for the job at once where it was accepted in this process; its message then needs no answer."""
-        if not self._slots.take(queue):
-            return
-        self._overheard[message.id] = None
-        if len(self._overheard) > MOST_OVERHEARD:  # other workers got their messages
-            self._overheard.popitem(last=False)
-        self._begin(queue, self._answer(queue, None))
-
-    def _was_overheard(self, delivery: Delivery) -> bool:
-        """Whether the database was asked already for what a message tells of."""
-        message_id = delivery.headers.get(MESSAGE_ID, "")
-        overheard = message_id in self._overheard
-        self._overheard.pop(message_id, None)
-        return overheard
+    def _overhear(self, queue: Queue, _message: Message) -> bool:
+        """Take a message of this process, and look for the job at once, where there is a place for it."""
+        taken = self._slots.take(queue)
+        if taken:
+            self._begin(queue, self._answer(queue, None))
+        return taken
 
     def _is_early(self, queue: Queue, delivery: Delivery) -> bool:
         """Whether a message tells of a job that was claimed together with an earlier one; the last one never does."""
@@ -172,7 +162,7 @@ class Worker:
         task.add_done_callback(ended)
 
     async def _answer(self, queue: Queue, delivery: Delivery | None) -> None:
-        """Run the job whose turn it is, once a message has come, or was overheard and is still to come (None).
+        """Run the job whose turn it is, once a message has come, or was overheard (None).
 
         Where the database could not be asked, the message comes again, and what was overheard waits for the next look.
         """

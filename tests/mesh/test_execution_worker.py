@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -65,32 +65,25 @@ async def test_a_job_whose_message_was_lost_is_found(parts: Parts, monkeypatch: 
         assert (await ended(parts, job)).state is State.COMPLETED
 
 
-async def test_a_job_accepted_in_the_worker_s_own_process_is_not_looked_for_twice(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-):
-    claim, claimed = parts.store.claim_next, list[list[Job]]()
+async def test_a_job_accepted_in_the_worker_s_own_process_needs_no_queue(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    published = list[str]()
+    publish_all = parts.events.publish_all
 
-    async def note(*arguments: Any, **options: Any) -> list[Job]:
-        claimed.append(jobs := await claim(*arguments, **options))
-        return jobs
+    async def note(messages: Sequence[Message]) -> list[Exception | None]:
+        published.extend(message.subject for message in messages)
+        return await publish_all(messages)
 
-    async def was_heard() -> bool:
-        return "delivered" in heard
+    async def is_empty() -> bool:
+        return not await parts.database.fetchval("SELECT count(*) FROM outbox")
 
     monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
-    heard, was_overheard = list[str](), worker.Worker._was_overheard
-
-    def hear(self: worker.Worker, delivery: Any) -> bool:
-        heard.append("delivered")
-        return was_overheard(self, delivery)
-
-    monkeypatch.setattr(worker.Worker, "_was_overheard", hear)
+    monkeypatch.setattr(parts.events, "publish_all", note)
     async with working(parts, FakeChildren()):
-        monkeypatch.setattr(parts.store, "claim_next", note)
-        job = await parts.accepted()
-        assert (await ended(parts, job)).state is State.COMPLETED
-        await until(was_heard)
-    assert [len(jobs) for jobs in claimed if jobs] == [len(claimed[-1])] == [1]
+        for _ in range(2):  # the first may come while the worker still looks for what it has not heard of
+            published.clear()
+            assert (await ended(parts, await parts.accepted())).state is State.COMPLETED
+            await until(is_empty)
+    assert [subject for subject in published if subject.startswith("jobs.work.")] == []
 
 
 async def test_a_job_that_breaks_its_workers_fails(parts: Parts, monkeypatch: pytest.MonkeyPatch):

@@ -25,6 +25,14 @@ def test_a_listener_hears_all_below_a_subject():
     assert heard == [EVENT]
 
 
+def test_what_a_listener_takes_is_told():
+    bulletin, heard = Bulletin(), list[Message]()
+    bulletin.listen("jobs.>", heard.append)
+    bulletin.listen("jobs.work.sim.short", lambda _: True)
+    assert bulletin.tell([WORK, EVENT]) == {WORK.id}
+    assert heard == [WORK, EVENT]
+
+
 def test_who_has_stopped_listening_hears_nothing():
     bulletin, heard = Bulletin(), list[Message]()
     stop = bulletin.listen("jobs.>", heard.append)
