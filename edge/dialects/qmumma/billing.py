@@ -102,7 +102,7 @@ class Billing:
         month = request.path["month"]
         if not _MONTH.fullmatch(month):
             message = "There is no such statement. Months are written like 2026-11."
-            raise Refusal(404, message, reason="STATEMENT_NOT_FOUND")
+            raise Refusal(404, message, param="month", reason="STATEMENT_NOT_FOUND")
         as_csv = prefers(request.headers.get(b"accept", b""), CSV)
         wish = pb.GetStatementRequest(
             team_id=request.requester.team_id,

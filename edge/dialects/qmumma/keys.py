@@ -234,7 +234,7 @@ def _path_key_id(request: Request[Any, Any]) -> str:
     key_id = key_id_of(request.path["key_id"])
     if key_id is None:
         message = "There is no such key. Ids look like qm_key_ and 32 hexadecimal digits."
-        raise Refusal(404, message, reason="KEY_NOT_FOUND")
+        raise Refusal(404, message, param="key_id", reason="KEY_NOT_FOUND")
     return key_id
 
 

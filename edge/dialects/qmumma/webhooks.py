@@ -227,7 +227,8 @@ class Webhooks:
 def _path_delivery_id(request: Request[Any, Any]) -> str:
     shown = request.path["delivery_id"]
     if not _DELIVERY_ID.fullmatch(shown):
-        raise Refusal(404, "There is no such delivery. Ids are UUIDs in lower case.", reason="DELIVERY_NOT_FOUND")
+        message = "There is no such delivery. Ids are UUIDs in lower case."
+        raise Refusal(404, message, param="delivery_id", reason="DELIVERY_NOT_FOUND")
     return shown
 
 
