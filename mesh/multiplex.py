@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 MULTIPLEX = "/qm.mesh.v1.MultiplexService/Multiplex"
 IN_FLIGHT_LIMIT = 1024
-"""Calls of one stream that are served at a time; past that the server stops reading, and TCP pushes back."""
+"""Calls of one stream that are served at a time, and answers that wait for a peer that does not read them; past either
+the server stops reading, and TCP pushes back."""
 MESSAGE_BYTES = 1024 * 1024
 """A message is closed when it has grown to this size, so that small calls do not wait behind many large ones."""
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -77,6 +78,10 @@ class _Outbox:
     def withdraw(self, call_id: int) -> bool:
         """Take an item back; False where it is on its way already."""
         return self._waiting.pop(call_id, None) is not None
+
+    def __len__(self) -> int:
+        """How many items wait."""
+        return len(self._waiting)
 
     async def written(self) -> None:
         """Wait until nothing is left."""
@@ -157,6 +162,8 @@ class _ServerStream:
                 while len(self._tasks) >= IN_FLIGHT_LIMIT:
                     self._room.clear()
                     await self._room.wait()
+                if len(self._outbox) >= IN_FLIGHT_LIMIT:
+                    await self._outbox.written()
                 self._tasks[item.call_id] = asyncio.create_task(self._serve(item, received))
 
     async def finish(self) -> None:

@@ -13,9 +13,12 @@ import pytest
 from qm.mesh.v1 import multiplex_pb2 as wire
 
 from mesh.call import ADMITTED_KEY, Call
+from mesh.dispatch import Dispatcher
 from mesh.errors import DeadlineExceeded, ResourceExhausted, Unavailable
-from mesh.multiplex import MESSAGE_BYTES, MultiplexClient, StreamEnded, _Outbox
-from tests.mesh.proving import EchoRequest, EchoResponse, Mesh, Proving, Stub, until
+from mesh.guard import load_guard
+from mesh.multiplex import MESSAGE_BYTES, MultiplexClient, MultiplexServer, StreamEnded, _Outbox
+from mesh.telemetry import Telemetry
+from tests.mesh.proving import SERVICE, TABLE, EchoRequest, EchoResponse, Mesh, Proving, Stub, path, until
 
 Handler = Callable[[Any, Call], Awaitable[Any]]
 
@@ -81,6 +84,30 @@ async def test_no_more_calls_than_the_limit_are_served_at_a_time(mesh: Mesh, mon
     gate.release("all")
     await asyncio.gather(*calls)
     assert gate.most == 4
+
+
+async def test_a_peer_that_reads_no_answers_is_not_read_from_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.multiplex.IN_FLIGHT_LIMIT", 4)
+    dispatcher = Dispatcher(load_guard(TABLE), Telemetry())
+    dispatcher.add(SERVICE, Proving())
+    read, slow = [], Slow()
+
+    async def calls() -> AsyncIterator[bytes]:
+        for number in range(1, 101):
+            read.append(number)
+            call = wire.Call(call_id=number, method=path("Echo"), timeout_ms=60_000)
+            yield wire.MultiplexRequest(calls=[call]).SerializeToString()
+            await asyncio.sleep(0)
+
+    serving = asyncio.create_task(MultiplexServer(dispatcher).serve(calls(), slow.write, "edge"))
+    await until(lambda: len(slow.written) == 1)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(read) < 20
+    for _ in range(100):
+        slow.room.release()
+    await serving
+    assert len(read) == 100
 
 
 async def test_calls_beyond_the_limit_time_out_and_make_room(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
