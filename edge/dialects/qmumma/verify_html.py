@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
+from qmumma.certificate import certificate_number
+
 _STYLE = (files("edge.dialects.qmumma") / "verify.css").read_text("utf-8")
 STYLE_HASH = f"sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode('ascii')}"
 """What the Content-Security-Policy allows: this style and nothing else."""
@@ -137,14 +139,16 @@ def _simulated(viewed: Viewed) -> str:
 def _facts(viewed: Viewed) -> list[tuple[str, str]]:
     method = _METHODS.get(viewed.fidelity_method, viewed.fidelity_method)
     twin = f" (simulated, calibration {viewed.calibration})" if viewed.simulated and viewed.calibration else ""
+    of_what = ", of the simulation" if viewed.simulated else ""
     return [
         ("Job", viewed.job_id),
+        ("Certificate", f"{certificate_number(viewed.job_id, viewed.audit_hash)}, if one was issued"),
         ("Algorithm", viewed.algorithm),
         ("Hardware", viewed.hardware + twin),
         ("Engine", viewed.engine),
         ("Shots", viewed.shots),
         ("Qubits used", viewed.qubits),
-        ("Fidelity", f"{viewed.fidelity}, {method}" if viewed.fidelity else ""),
+        ("Fidelity", f"{viewed.fidelity}, {method}{of_what}" if viewed.fidelity else ""),
         ("Executed", viewed.executed_at.replace("T", " ").removesuffix("Z") + " UTC" if viewed.executed_at else ""),
         ("Record", viewed.audit_hash),
         ("Log entry", viewed.anchor),
@@ -170,8 +174,8 @@ def _line(finding: Finding) -> str:
 def _by_yourself(viewed: Viewed) -> str:
     return f"""<h2>Check it yourself</h2>
 <p>This page comes from the server that it speaks of, so it proves as much as you trust that server. The record and its
-proof, attached to the certificate, can be checked without it, offline:</p>
-<pre><code>qmumma verify record.json --jwks jwks.json --log-key log.vkey</code></pre>
+proof are attached to the certificate as <code>result.json</code>, and can be checked without it, offline:</p>
+<pre><code>qmumma verify result.json --jwks jwks.json --log-key log.vkey</code></pre>
 <p>Keys: <a href="/.well-known/jwks.json">signing keys</a>, <a href="/v1/log/keys">the log's keys</a>,
 <a href="/v1/log/witnesses">witnesses</a>. Log: <a href="/v1/log/checkpoint">newest checkpoint</a>,
 <a href="/v1/anchors/{escape(viewed.anchor.removeprefix("vajra://txid/"))}">this entry with its proof</a>.</p>

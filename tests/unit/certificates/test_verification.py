@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 import pypdfium2
 import pytest
-from qmumma import verify
-from qmumma.pdf import pages_end, seals_of
+from qmumma import certificate, verify
+from qmumma.pdf import attachments_of, pages_end, seals_of
 from qmumma.report import Report
 
 from mesh.vault import Vault
@@ -159,6 +159,18 @@ def test_a_root_that_the_log_does_not_have_is_named(house: House, press: Press, 
     assert "seal ML-DSA-65 root" not in faults
     for nothing in (b"{}", b'{"roots":[1,{"type":"qmumma.root/v1"}]}'):
         assert "ML-DSA-65 root" in names(check(press.print(msgspec.structs.replace(house.order(*job), roots=nothing))))
+
+
+def test_a_certificate_of_before_the_roots_were_logged_is_told_so(
+    pdf: bytes, check: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = {name: content for name, content in attachments_of(pdf).items() if name != "roots.json"}
+    assert json.loads(without["certificate.json"])["template"] == "generic/1"
+    monkeypatch.setattr(certificate, "attachments_of", lambda _: without)
+    assert "roots.json: was not attached by template 1" in names(check(pdf))
+    later = without["certificate.json"].replace(b"generic/1", b"generic/3")
+    monkeypatch.setattr(certificate, "attachments_of", lambda _: {**without, "certificate.json": later})
+    assert "roots.json: is not attached" in names(check(pdf))
 
 
 def test_another_house_is_not_trusted(pdf: bytes, check: Checked) -> None:

@@ -15,6 +15,8 @@ import pytest
 import rfc8785
 from qm.signing.v1 import signing_pb2
 
+from services.certificates.number import certificate_number
+
 ID = "qm_job_00000000000000000000000000000001"
 NAMES = ("canonical", "type", "audit_hash", "key", "signature", "leaf", "inclusion", "checkpoint", "witness")
 
@@ -69,8 +71,12 @@ async def test_whoever_has_the_token_sees_what_ran_and_what_holds(world: Any, an
         "Found: witness found",
         "it is not the signature of a person",
         "proves as much as you trust that server",
+        "of the simulation",
+        "qmumma verify result.json",
     ):
         assert words in page.text
+    [job] = world.execution.jobs.values()
+    assert certificate_number(ID, f"sha256:{job.seal.audit_hash.hex()}") in page.text
     assert page.classes.count("good") == 5
     assert "energy" not in page.text
     assert "script" not in page.tags
