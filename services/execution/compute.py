@@ -48,6 +48,7 @@ SHOWN_CHARACTERS = 65_536
 """Of a fitted circuit that the record shows; its measures are told of any."""
 PROGRESS_SECONDS = 0.2
 """A child says how far it is at most this often."""
+_AT_ONCE = 3
 ROW_SECONDS = 0.2
 """No run of a lane begins later: the parent waits for a lane four times as long."""
 _OUT_OF_MEMORY = ("bad_alloc", "Cannot allocate memory", "Insufficient memory")
@@ -266,13 +267,17 @@ def _is_for_memory(error: BaseException) -> bool:
 
 
 def _progress(connection: Connection) -> Callable[[float, str], None]:
-    last = 0.0
+    """Tell no more often than PROGRESS_SECONDS, but the first stages at once: a short one would stand for a long one.
+
+    The end is not told: the answer does that.
+    """
+    last, at_once = 0.0, _AT_ONCE
 
     def report(fraction: float, message: str) -> None:
-        nonlocal last
+        nonlocal last, at_once
         now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS:
-            last = now
+        if fraction < 1.0 and (at_once > 0 or now - last >= PROGRESS_SECONDS):
+            last, at_once = now, at_once - 1
             connection.send_bytes(task.encode(task.Progress(fraction, message)))
 
     return report

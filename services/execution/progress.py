@@ -45,4 +45,4 @@ class Progress:
         silent, predicted = (now - self._heard).total_seconds(), max(1e-3, self._seconds * left)
         running = duration_text((now - self._began).total_seconds())
         message = f"{self.message or 'running'}; for {running} now, of about {duration_text(self._seconds)} predicted"
-        return self.fraction + left * min(MOST, silent / predicted), message
+        return round(self.fraction + left * min(MOST, silent / predicted), 3), message

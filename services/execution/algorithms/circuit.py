@@ -32,11 +32,10 @@ class CircuitRunner:
         progress: Progress,
     ) -> AlgorithmResult:
         """Run the circuit; see `Runner.run`."""
-        progress(0.0, "parsing")
+        progress(0.0, "running")
         program = program_in(parameters)
         wishes = Wishes.of(parameters)
         wishes.check(device)
-        progress(0.1, "running")
         outcome = device.run(
             program,
             shots=shots,
@@ -45,7 +44,6 @@ class CircuitRunner:
             with_memory=wishes.memory,
         )
         told = told_of(program, outcome, amplitudes(program, device) if wishes.statevector else None)
-        progress(1.0, "done")
         return AlgorithmResult(
             result=told,
             fidelity=outcome.fidelity,

@@ -1,7 +1,9 @@
 """What is told of a running job: its program's own words at once, and the predicted time while that is silent."""
 
 import datetime as dt
+import multiprocessing
 
+from services.execution import compute, task
 from services.execution.progress import EVERY, MOST, Progress
 
 START = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -55,3 +57,21 @@ def test_progress_does_not_go_back_in_a_run_and_begins_anew_with_the_next():
 
 def test_nothing_is_made_up_where_nothing_was_predicted():
     assert running(0.0).news(at(60.0)) is None
+
+
+def test_a_child_tells_its_first_stages_at_once_and_then_now_and_again():
+    ours, theirs = multiprocessing.Pipe()
+    tell = compute._progress(theirs)
+    tell(0.0, "building")
+    tell(0.1, "running")
+    tell(0.2, "step 1")
+    tell(0.3, "step 2")
+    tell(1.0, "done")
+    theirs.close()
+    told = []
+    while ours.poll():
+        try:
+            told.append(task.decode(ours.recv_bytes()))
+        except EOFError:
+            break
+    assert [each.message for each in told if isinstance(each, task.Progress)] == ["building", "running", "step 1"]
