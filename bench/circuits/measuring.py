@@ -26,8 +26,12 @@ LONGEST_SECONDS = 20.0
 PATIENCE, PATIENCE_ALONE = 3.0, 6.0
 """A way may take so many times as long as the best one so far, and Aer left to itself."""
 LEAST_SECONDS = 0.3
-ROUNDS = 3
+ROUNDS = 5
 """Turns that the choice and its rivals take, one after the other: whoever else is busy then disturbs all alike."""
+SLOW_SECONDS = 1.0
+"""Of circuits that take longer, one turn will do."""
+NEAR_TIMES = 2.0
+"""A way that took at most so many times as long as the best one is a rival of the choice."""
 
 
 @dataclass
@@ -132,16 +136,20 @@ class Measuring:
             self._try(row, program, way, PATIENCE_ALONE if way == AUTOMATIC else PATIENCE)
 
     def choice(self, row: Row, program: Program) -> None:
-        """Measure what is chosen, its plan and the best way in turn."""
+        """Measure what is chosen, its plan and the ways that are near the best one in turn."""
         row.unable.discard(CHOSEN)
         row.seconds.pop(CHOSEN, None)
         plans, _ = self._model.plans(row.features, row.case.shots, LIMITS)
         if not plans or row.best is None:
             return
-        rivals = list(dict.fromkeys([row.best, (plans[0].engine, plans[0].method)]))
+        best = row.engines[row.best]
+        rivals = [way for way, seconds in row.engines.items() if seconds <= NEAR_TIMES * best]
+        rivals = list(dict.fromkeys([*rivals, (plans[0].engine, plans[0].method)]))
         if attempts(plans[0].seconds_p50):
             rivals.append(CHOSEN)
-        for _ in range(ROUNDS if len(rivals) > 1 else 0):
+        for way in rivals:  # what another hour measured says nothing of this one
+            row.seconds.pop(way, None)
+        for _ in range(ROUNDS if best < SLOW_SECONDS else 1):
             for way in rivals:
                 if way not in row.over and way not in row.unable:
                     self._try(row, program, way, PATIENCE_ALONE)

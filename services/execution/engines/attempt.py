@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from services.execution.programs.features import Features
     from services.execution.programs.program import Program
 
-LONG_SECONDS = 0.005
+LONG_SECONDS = 0.004
 """Plans below are run as they are."""
-SHARE = 0.25
+SHARE = 0.2
 """Of the predicted time of a plan, for an attempt."""
-_AMPLITUDE_SECONDS = 6e-6
+_AMPLITUDE_SECONDS = 4e-6
 LONGEST_SECONDS = 0.1
 """Only plans above are cut into slices, each of which takes milliseconds to start."""
 _SLICE_SECONDS = 4e-3

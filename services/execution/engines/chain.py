@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_EVERY = 16
+"""Qubits between two normalisations: the chances of as many bits, multiplied, are far from the smallest number."""
+
 
 def sample_chain(
     tensors: Sequence[tuple[NDArray[np.complex128], NDArray[np.complex128]]],
@@ -31,26 +34,27 @@ def sample_chain(
     for qubit, pair in enumerate(tensors):
         right = weights[qubit] if qubit < len(weights) else np.ones(1)
         zero, one = left @ (pair[0] * right), left @ (pair[1] * right)
-        with_zero, with_one = _norms(zero), _norms(one)
-        chance = with_one / (with_zero + with_one)
+        with_one = _norms(one)
+        both = _norms(zero) + with_one
         if not alone and 2 * len(counts) > shots:  # hardly two shots agree: each goes on by itself
             every = np.repeat(np.arange(len(counts)), counts)
-            rows, zero, one, chance = rows[every], zero[every], one[every], chance[every]
-            with_zero, with_one, counts, alone = with_zero[every], with_one[every], np.ones_like(every), True
+            rows, zero, one, with_one, both = rows[every], zero[every], one[every], with_one[every], both[every]
+            counts, alone = np.ones_like(every), True
         if alone:
-            bits = random.random(len(chance)) < chance
+            bits = random.random(len(both)) * both < with_one
             rows[:, qubit] = bits
-            left = np.where(bits[:, None], one, zero)
-            left /= np.sqrt(np.where(bits, with_one, with_zero))[:, None]
-            continue
-        ones = random.binomial(counts, chance)
-        zeros = counts - ones
-        to_zero, to_one = zeros.nonzero()[0], ones.nonzero()[0]
-        rows = np.concatenate((rows[to_zero], rows[to_one]))
-        rows[len(to_zero) :, qubit] = 1
-        left = np.concatenate((zero[to_zero], one[to_one]))
-        left /= np.sqrt(np.concatenate((with_zero[to_zero], with_one[to_one])))[:, None]
-        counts = np.concatenate((zeros[to_zero], ones[to_one]))
+            left = zero
+            np.copyto(left, one, where=bits[:, None])
+        else:
+            ones = random.binomial(counts, with_one / both)
+            zeros = counts - ones
+            to_zero, to_one = zeros.nonzero()[0], ones.nonzero()[0]
+            rows = np.concatenate((rows[to_zero], rows[to_one]))
+            rows[len(to_zero) :, qubit] = 1
+            left = np.concatenate((zero[to_zero], one[to_one]))
+            counts = np.concatenate((zeros[to_zero], ones[to_one]))
+        if qubit % _EVERY == _EVERY - 1:
+            left *= (1.0 / np.sqrt(_norms(left)))[:, None]
     return rows, counts
 
 

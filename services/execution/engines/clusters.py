@@ -124,6 +124,10 @@ def _settle(homes: list[Cluster], cluster: Cluster, touched: list[int]) -> None:
     """Give the qubits of a cluster their home; of those that a gate touched, some may be factors."""
     for qubit in cluster.qubits:
         homes[qubit] = cluster
+    if len(cluster.amplitudes) == 4:  # noqa: PLR2004 - two qubits, of which one is a factor where the determinant is 0
+        low, one, other, high = cluster.amplitudes
+        if abs(low * high - one * other) ** 2 > _RESIDUE:
+            return
     for qubit in touched:
         if len(cluster.qubits) > 1 and (alone := _leave(cluster, qubit)) is not None:
             homes[qubit] = alone
@@ -159,6 +163,9 @@ def _apply(cluster: Cluster, rows: Matrix, touched: list[int]) -> None:
         zero, one = cluster.amplitudes
         cluster.amplitudes = [row[0] * zero + row[1] * one for row in rows]
         return
+    if len(cluster.amplitudes) == len(rows) == 4:  # noqa: PLR2004 - most of the others
+        _apply_pair(cluster, rows, swapped=touched[0] != cluster.qubits[0])
+        return
     places = [1 << cluster.qubits.index(qubit) for qubit in touched]
     offsets = [sum(place for bit, place in enumerate(places) if index >> bit & 1) for index in range(len(rows))]
     amplitudes, mask = cluster.amplitudes, offsets[-1]
@@ -169,6 +176,17 @@ def _apply(cluster: Cluster, rows: Matrix, touched: list[int]) -> None:
             for offset, row in zip(offsets, rows, strict=True):
                 result[base + offset] = sum([entry * value for entry, value in zip(row, part, strict=True) if entry])
     cluster.amplitudes = result
+
+
+def _apply_pair(cluster: Cluster, rows: Matrix, *, swapped: bool) -> None:
+    """Multiply two qubits with a matrix over both, the first or (`swapped`) the second one lowest."""
+    low, one, other, high = cluster.amplitudes
+    if swapped:
+        one, other = other, one
+    new = [row[0] * low + row[1] * one + row[2] * other + row[3] * high for row in rows]
+    if swapped:
+        new[1], new[2] = new[2], new[1]
+    cluster.amplitudes = new
 
 
 def _leave(cluster: Cluster, qubit: int) -> Cluster | None:

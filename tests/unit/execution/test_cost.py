@@ -78,7 +78,10 @@ def test_a_bell_pair_is_planned_in_less_than_a_millisecond_and_by_several_engine
 
 def test_the_plans_are_in_order_and_wider_than_their_median():
     made = plans(program(16))
-    assert [plan.seconds_p50 for plan in made] == sorted(plan.seconds_p50 for plan in made)
+    hard_to_tell = {(cost.engine, cost.method) for cost, _ in MODEL._costs if not cost.predictable}
+    told = [plan.seconds_p50 for plan in made if (plan.engine, plan.method) not in hard_to_tell]
+    assert told == sorted(told)
+    assert {(plan.engine, plan.method) for plan in made[len(told) :]} <= hard_to_tell, "these come last, however fast"
     assert all(plan.seconds_p90 >= plan.seconds_p50 for plan in made)
 
 
