@@ -64,16 +64,17 @@ def _fitted(way: Way, measured: Sequence[Measured]) -> Cost | None:
         return None
     cut_short = [(features, shots, over[way]) for features, shots, _, over in measured if way in over]
     times = np.array([seconds for _, _, seconds in ran + cut_short])
-    design = np.array([steps(by, features, shots) for features, shots, _ in ran + cut_short])
+    can = registry.engine(engine).capabilities
+    anew = by in can.branching
+    design = np.array([steps(by, features, shots, anew=anew) for features, shots, _ in ran + cut_short])
     ended = np.arange(len(times)) < len(ran)
     per_step = fit(design, times, ended)
     low, middle, high = np.quantile((times / (design @ per_step))[ended], (0.1, 0.5, 0.9))
-    can = registry.engine(engine).capabilities
     return Cost(
         engine=engine,
         method=by,
         dynamic=by in can.dynamic,
-        branching=by in can.branching,
+        branching=anew,
         double=can.precision == "double" and by != "stabilizer",
         named=engine in registry.NAMED,
         predictable=method not in UNPREDICTABLE,

@@ -23,8 +23,20 @@ from services.execution.programs.features import Features
 COSTS_FILE = Path(__file__).with_name("costs.toml")
 
 STEPS: Mapping[Method, tuple[str, ...]] = {
-    "statevector": ("run", "gate", "single", "wide", "diagonal", "state", "shot", "outcome", "branch", "branch_work"),
-    "stabilizer": ("run", "gate", "work", "area", "bit", "outcome", "shot_gate", "reference"),
+    "statevector": (
+        "run",
+        "gate",
+        "single",
+        "wide",
+        "diagonal",
+        "state",
+        "shot",
+        "outcome",
+        "branch",
+        "branch_gate",
+        "branch_work",
+    ),
+    "stabilizer": ("run", "gate", "work", "area", "bit", "outcome", "shot_gate", "branch_gate", "reference"),
     "matrix_product_state": (
         "run",
         "gate",
@@ -34,6 +46,7 @@ STEPS: Mapping[Method, tuple[str, ...]] = {
         "draw",
         "outcome",
         "branch",
+        "branch_gate",
         "branch_work",
         "reference",
     ),
@@ -144,7 +157,8 @@ class CostModel:
         """How long one circuit takes an engine by a method, in the median; None where that was never measured."""
         for cost, per_step in self._costs:
             if (cost.engine, cost.method) == (engine, method):
-                return float(sum(map(operator.mul, per_step, steps(method, features, shots))))
+                counted = steps(method, features, shots, anew=cost.branching)
+                return float(sum(map(operator.mul, per_step, counted)))
         return None
 
     def plans(
@@ -166,15 +180,15 @@ class CostModel:
         plans: list[Plan] = []
         unpredictable: list[Plan] = []
         refusals: list[Refusal] = []
-        counted: dict[Method, tuple[float, ...]] = {}
+        counted: dict[tuple[Method, bool], tuple[float, ...]] = {}
         for cost, per_step in self._costs:
             if cost.engine in without or engine not in ((cost.engine,) if cost.named else (None, cost.engine)):
                 continue
-            method = cost.method
+            method, kind = cost.method, (cost.method, cost.branching)
             if (refusal := _unable(cost, features)) is None:
-                if method not in counted:
-                    counted[method] = steps(method, features, shots)
-                once = sum(map(operator.mul, per_step, counted[method]))
+                if kind not in counted:
+                    counted[kind] = steps(method, features, shots, anew=cost.branching)
+                once = sum(map(operator.mul, per_step, counted[kind]))
                 seconds = once * features.circuit_count + features.classical_ms / 1e3
                 plan = Plan(cost.engine, method, seconds, seconds * cost.spread_p90, memory_bytes(cost, features))
                 if (refusal := _beyond(plan, cost, features, limits)) is None:
@@ -187,16 +201,17 @@ class CostModel:
         return plans, refusals
 
 
-def steps(method: Method, features: Features, shots: int) -> tuple[float, ...]:
+def steps(method: Method, features: Features, shots: int, *, anew: bool = False) -> tuple[float, ...]:
     """How many steps of each kind one circuit takes, in the order of `STEPS`.
 
     n is the number of active qubits, chi = 2^bits the bound of the bond dimension. A dynamic circuit is simulated anew
     for each branch that its measurements part the shots into, at most for each shot; one with control flow for each.
+    An engine that runs control flow begins each shot of any dynamic circuit `anew`.
     What only samples is compared with a state vector where that is small: the reference.
     """
     n, gates, wide = features.active_qubits, float(features.gate_count), float(features.two_qubit_gate_count)
     outcomes = float(min(shots, 1 << min(features.measured_qubit_count, 60)))
-    parted = shots if features.branching else min(shots, 1 << min(features.midway_count, 60))
+    parted = shots if anew or features.branching else min(shots, 1 << min(features.midway_count, 60))
     branches = float(parted) if features.dynamic else 0.0
     reference = gates * _power(n) if n <= REFERENCE_QUBITS and not features.dynamic else 0.0
     match method:
@@ -207,18 +222,21 @@ def steps(method: Method, features: Features, shots: int) -> tuple[float, ...]:
             narrow = max(0.0, gates - wide - diagonal)
             return (
                 1.0, gates, narrow * flat, wide * flat, diagonal * flat, state, float(shots), outcomes,
-                branches, branches * gates * state,
+                branches, branches * gates, branches * gates * state,
             )  # fmt: skip
         case "stabilizer":
             bits = float(features.measurement_count)
-            return 1.0, gates, gates * n, float(n * n), shots * bits, outcomes * bits, shots * gates, reference
+            return (
+                1.0, gates, gates * n, float(n * n), shots * bits, outcomes * bits, shots * gates,
+                branches * gates if anew else 0.0, reference,
+            )  # fmt: skip
         case "matrix_product_state":
             chi = _power(features.cut_rank_bits)
             work = 2.0 ** min(features.rank_work_bits, 3 * _MOST_BITS)
             flat = 0.0 if features.dynamic else work
             return (
                 1.0, gates, n * chi * chi, flat, float(features.reach), outcomes * n * chi * chi, outcomes * n,
-                branches, branches * (work + gates * n * chi), reference,
+                branches, branches * gates, branches * (work + gates * n * chi), reference,
             )  # fmt: skip
         case "decision_diagram":
             chi = _power(features.cut_rank_bits)

@@ -92,7 +92,8 @@ def test_the_plans_are_in_order_and_wider_than_their_median():
         (program(18), {"qsim"}, "statevector"),
         (program(100, clifford=True), {"stim"}, "stabilizer"),
         (program(60, cut_rank_bits=3, rank_work_bits=14), {"aer", "ddsim"}, "matrix_product_state"),
-        (program(8, dynamic=True, midway_count=8), {"aer"}, None),
+        (program(8, dynamic=True, midway_count=8), {"qulacs"}, "statevector"),
+        (program(12, dynamic=True, midway_count=60), {"aer"}, None),
         (program(16, amplitudes=True), {"qulacs", "aer"}, "statevector"),
     ],
 )
