@@ -6,7 +6,7 @@ Names need no schema: the search path is billing's own.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from services.billing.period import Period, name_of
 from services.billing.plan import Plans
 
 R = TypeVar("R")
+_MOST_REMEMBERED = 10_000
 
 LOCK = "SELECT version FROM ledger FOR UPDATE"
 """Whoever holds the row is alone with the ledger until the commit. It is a statement of its own because a statement
@@ -81,26 +82,64 @@ class LedgerStore:
     def __init__(self, database: Database) -> None:
         """Keep it in `database`."""
         self._database = database
+        self._version = -1
+        """Of the ledger, as it was last written here."""
+        self._open: OrderedDict[JobId, Hold] = OrderedDict()
+        """Holds that were made here and are open at that version."""
 
     async def keep_book(
         self, plans: Plans, operations: Sequence[Operation], now: dt.datetime, decide: Callable[[Book], R]
     ) -> R:
         """What `decide` answers when it is shown the book for a batch; what the book then has is committed.
 
-        A batch takes two statements. Where another process has written in between, it is read and decided again, the
-        second time alone with the ledger.
+        A batch takes two statements, or one where it ends holds that were made here and nobody else has written since.
+        Where another process has, it is read and decided again, the second time alone with the ledger.
         """
         async with self._database.acquire() as connection:
-            version, book = await _read(connection, plans, operations, now)
+            if (book := self._remembered(plans, operations, now)) is not None:
+                answer = decide(book)
+                if await self._write(connection, self._version, book):
+                    return answer
+            version, book = await self._read(connection, plans, operations, now)
             answer = decide(book)
-            if not book.changed or await _write(connection, version, book):
+            if await self._write(connection, version, book):
                 return answer
         async with self._database.transaction(first=LOCK) as connection:
-            version, book = await _read(connection, plans, operations, now)
+            version, book = await self._read(connection, plans, operations, now)
             answer = decide(book)
-            if book.changed:
-                await _write(connection, version, book)
+            await self._write(connection, version, book)
             return answer
+
+    def _remembered(self, plans: Plans, operations: Sequence[Operation], now: dt.datetime) -> Book | None:
+        """The book for a batch that ends open holds of this process alone; it holds while the ledger's version does."""
+        holds = {each.job_id: self._open[each.job_id] for each in operations if each.job_id in self._open}
+        if len(holds) < len(operations) or any(isinstance(each, HoldRequest) for each in operations):
+            return None
+        return Book(plans, now, holds=holds, teams={})
+
+    async def _read(
+        self, connection: Connection, plans: Plans, operations: Sequence[Operation], now: dt.datetime
+    ) -> tuple[int, Book]:
+        """The ledger's version, and the book for a batch; where another has written, what was known is forgotten."""
+        version, book = await _read(connection, plans, operations, now)
+        if version != self._version:
+            self._open.clear()
+        return version, book
+
+    async def _write(self, connection: Connection, version: int, book: Book) -> bool:
+        """Write what a book has changed; False, and nothing is written, where the ledger is at another version."""
+        if not book.changed:
+            return True
+        if not await _write(connection, version, book):
+            return False
+        self._version = version + 1
+        for job_id, hold in book.changed.items():
+            self._open.pop(job_id, None)
+            if hold.state is HoldState.OPEN:
+                self._open[job_id] = hold
+        while len(self._open) > _MOST_REMEMBERED:
+            self._open.popitem(last=False)
+        return True
 
     async def find_hold(self, team_id: TeamId, job_id: JobId) -> tuple[Hold, list[Entry]] | None:
         """A job's hold and its ledger lines, oldest first; None where the team has none."""

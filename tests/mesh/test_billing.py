@@ -85,6 +85,18 @@ async def test_a_hold_ends_once(billing: Billing):
     assert (late_release.value.reason, late_settle.value.reason) == ("HOLD_SETTLED", "HOLD_RELEASED")
 
 
+async def test_a_hold_that_another_process_ended_is_ended_here(billing: Billing):
+    first, second = ask(new_id()), ask(new_id())
+    for request in (first, second):
+        await billing.first.HoldFunds(request)
+    await billing.second.ReleaseHold(pb.ReleaseHoldRequest(job_id=first.job_id))
+    await billing.first.HoldFunds(ask(new_id()))
+    with pytest.raises(Conflict) as late:
+        await billing.settle(first)
+    assert late.value.reason == "HOLD_RELEASED"
+    assert (await billing.settle(second)).state == pb.HOLD_STATE_SETTLED
+
+
 async def test_ending_what_was_never_held(billing: Billing):
     assert not (await billing.release(ask(new_id()))).HasField("hold")
     with pytest.raises(NotFound) as refusal:

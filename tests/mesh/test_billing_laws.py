@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import uuid
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
@@ -48,6 +49,8 @@ class Kept:
         self.runner = asyncio.Runner()
         self.database = self.run(Database.connect(home.database, schema="billing"))
         self.store = LedgerStore(self.database)
+        self.stores = itertools.cycle([self.store, LedgerStore(self.database)])
+        """As several processes have them."""
         self.teams = TeamStore(self.database, Silence())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -85,7 +88,7 @@ class StoreMachine(LedgerMachine):
 
     async def _applied(self, parts: list[list[Operation]], now: dt.datetime) -> list[Any]:
         """The answers of batches that go at once, each through a writer of its own."""
-        writers = [LedgerWriter(self.kept.store, PLANS, clock=lambda: now) for _ in parts]
+        writers = [LedgerWriter(next(self.kept.stores), PLANS, clock=lambda: now) for _ in parts]
         asked = [writer.apply(each) for writer, part in zip(writers, parts, strict=True) for each in part]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for writer in writers:
