@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from mesh.events import Message
 
 log = structlog.get_logger()
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
-Listener: TypeAlias = Callable[["Message"], bool | None]
-"""Answers whether it takes the message, so that nobody else need ever hear of it."""
+Listener: TypeAlias = Callable[["Message", object], bool | None]
+"""Is given a message and what it is about, where whoever tells has that at hand; answers whether it takes the message,
+so that nobody else need ever hear of it."""
 
 
 class Bulletin:
@@ -35,15 +38,15 @@ class Bulletin:
         self._listeners[subjects].append(listener)
         return functools.partial(self._listeners[subjects].remove, listener)
 
-    def tell(self, messages: Iterable[Message]) -> set[str]:
-        """Tell of messages that are committed; answers the ids of those that were taken."""
+    def tell(self, messages: Iterable[Message], about: Mapping[str, object] = NOTHING) -> set[str]:
+        """Tell of messages that are committed, `about` what by their ids; answers the ids of those that were taken."""
         taken = set()
         for message in messages:
             for subjects, listeners in self._listeners.items():
                 if message.subject == subjects or (subjects[-1] == ">" and message.subject.startswith(subjects[:-1])):
                     for listener in tuple(listeners):
                         try:
-                            if listener(message):
+                            if listener(message, about.get(message.id)):
                                 taken.add(message.id)
                         except Exception:
                             log.exception("listener failed", subject=message.subject)

@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
+from mesh.bulletin import NOTHING
 from mesh.database import Connection, Database
 from mesh.errors import MeshError
 from mesh.events import Events, Message
@@ -118,12 +119,13 @@ class Outbox:
         self._events.on_reconnect(self._look.set)
         self._tasks = [asyncio.create_task(work) for work in (self._run(), self._relay(), self._tidy())]
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message], about: Mapping[str, object] = NOTHING) -> None:
         """Tell this process of committed messages, and publish in the background those that nobody takes here.
 
-        What cannot be published now is left to the relay.
+        `about` is what they tell of, by their ids, for who listens here. What cannot be published now is left to the
+        relay.
         """
-        taken = self._events.bulletin.tell(messages)
+        taken = self._events.bulletin.tell(messages, about)
         self._settled += map(uuid.UUID, taken)
         if len(self._waiting) + len(self._gathered) < _MOST_WAITING:
             for message in messages:

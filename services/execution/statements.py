@@ -115,13 +115,13 @@ UPDATE jobs SET state = last.state, version = version + 1, update_time = last.ti
                 history = history || last.state, worker = NULL, lease_end_time = NULL
 FROM last
 WHERE jobs.job_id = last.job_id AND jobs.state IN (1, 2) AND jobs.worker IS NOT DISTINCT FROM last.worker
-RETURNING jobs.job_id
+RETURNING jobs.job_id, jobs.version, jobs.progress, jobs.progress_message, jobs.cancel_requested
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
 SELECT id, subject, payload, '{}' FROM unnest($8::uuid[], $9::uuid[], $10::text[], $11::bytea[])
   AS message (job_id, id, subject, payload) JOIN ended USING (job_id)
 )
-SELECT job_id FROM ended
+SELECT * FROM ended
 """
 
 # Jobs that were kept from their workers until now (rows.HELD).

@@ -29,6 +29,8 @@ class _Waiter:
     version: int = 0
     """What it has seen."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: Job | None = None
+    """The job as it has ended, where that was told here."""
 
 
 class Watchers:
@@ -46,12 +48,14 @@ class Watchers:
             return
         self._wake(event.job_id)
 
-    def overhear(self, message: Message) -> None:
+    def overhear(self, message: Message, about: object) -> None:
         """Wake them for what a neighbour in this process has committed, before the queue tells of it."""
-        self._wake(events_pb2.JobEvent.FromString(message.payload).job_id)
+        ended = about if isinstance(about, Job) else None
+        self._wake(events_pb2.JobEvent.FromString(message.payload).job_id, ended)
 
-    def _wake(self, job_id: str) -> None:
+    def _wake(self, job_id: str, ended: Job | None = None) -> None:
         for waiter in self._waiting.get(job_id, ()):
+            waiter.ended = ended
             waiter.changed.set()
 
     async def look(self, store: Store) -> None:
@@ -84,7 +88,7 @@ class Watchers:
     async def follow(self, store: Store, job_id: JobId, team_id: str, after_version: int) -> AsyncIterator[Job]:
         """The job whenever its version grew past `after_version`, until it has ended; nothing where there is none."""
         with self._listening(job_id) as waiter:
-            while (job := await store.get(job_id, team_id)) is not None:
+            while (job := waiter.ended or await store.get(job_id, team_id)) is not None:
                 waiter.version = job.version
                 if job.version > after_version:
                     after_version = job.version

@@ -120,7 +120,7 @@ class Worker:
                     continue
                 self._begin(queue, self._answer(queue, delivery))
 
-    def _overhear(self, queue: Queue, _message: Message) -> bool:
+    def _overhear(self, queue: Queue, _message: Message, _about: object) -> bool:
         """Take a message of this process, and look for the job at once, where there is a place for it."""
         taken = self._slots.take(queue)
         if taken:

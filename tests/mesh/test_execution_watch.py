@@ -12,7 +12,7 @@ import pytest_asyncio
 from qm.execution.v1 import execution_pb2 as pb
 
 from mesh.call import Call
-from mesh.errors import NotFound
+from mesh.errors import InvalidArgument, NotFound
 from mesh.events import Message
 from mesh.streams import JOBS_EVENTS, event_subject
 from services.execution import watch
@@ -97,6 +97,27 @@ async def test_a_change_is_seen_without_events_too(parts: Parts, monkeypatch: py
     assert states[-1].state is State.COMPLETED
     await asyncio.wait_for(watching, 5)
     looking.cancel()
+
+
+@pytest.mark.parametrize("script", [[], [InvalidArgument("no", reason="BAD")], ["half way"], ["cancelled"]])
+async def test_what_neighbours_are_told_of_an_end_is_what_is_stored(parts: Parts, script: list[Any]):
+    told, go_on = list[object](), asyncio.Event()
+    stop = parts.events.bulletin.listen(JOBS_EVENTS.subjects[0], lambda _, about: told.append(about))
+    job = await parts.accepted()
+    if script == ["half way"]:
+        running = asyncio.create_task(parts.runner(children=FakeChildren(go_on)).run_job(job.job_id))
+        while (await parts.read(job.job_id)).progress == 0:
+            await asyncio.sleep(0.01)
+        go_on.set()
+        await running
+    elif script == ["cancelled"]:
+        await parts.cancellations().cancel(job.job_id, job.requester)
+    else:
+        await parts.runner(children=FakeChildren(*script)).run_job(job.job_id)
+    stop()
+    stored = await parts.read(job.job_id)
+    assert stored.state.ended
+    assert told[-1] == stored
 
 
 async def test_a_cancellation_is_seen_within_a_second(parts: Parts, watchers: Watchers):

@@ -11,45 +11,64 @@ WORK = Message("1", "jobs.work.sim.short", b"")
 EVENT = Message("2", "jobs.event.completed.team", b"")
 
 
+class Heard:
+    """A listener."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.about: list[object] = []
+
+    def listen(self, message: Message, about: object) -> None:
+        self.messages.append(message)
+        self.about.append(about)
+
+
 def test_a_listener_hears_its_subject_and_no_other():
-    bulletin, heard = Bulletin(), list[Message]()
-    bulletin.listen("jobs.work.sim.short", heard.append)
+    bulletin, heard = Bulletin(), Heard()
+    bulletin.listen("jobs.work.sim.short", heard.listen)
     bulletin.tell([WORK, EVENT, Message("3", "jobs.work.sim.shorter", b"")])
-    assert heard == [WORK]
+    assert heard.messages == [WORK]
 
 
 def test_a_listener_hears_all_below_a_subject():
-    bulletin, heard = Bulletin(), list[Message]()
-    bulletin.listen("jobs.event.>", heard.append)
+    bulletin, heard = Bulletin(), Heard()
+    bulletin.listen("jobs.event.>", heard.listen)
     bulletin.tell([WORK, EVENT])
-    assert heard == [EVENT]
+    assert heard.messages == [EVENT]
+
+
+def test_a_listener_is_given_what_a_message_is_about():
+    bulletin, heard = Bulletin(), Heard()
+    bulletin.listen("jobs.>", heard.listen)
+    bulletin.tell([WORK, EVENT], {EVENT.id: "the job"})
+    assert heard.about == [None, "the job"]
 
 
 def test_what_a_listener_takes_is_told():
-    bulletin, heard = Bulletin(), list[Message]()
-    bulletin.listen("jobs.>", heard.append)
-    bulletin.listen("jobs.work.sim.short", lambda _: True)
+    bulletin, heard = Bulletin(), Heard()
+    bulletin.listen("jobs.>", heard.listen)
+    bulletin.listen("jobs.work.sim.short", lambda *_: True)
     assert bulletin.tell([WORK, EVENT]) == {WORK.id}
-    assert heard == [WORK, EVENT]
+    assert heard.messages == [WORK, EVENT]
 
 
 def test_who_has_stopped_listening_hears_nothing():
-    bulletin, heard = Bulletin(), list[Message]()
-    stop = bulletin.listen("jobs.>", heard.append)
+    bulletin, heard = Bulletin(), Heard()
+    stop = bulletin.listen("jobs.>", heard.listen)
     stop()
     bulletin.tell([WORK])
-    assert heard == []
+    assert heard.messages == []
 
 
 def test_a_listener_that_breaks_spoils_it_for_nobody():
-    bulletin, heard = Bulletin(), list[Message]()
+    bulletin, heard = Bulletin(), Heard()
 
-    def break_down(_message: Message) -> None:
+    def break_down(_message: Message, _about: object) -> None:
         raise RuntimeError
 
     bulletin.listen("jobs.>", break_down)
-    bulletin.listen("jobs.>", heard.append)
+    bulletin.listen("jobs.>", heard.listen)
     with capture_logs() as lines:
         bulletin.tell([WORK, EVENT])
-    assert heard == [WORK, EVENT]
+    assert heard.messages == [WORK, EVENT]
     assert len(lines) == 2
