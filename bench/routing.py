@@ -32,7 +32,7 @@ from services.routing.learning.learner import Learner
 from services.routing.learning.outcome import MEASURED, Outcome
 from services.routing.prediction import model as model_module
 from services.routing.prediction.model import MODEL_FILE, Model
-from services.routing.prediction.sampling import of_counts
+from services.routing.prediction.sampling import SHOTS_PER_OUTCOME, of_counts
 from services.routing.program import Forecast
 
 SCOREBOARD_FILE = Path(model_module.__file__).with_name("scoreboard.json")
@@ -78,18 +78,30 @@ class Scoreboard(msgspec.Struct, frozen=True):
     speed: Speed | None
 
 
-def accuracy(judged: Sequence[Judged], said: Mapping[str, Numbers], bounds: Mapping[str, Numbers]) -> Accuracy:
+def accuracy(
+    judged: Sequence[Judged], true: Numbers, said: Mapping[str, Numbers], bounds: Mapping[str, Numbers]
+) -> Accuracy:
     """The accuracy in a world; bounds are pairs, run by run."""
-    exact, measured = (array(judged, value) for value in (lambda each: each.run.fidelity, _measured))
-    true = {name: measured if name == COUNTED else exact for name in said}
     families = [each.family for each in judged]
-    errors = {name: np.abs(values - true[name]) for name, values in said.items()}
-    within = {name: (pairs[:, 0] <= true[name]) & (true[name] <= pairs[:, 1]) for name, pairs in bounds.items()}
+    errors = {name: np.abs(values - true) for name, values in said.items()}
+    within = {name: (pairs[:, 0] <= true) & (true <= pairs[:, 1]) for name, pairs in bounds.items()}
     return Accuracy(
         {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in errors.items()},
         {name: resampled(families, lambda rows, each=each: float(each[rows].mean())) for name, each in within.items()},
         {name: round(float((pairs[:, 1] - pairs[:, 0]).mean()), 4) for name, pairs in bounds.items()},
     )
+
+
+def accuracy_of_counts(jobs: Sequence[Judged], model: Model, *, stale: bool) -> Accuracy:
+    """The same of what is measured, where a job compares its counts with anything; nothing of a side without counts."""
+    compared = [
+        each for each in jobs if each.run.measured is not None and SHOTS_PER_OUTCOME * each.ideal.support <= SHOTS
+    ]
+    if not compared:
+        return Accuracy({}, {}, {})
+    told = [_forecast(each, model, stale=stale, shots=SHOTS) for each in compared]
+    said = np.array([(each.fidelity, each.fidelity_low, each.fidelity_high) for each in told])
+    return accuracy(compared, array(compared, _measured), {COUNTED: said[:, 0]}, {COUNTED: said[:, 1:]})
 
 
 def pools(judged: Sequence[Judged], said: Mapping[str, Numbers]) -> dict[str, Pool]:
@@ -172,7 +184,6 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
         probes = [each for each in judged if each.run.world == world and each.run.case in probed]
         forecasts = [_forecast(each, model, stale=stale) for each in jobs]
         learned = with_feedback(probes, jobs, model, stale=stale)
-        counted = [_forecast(each, model, stale=stale, shots=SHOTS) for each in jobs]
         said = {
             PREDICTION: np.array([each.fidelity for each in forecasts]),
             FEEDBACK: learned[:, 0],
@@ -186,11 +197,13 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
             PREDICTION: np.array([(each.fidelity_low, each.fidelity_high) for each in forecasts]),
             FEEDBACK: learned[:, 1:],
         }
-        of_counts_said = {}
-        if all(each.run.measured is not None for each in jobs):
-            of_counts_said[COUNTED] = np.array([each.fidelity for each in counted])
-            bounds[COUNTED] = np.array([(each.fidelity_low, each.fidelity_high) for each in counted])
-        accuracies[world] = accuracy(jobs, said | of_counts_said, bounds)
+        exact = accuracy(jobs, array(jobs, lambda each: each.run.fidelity), said, bounds)
+        counted = accuracy_of_counts(jobs, model, stale=stale)
+        accuracies[world] = Accuracy(
+            exact.mean_absolute_error | counted.mean_absolute_error,
+            exact.coverage | counted.coverage,
+            exact.mean_width | counted.mean_width,
+        )
         chosen[world] = {name: choices(pool) for name, pool in pools(jobs, said).items()}
     return Scoreboard(
         generated=dt.datetime.now(dt.UTC).date().isoformat(),

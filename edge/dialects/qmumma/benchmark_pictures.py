@@ -22,6 +22,8 @@ _STYLE = (
     "</style>"
 )
 _LABELS, _CELL, _ROW, _TOP = 148, 76, 18, 84
+_NARROWEST = 560
+"""Room for the line below a table, whatever its columns."""
 _SIDE, _LEFT, _HEAD = 420, 64, 76
 
 
@@ -34,7 +36,7 @@ def draw_benchmarks(found: Iterable[pb.Benchmark]) -> str:
         rows[each.backend_id].append(each.fidelity)
     families = sorted({family for _, family in cells})
     names = sorted(rows, key=lambda name: (-_mean(rows[name]), name))[:MOST_ROWS]
-    width = max(460, _LABELS + _CELL * len(families) + 16)
+    width = max(_NARROWEST, _LABELS + _CELL * len(families) + 16)
     height = _TOP + _ROW * max(1, len(names)) + 28
     title = "Measured fidelity of each backend, by circuit family"
     if not names:

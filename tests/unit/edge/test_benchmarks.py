@@ -85,6 +85,13 @@ def test_pictures_of_nothing_say_so():
         ET.fromstring(svg)  # noqa: S314 - our own text
 
 
+def test_a_table_of_one_column_has_room_for_what_stands_below_it():
+    drawn = ET.fromstring(draw_benchmarks([pb.Benchmark(backend_id="ibm_x", family="ghz", fidelity=0.9)]))  # noqa: S314 - our own text
+    width = float(drawn.get("viewBox", "").split()[2])
+    [note] = [text for text in drawn.iter(f"{SVG}text") if text.get("class") == "soft"]
+    assert float(note.get("x", 0)) + 5.4 * len(note.text or "") < width
+
+
 def test_a_point_beyond_the_axes_is_drawn_at_their_end():
     board = pb.Scoreboard()
     board.points.add(family="ghz", predicted=1.2, low=-1, high=2, measured=0.0)
