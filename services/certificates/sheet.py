@@ -221,7 +221,8 @@ def _values(record: dict[str, Any], most: int) -> tuple[list[Row], str]:
             found += [(f"{outer} {name}", value) for name, value in inner.items() if _is_scalar(name, value)]
     rows = _fitting([(label(name), told(value, 44)) for name, value in found], most)
     more = len(found) - len(rows)
-    return rows, f"{more} further values are in the attached record." if more else ""
+    said = "One further value is" if more == 1 else f"{more} further values are"
+    return rows, f"{said} in the attached record." if more else ""
 
 
 def _fitting(rows: list[Row], lines: int) -> list[Row]:

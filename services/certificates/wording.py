@@ -27,7 +27,6 @@ _SHOWABLE = frozenset(
 """What Source Sans Pro and DejaVu Sans Mono both have; a test sets every one of them."""
 _UNITS = frozenset({"hartree", "angstrom", "ms", "seconds", "usd", "bits", "percent"})
 _WORDS = {
-    "num": "number of",
     "vs": "against",
     **{word.lower(): word for word in ("FCI", "CASCI", "QASM", "OpenQASM", "QAOA", "VQE", "UCCSD", "SHA256")},
 }
@@ -62,7 +61,8 @@ def told(value: object, characters: int = 120) -> str:
 
 def label(name: str) -> str:
     """A member's name as a label: `reference_fci_hartree` is `Reference FCI (hartree)`."""
-    *words, last = (_WORDS.get(word, word) for word in name.replace("_", " ").split(" "))
+    kept = name.replace("_", " ").replace(" num ", " ")
+    *words, last = (_WORDS.get(word, word) for word in kept.split(" "))
     text = " ".join([*words, f"({last})" if words and last in _UNITS else last])
     return shown(text[:1].upper() + text[1:], 40)
 

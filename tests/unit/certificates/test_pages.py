@@ -148,10 +148,11 @@ def test_the_attachments_are_the_record_and_its_parameters_to_the_byte(house: Ho
     [
         ("energy_hartree", "Energy (hartree)"),
         ("reference error_vs_fci_hartree", "Reference error against FCI (hartree)"),
-        ("circuit num_qubits", "Circuit number of qubits"),
+        ("circuit num_qubits", "Circuit qubits"),
         ("openqasm_version", "OpenQASM version"),
         ("hartree", "Hartree"),
         ("", ""),
+        ("num", "Num"),
     ],
 )
 def test_a_members_name_becomes_words(name: str, words: str) -> None:
