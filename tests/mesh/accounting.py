@@ -22,7 +22,7 @@ from mesh.config import EventsConfig
 from mesh.identity import Authority
 from services.accounts.__main__ import wire
 from services.accounts.config import AccountsConfig
-from tests.conftest import RunningNats, RunningPostgres
+from tests.conftest import PATIENCE, RunningNats, RunningPostgres
 from tests.mesh.serving import Home
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ class Accounts:
 
     async def team(self, plan: str = "student") -> pb.Team:
         request = pb.CreateTeamRequest(request_id=str(uuid.uuid4()), name="Team", plan=plan)
-        return (await self.operator.CreateTeam(request)).team
+        return (await self.operator.CreateTeam(request, timeout=PATIENCE)).team
 
     async def user(self, team: pb.Team, **changes: object) -> pb.User:
-        return (await self.operator.CreateUser(user_request(team, **changes))).user
+        return (await self.operator.CreateUser(user_request(team, **changes), timeout=PATIENCE)).user
 
     async def key(
         self, user: pb.User, environment: Environment.ValueType = ENVIRONMENT_LIVE, **rest: object

@@ -416,7 +416,7 @@ async def execution(
         await database.close()
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
     """Return when `true` is; for what PostgreSQL alone can tell."""
     async with asyncio.timeout(seconds):
         while not await true():
