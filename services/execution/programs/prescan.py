@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["call", "word", "number", "string", "symbol"]
 
-_NUMBER = r"(?:\d{1,9}(?:\.\d{1,17})?(?:[eE][-+]?\d{1,3})?|pi)"
+_NUMBER = r"(?:(?:\d{1,9}(?:\.\d{0,17})?|\.\d{1,17})(?:[eE][-+]?\d{1,3})?|pi)"
 _ANGLE = rf"[ ]?-?{_NUMBER}(?:[ ]?[-+*/][ ]?{_NUMBER}){{0,3}}"
 _BIT = r"[^\W\d]\w{0,63}\[\d{1,9}\]"
 _CALL = rf"""(?P<call>(?!(?:OPENQASM|include|qreg|creg|qubit|bit|gate|opaque|if)\b)(?P<name>[^\W\d]\w{{0,63}})

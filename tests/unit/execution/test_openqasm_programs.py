@@ -12,6 +12,7 @@ from qiskit.synthesis import synth_qft_full
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.limits import Limits
 from services.execution.programs.openqasm import parse_openqasm, program_features
+from services.execution.programs.prescan import scan
 from services.execution.programs.program import Program
 
 V2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -323,3 +324,11 @@ def test_lone_bits_and_registers_stand_in_declared_order():
 def test_register_split_by_alias_is_still_one_register():
     program = parse(V3 + "qubit[2] q; bit[3] c; let low = c[0:1]; low = measure q; if (low == 2) { x q[0]; }")
     assert program.registers == (("c", 3),)
+
+
+@pytest.mark.parametrize("number", ["0.25", ".25", "1.", "3", "2.5e-3", ".5E2", "-.5", "pi/2"])
+def test_a_gate_is_read_at_once_however_its_numbers_are_written(number: str):
+    source = f'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nu3({number},0,0) q[0];\ncx q[0], q[1];\n'
+    calls = [token.text for token in scan(source, Limits()).tokens if token.kind == "call"]
+    assert calls == ["u3", "cx"]
+    assert parse_openqasm(source, Limits(), {}).features.gate_count == 2
