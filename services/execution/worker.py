@@ -14,6 +14,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,7 @@ class Worker:
         self._heard: Counter[Queue] = Counter()
         self._heard_early: Counter[Queue] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._own = copy_context()  # that of no request: whoever is overheard serves one, with its address and deadline
 
     async def work(self) -> None:
         """Take jobs, for as long as the process lives."""
@@ -157,7 +159,7 @@ class Worker:
             if not task.cancelled() and (error := task.exception()) is not None:  # a bug; a later look takes the job
                 log.error("job_crashed", exc_info=error)
 
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, context=self._own.copy())
         self._tasks.add(task)
         task.add_done_callback(ended)
 

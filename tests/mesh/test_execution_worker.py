@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from mesh.call import Call, current, serving
 from mesh.errors import Unavailable
 from mesh.events import Message
 from mesh.streams import work_subject
@@ -84,6 +85,25 @@ async def test_a_job_accepted_in_the_worker_s_own_process_needs_no_queue(parts: 
             assert (await ended(parts, await parts.accepted())).state is State.COMPLETED
             await until(is_empty)
     assert [subject for subject in published if subject.startswith("jobs.work.")] == []
+
+
+async def test_a_job_that_is_overheard_is_no_part_of_the_call_that_accepted_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    served = list[Call | None]()
+    claim = turns.Turns.claim
+
+    async def note(claiming: turns.Turns, queue: Queue) -> list[Job]:
+        served.append(current())
+        return await claim(claiming, queue)
+
+    monkeypatch.setattr(turns.Turns, "claim", note)
+    async with working(parts, FakeChildren()):
+        for _ in range(3):
+            with serving(Call("edge", "order-1", address="192.0.2.1")):
+                job = await parts.accepted()
+            assert (await ended(parts, job)).state is State.COMPLETED
+    assert set(served) == {None}
 
 
 async def test_a_job_that_breaks_its_workers_fails(parts: Parts, monkeypatch: pytest.MonkeyPatch):
