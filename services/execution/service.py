@@ -70,6 +70,16 @@ class ExecutionService:
             return pb.GetJobResponse(job=job_message(job), parameters=job.parameters, submitter=job.requester)
         return pb.GetJobResponse(job=job_message(job))
 
+    async def AwaitJob(self, request: pb.AwaitJobRequest, _call: Call) -> pb.AwaitJobResponse:
+        """Return a job of the team as soon as it is another than the caller knows, or when the wait is over."""
+        job_id, team_id = _job_id(request.job_id), request.requester.team_id
+        seconds = request.wait.ToTimedelta().total_seconds()
+        job = await self._watchers.another(self._store, job_id, team_id, request.known_version, seconds)
+        job = job or await self._store.get(job_id, team_id)
+        if job is None:
+            raise job_not_found()
+        return pb.AwaitJobResponse(job=job_message(job))
+
     async def ViewJob(self, request: pb.ViewJobRequest, _call: Call) -> pb.ViewJobResponse:
         """Return a completed job to whoever holds its view token."""
         job = await self._store.get(_job_id(request.job_id))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
@@ -85,7 +85,23 @@ class Watchers:
             if not self._waiting[key]:
                 del self._waiting[key]
 
-    async def follow(self, store: Store, job_id: JobId, team_id: str, after_version: int) -> AsyncIterator[Job]:
+    async def another(
+        self, store: Store, job_id: JobId, team_id: str, known_version: int, seconds: float
+    ) -> Job | None:
+        """The job once it has ended or has another version than is known (0: than it has), or as it is after `seconds`.
+
+        None where there is none.
+        """
+        job = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), aclosing(self.follow(store, job_id, team_id, 0)) as states:
+                async for job in states:
+                    known_version = known_version or job.version
+                    if job.version != known_version:
+                        break
+        return job
+
+    async def follow(self, store: Store, job_id: JobId, team_id: str, after_version: int) -> AsyncGenerator[Job, None]:
         """The job whenever its version grew past `after_version`, until it has ended; nothing where there is none."""
         with self._listening(job_id) as waiter:
             while (job := waiter.ended or await store.get(job_id, team_id)) is not None:

@@ -175,3 +175,23 @@ async def test_the_rpc_ends_with_the_job_and_knows_no_others(parts: Parts, watch
     request.requester.CopyFrom(new_team())
     with pytest.raises(NotFound):
         await anext(service.WatchJob(request, Call("edge")))
+
+
+async def test_a_job_is_awaited_until_it_is_another(parts: Parts, watchers: Watchers):
+    job = await parts.accepted()
+    team_id = job.requester.team_id
+
+    async def another(known: int, seconds: float = 10) -> Job | None:
+        return await watchers.another(parts.store, job.job_id, team_id, known, seconds)
+
+    assert await another(job.version, 0.01) == await another(0, 0.01) == await parts.read(job.job_id)
+    assert await another(job.version + 1) == await parts.read(job.job_id)
+    waiting = [asyncio.create_task(another(known)) for known in (0, job.version)]
+    while not watchers._waiting:
+        await asyncio.sleep(0)
+    await parts.runner().run_job(job.job_id)
+    ended = await parts.read(job.job_id)
+    assert await asyncio.gather(*waiting) == [ended, ended]
+    assert await another(ended.version) == await another(0) == ended
+    assert await watchers.another(parts.store, job.job_id, new_team().team_id, 0, 10) is None
+    assert watchers._waiting == {}

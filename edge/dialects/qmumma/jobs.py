@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.duration_pb2 import Duration
 from msgspec import UNSET
 from qm.execution.v1 import execution_pb2 as pb
 from qm.signing.v1.signing_pb2 import GetAnchorRequest
@@ -28,7 +29,7 @@ from edge.dialects.qmumma.rendering import (
     summary,
 )
 from edge.dialects.qmumma.requests import ListJobs, QuoteJob, ReadJob, SubmitJob
-from edge.dialects.qmumma.watching import WatchEnded, watching
+from edge.dialects.qmumma.watching import WatchEnded, while_heard
 from edge.errors import Refusal
 from edge.exchange import JSON, REPLAYED, REVALIDATE, Answer, Request, etag_matches, json_answer
 from edge.faults import Faults
@@ -86,7 +87,7 @@ class Jobs:
             return has_ended(job) or (known is not None and not etag_matches(known, etag(job, with_proof=with_proof)))
 
         version = known_version(known, with_proof=with_proof)
-        job = await (self._awaited(request, is_news) if request.query.wait else self.find(request, version))
+        job = await (self._awaited(request, version, is_news) if request.query.wait else self.find(request, version))
         tag = etag(job, with_proof=with_proof)
         headers = [(b"etag", tag), REVALIDATE]
         if etag_matches(known, tag):
@@ -134,21 +135,29 @@ class Jobs:
         )
         return aiter(self._execution.WatchJob(message))
 
-    async def _awaited(self, request: Request[Nothing, ReadJob], is_news: Callable[[pb.Job], bool]) -> pb.Job:
+    async def _awaited(
+        self, request: Request[Nothing, ReadJob], version: int, is_news: Callable[[pb.Job], bool]
+    ) -> pb.Job:
         """The job as it is where that is news, else once it has changed, or when the wait is over before that."""
         team_id = request.requester.team_id
-        if self._streams.full(team_id):
+        is_full = self._streams.full(team_id)
+        if is_full or (version == 0 and b"if-none-match" in request.headers):
             job = await self.find(request)
-            if not is_news(job):
+            if is_news(job):
+                return job
+            if is_full:
                 self._streams.check(team_id)
-            return job
-        seen: pb.Job | None = None
+            version = job.version
+        message = pb.AwaitJobRequest(
+            requester=request.requester,
+            job_id=path_job_id(request),
+            known_version=version,
+            wait=Duration(seconds=request.query.wait),
+        )
+        seconds = request.query.wait + DEFAULT_TIMEOUT
         with self._streams.hold(team_id), suppress(WatchEnded):
-            async with watching(self.states(request, 0), request) as watch:
-                seen = await watch.next(DEFAULT_TIMEOUT)
-                if seen is not None and not is_news(seen):
-                    seen = await watch.next(request.query.wait) or seen
-        return seen or await self.find(request)
+            return (await while_heard(self._execution.AwaitJob(message, timeout=seconds), request)).job
+        return await self.find(request)
 
 
 def submission(body: QuoteJob) -> pb.SubmitJobRequest:

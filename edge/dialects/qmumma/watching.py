@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge.bodies import Disconnected
 from edge.exchange import Request
 
 if TYPE_CHECKING:
     from qm.execution.v1.execution_pb2 import Job, WatchJobResponse
+
+
+R = TypeVar("R")
 
 
 class WatchEnded(Exception):
@@ -57,6 +60,21 @@ class Watch:
 
     async def _one(self) -> WatchJobResponse | None:
         return await anext(self._states, None)
+
+
+async def while_heard(answer: Awaitable[R], request: Request[Any, Any]) -> R:
+    """The answer, for as long as the client is there; raises Disconnected, and WatchEnded when this process stops."""
+    asked = asyncio.ensure_future(answer)
+    gone = asyncio.create_task(request.disconnected())
+    draining = asyncio.create_task(request.draining.wait())
+    try:
+        await asyncio.wait((asked, gone, draining), return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return asked.result()
+        raise Disconnected if gone.done() else WatchEnded
+    finally:
+        for task in (asked, gone, draining):
+            task.cancel()
 
 
 @asynccontextmanager

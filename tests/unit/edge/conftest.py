@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -354,6 +354,18 @@ class FakeExecution:
             raise Conflict("The job has ended.", reason="JOB_ENDED")
         job.state, job.cost.micros = pb.JOB_STATE_CANCELLED, 0
         return pb.CancelJobResponse(job=job)
+
+    async def AwaitJob(self, request: pb.AwaitJobRequest, *, timeout: float) -> pb.AwaitJobResponse:  # noqa: N802
+        assert timeout > request.wait.seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(request.wait.seconds):
+                async for state in self.WatchJob(
+                    pb.WatchJobRequest(requester=request.requester, job_id=request.job_id)
+                ):
+                    request.known_version = request.known_version or state.job.version
+                    if state.job.version != request.known_version:
+                        break
+        return pb.AwaitJobResponse(job=self._find(request.job_id, request.requester.team_id))
 
     async def WatchJob(self, request: pb.WatchJobRequest) -> AsyncIterator[pb.WatchJobResponse]:  # noqa: N802
         self._fail()

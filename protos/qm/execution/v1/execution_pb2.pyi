@@ -715,6 +715,68 @@ class GetJobResponse(_message.Message):
 Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
 
 @_typing.final
+class AwaitJobRequest(_message.Message):
+    """Asks for a job once it is another than the caller knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    KNOWN_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Identifies the job."""
+    known_version: _builtins.int
+    """Is the version that the caller has; 0 for the present one."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks."""
+
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """Is how long to wait for another one."""
+
+    def __init__(
+        self,
+        *,
+        requester: _requester_pb2.Requester | None = ...,
+        job_id: _builtins.str = ...,
+        known_version: _builtins.int = ...,
+        wait: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "known_version", b"known_version", "requester", b"requester", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitJobRequest: _TypeAlias = AwaitJobRequest  # noqa: Y015
+
+@_typing.final
+class AwaitJobResponse(_message.Message):
+    """Answers AwaitJob."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> Global___Job:
+        """Is the job."""
+
+    def __init__(
+        self,
+        *,
+        job: Global___Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitJobResponse: _TypeAlias = AwaitJobResponse  # noqa: Y015
+
+@_typing.final
 class ViewJobRequest(_message.Message):
     """Asks for a job as one who was shown it."""
 

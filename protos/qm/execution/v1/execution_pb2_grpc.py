@@ -50,6 +50,11 @@ class ExecutionServiceStub:
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.SerializeToString,
                 response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.FromString,
                 _registered_method=True)
+        self.AwaitJob = channel.unary_unary(
+                '/qm.execution.v1.ExecutionService/AwaitJob',
+                request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobRequest.SerializeToString,
+                response_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobResponse.FromString,
+                _registered_method=True)
         self.ViewJob = channel.unary_unary(
                 '/qm.execution.v1.ExecutionService/ViewJob',
                 request_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.ViewJobRequest.SerializeToString,
@@ -112,6 +117,13 @@ class ExecutionServiceServicer:
 
     def GetJob(self, request, context):
         """Returns a job of the requester's team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AwaitJob(self, request, context):
+        """Returns a job of the requester's team as soon as it has changed or ended, or as it is when the wait is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,6 +202,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.GetJob,
                     request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.FromString,
                     response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.SerializeToString,
+            ),
+            'AwaitJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitJob,
+                    request_deserializer=qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobRequest.FromString,
+                    response_serializer=qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobResponse.SerializeToString,
             ),
             'ViewJob': grpc.unary_unary_rpc_method_handler(
                     servicer.ViewJob,
@@ -314,6 +331,33 @@ class ExecutionService:
             '/qm.execution.v1.ExecutionService/GetJob',
             qm_dot_execution_dot_v1_dot_execution__pb2.GetJobRequest.SerializeToString,
             qm_dot_execution_dot_v1_dot_execution__pb2.GetJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.execution.v1.ExecutionService/AwaitJob',
+            qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobRequest.SerializeToString,
+            qm_dot_execution_dot_v1_dot_execution__pb2.AwaitJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class ExecutionServiceStub:
     """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]
     """Returns a job of the requester's team."""
+    AwaitJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.AwaitJobRequest, _execution_pb2.AwaitJobResponse]
+    """Returns a job of the requester's team as soon as it has changed or ended, or as it is when the wait is over."""
     ViewJob: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ViewJobRequest, _execution_pb2.ViewJobResponse]
     """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]
@@ -67,6 +69,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Says what a job would cost, where it would run and how long it would take, and binds the price for some minutes. Spends nothing."""
     GetJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetJobRequest, _execution_pb2.GetJobResponse]  # type: ignore[assignment]
     """Returns a job of the requester's team."""
+    AwaitJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.AwaitJobRequest, _execution_pb2.AwaitJobResponse]  # type: ignore[assignment]
+    """Returns a job of the requester's team as soon as it has changed or ended, or as it is when the wait is over."""
     ViewJob: _aio.UnaryUnaryMultiCallable[_execution_pb2.ViewJobRequest, _execution_pb2.ViewJobResponse]  # type: ignore[assignment]
     """Returns a completed job to whoever holds its view token; NOT_FOUND for any other token, job or state."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_execution_pb2.ListJobsRequest, _execution_pb2.ListJobsResponse]  # type: ignore[assignment]
@@ -110,6 +114,14 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.GetJobResponse, _abc.Awaitable[_execution_pb2.GetJobResponse]]:
         """Returns a job of the requester's team."""
+
+    @_abc_1.abstractmethod
+    def AwaitJob(
+        self,
+        request: _execution_pb2.AwaitJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_pb2.AwaitJobResponse, _abc.Awaitable[_execution_pb2.AwaitJobResponse]]:
+        """Returns a job of the requester's team as soon as it has changed or ended, or as it is when the wait is over."""
 
     @_abc_1.abstractmethod
     def ViewJob(
