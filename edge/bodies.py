@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -170,17 +170,18 @@ def _constant(word: str) -> JsonValue:
 
 
 def _marked(read: Callable[[Any], JsonValue]) -> Callable[[Any], JsonValue]:
-    """Read, with what is unfit as a value of its own."""
+    """Read, with a mark for what is unfit: one for all, since a body may hold very many."""
 
     def marked(read_from: Any) -> JsonValue:  # noqa: ANN401 - text, or the members of an object
         try:
             return read(read_from)
-        except _Unfit as unfit:
-            return unfit
+        except _Unfit:
+            return _MARK
 
     return marked
 
 
+_MARK = object()
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_constant
 )
@@ -195,25 +196,33 @@ _MARKING = json.JSONDecoder(
 
 def _place_of_unfit(text: str) -> str:
     try:
-        return _place(_MARKING.decode(text), lambda value: isinstance(value, _Unfit))
+        return _place(_MARKING.decode(text), lambda value: value is _MARK)
     except (json.JSONDecodeError, RecursionError):  # what follows it is no JSON at all
         return ""
 
 
 def _place(value: JsonValue, is_wanted: Callable[[JsonValue], bool]) -> str:
     """The path of the first value of a kind, such as `parameters.circuits[0].shots`; cut, where it is long."""
-    waiting = [("", value)]
+    waiting = [iter([("", value)])]
     while waiting:
-        path, value = waiting.pop()
-        if is_wanted(value):
-            return path
-        steps: list[tuple[str, JsonValue]] = []
-        if isinstance(value, dict):
-            steps = [(f"{'.' if path else ''}{name[:_LONGEST_PATH]}", inner) for name, inner in value.items()]
-        elif isinstance(value, list):
-            steps = [(f"[{index}]", inner) for index, inner in enumerate(value)]
-        waiting += [((path + step)[:_LONGEST_PATH], inner) for step, inner in reversed(steps)]
+        for path, inner in waiting[-1]:
+            if is_wanted(inner):
+                return path
+            if isinstance(inner, dict | list):
+                waiting.append(_steps(path, inner))
+                break
+        else:
+            waiting.pop()
     return ""
+
+
+def _steps(path: str, value: dict[str, JsonValue] | list[JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield f"{path}[{index}]"[:_LONGEST_PATH], inner
+    else:
+        for name, inner in value.items():
+            yield f"{path}{'.' if path else ''}{name[:_LONGEST_PATH]}"[:_LONGEST_PATH], inner
 
 
 def _refused_at(path: str, unfit: _Unfit) -> Refusal:

@@ -65,6 +65,7 @@ async def test_a_body_that_is_no_good_json_is_told_what_is_wrong(
         (b'{"y":1,"y":1}', "x.y"),
         (b'[["\\ud800"]]', "x[0][0]"),
         (b'{"y":"\\u0000"}', "x.y"),
+        (b"[" + b"NaN," * 299_000 + b"0]", "x[0]"),
         (b'{"' + b"n" * 300 + b'":NaN}', "x." + 187 * "n"),
     ],
 )
