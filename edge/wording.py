@@ -25,6 +25,7 @@ _NOUNS = {
 }
 _FOUND = {**_NOUNS, "int": "a number", "float": "a fraction", "decimal": "a fraction", "bool": "a boolean"}
 _SIGNS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+_STEP = re.compile(r"[^.\[\]]+")
 _UNITS = {"str": " characters", "array": " items", "object": " members"}
 
 
@@ -63,28 +64,42 @@ def _worded(what: str, path: str, kind: type, *, spelled: bool) -> str:
     return what.replace("`", "")
 
 
-def _fields(kind: type) -> dict[str, inspect.Type]:
-    """The fields of a Struct, by their public names."""
-    info = inspect.type_info(kind)
-    return {field.encode_name: field.type for field in info.fields} if isinstance(info, inspect.StructType) else {}
-
-
 def _unknown(path: str, kind: type) -> str:
-    if "." in path:
-        return "is not a known field"
-    known = ", ".join(_fields(kind))
-    return f"is not a known field; known are {known}" if known else "is not a known field; none are taken"
+    of, _, _ = path.rpartition(".")
+    known = ", ".join(
+        field.encode_name
+        for each in _types_at(of, kind)
+        if isinstance(each, inspect.StructType)
+        for field in each.fields
+    )
+    if known:
+        return f"is not a known field; known are {known}"
+    return "is not a known field" if of else "is not a known field; none are taken"
 
 
 def _words(path: str, kind: type) -> list[str]:
     """The words that the field at `path` may be."""
-    found = _fields(kind).get(path)
+    found = [each for each in _types_at(path, kind) if isinstance(each, inspect.LiteralType)]
+    return [str(value) for each in found for value in each.values]
+
+
+def _types_at(path: str, kind: type) -> list[inspect.Type]:
+    """What may stand at `path` of a Struct, as `a.b[0]`; nothing where that cannot be told."""
+    found = _options(inspect.type_info(kind))
+    for step in _STEP.findall(path):
+        inner: list[inspect.Type] = []
+        for each in found:
+            if isinstance(each, inspect.StructType):
+                inner += [field.type for field in each.fields if field.encode_name == step]
+            elif isinstance(each, inspect.CollectionType) and step.isdigit():
+                inner.append(each.item_type)
+        found = [option for each in inner for option in _options(each)]
+    return found
+
+
+def _options(found: inspect.Type) -> list[inspect.Type]:
     while isinstance(found, inspect.Metadata):
         found = found.type
-    options = found.types if isinstance(found, inspect.UnionType) else (found,)
-    return [
-        str(value)
-        for option in options
-        if isinstance(inner := option.type if isinstance(option, inspect.Metadata) else option, inspect.LiteralType)
-        for value in inner.values
-    ]
+    if isinstance(found, inspect.UnionType):
+        return [option for each in found.types for option in _options(each)]
+    return [found]

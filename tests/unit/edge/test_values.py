@@ -79,6 +79,20 @@ def test_an_unknown_field_is_told_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
+    ("routing", "message"),
+    [
+        ({"prefer": "best"}, "routing.prefer: must be one of balanced, cost, fidelity, time"),
+        ({"kinds": ["qpu"]}, "routing.kinds[0]: must be one of live, simulator, twin"),
+        ({"foo": 1}, "routing.foo: is not a known field; known are prefer, min_fidelity, deadline_seconds, "),
+    ],
+)
+def test_a_wrong_field_inside_another_is_told_what_it_may_be(routing: Any, message: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        body_of({"algorithm_id": "a", "routing": routing}, SubmitJob)
+    assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
     ("query", "message"),
     [
         (b"limit=ten", "limit: must be an integer"),
