@@ -240,7 +240,7 @@ class MultiplexClient:
         )
         self._outbox.put(call_id, message.SerializeToString())
         # A plain timer: the bookkeeping of asyncio.timeout would show in the cost of a call.
-        alarm = loop.call_later(timeout, _expire, future, method, timeout)
+        alarm = loop.call_later(timeout, self._expire, future, method, timeout)
         try:
             answer = await future
         except BaseException:
@@ -258,6 +258,15 @@ class MultiplexClient:
             await asyncio.wait(list(self._pending.values()), timeout=grace)
         self._reader.cancel()
         self._stream.cancel()
+
+    def _expire(self, future: asyncio.Future[wire.Answer], method: str, timeout: float) -> None:
+        if future.done():
+            return
+        if not self._admitted:  # nobody there has heard of the call
+            future.set_exception(StreamEnded())
+            return
+        message = f"{method} gave no answer within {timeout:.1f} s"
+        future.set_exception(DeadlineExceeded(message, reason="DEADLINE_EXCEEDED"))
 
     def _forget(self, call_id: int) -> None:
         """Tell the other side that nobody waits any more, unless it has not heard of the call yet."""
@@ -313,12 +322,6 @@ def _calls(payload: bytes) -> Any:  # noqa: ANN401 - a repeated field
     except DecodeError as error:
         message = "the stream carries something else than calls"
         raise InvalidArgument(message, reason="MALFORMED_REQUEST") from error
-
-
-def _expire(future: asyncio.Future[wire.Answer], method: str, timeout: float) -> None:
-    if not future.done():
-        message = f"{method} gave no answer within {timeout:.1f} s"
-        future.set_exception(DeadlineExceeded(message, reason="DEADLINE_EXCEEDED"))
 
 
 def _check_size(method: str, payload: bytes) -> None:
