@@ -272,9 +272,14 @@ class _Callbacks:
 
 @contextlib.contextmanager
 def queue_errors_as_unavailable() -> Iterator[None]:
-    """Turn every failure of NATS or JetStream into `Unavailable`."""
+    """Turn every failure of NATS or JetStream into `Unavailable`, and end a task whose cancellation nats-py lost.
+
+    It waits by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes together with the answer.
+    """
     try:
         yield
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
     except MeshError:
         raise
     except (nats.errors.Error, OSError, ConnectionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -110,6 +111,26 @@ async def test_a_reader_that_dies_loses_its_message_within_ack_wait(execution: E
         assert time.monotonic() - start < 1.0
         assert delivery.attempt == 2
         await delivery.ack()
+
+
+async def test_a_reader_ends_though_its_cancellation_is_lost_while_the_consumer_is_made(
+    execution: Events, pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def answer_when_cancelled(*_: object) -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    monkeypatch.setattr(execution.jetstream, "add_consumer", answer_when_cancelled)
+    async with _reader(execution, pool) as reader:
+        reading = asyncio.ensure_future(anext(reader))
+        await asked.wait()
+        reading.cancel()
+        done, _ = await asyncio.wait([reading], timeout=5)
+    assert done
+    assert reading.cancelled()
 
 
 async def test_leaving_gives_back_what_was_not_handed_out(execution: Events, pool: str) -> None:

@@ -36,6 +36,7 @@ from edge.faults import Faults
 from edge.limits import OpenStreams
 from edge.operations import Nothing
 from mesh.callables import DEFAULT_TIMEOUT
+from mesh.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -155,7 +156,8 @@ class Jobs:
             wait=Duration(seconds=request.query.wait),
         )
         seconds = request.query.wait + DEFAULT_TIMEOUT
-        with self._streams.hold(team_id), suppress(WatchEnded):
+        # A service that was away meanwhile has begun to wait anew.
+        with self._streams.hold(team_id), suppress(WatchEnded, DeadlineExceeded):
             return (await while_heard(self._execution.AwaitJob(message, timeout=seconds), request)).job
         return await self.find(request)
 

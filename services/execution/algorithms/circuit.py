@@ -44,6 +44,7 @@ class CircuitRunner:
             with_memory=wishes.memory,
         )
         told = told_of(program, outcome, amplitudes(program, device) if wishes.statevector else None)
+        progress(1.0, "done")
         return AlgorithmResult(
             result=told,
             fidelity=outcome.fidelity,
