@@ -191,7 +191,9 @@ async def test_a_job_is_awaited_until_it_is_another(parts: Parts, watchers: Watc
         await asyncio.sleep(0)
     await parts.runner().run_job(job.job_id)
     ended = await parts.read(job.job_id)
-    assert await asyncio.gather(*waiting) == [ended, ended]
+    for seen in await asyncio.gather(*waiting):
+        assert seen is not None
+        assert job.version < seen.version <= ended.version  # it may have been told that it runs
     assert await another(ended.version) == await another(0) == ended
     assert await watchers.another(parts.store, job.job_id, new_team().team_id, 0, 10) is None
     assert watchers._waiting == {}
