@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import signal
 import tempfile
 import time
@@ -45,6 +46,8 @@ ROUND_SECONDS = 5.0
 """A round ends after this time, with the jobs that it has: this bounds the whole on a busy machine."""
 SETTLE_SECONDS = 0.5
 """What was put off until after the answer belongs to the job as well."""
+QUIET_SECONDS, QUIET_PART = 3.0, 0.05
+"""A mesh that spends no more than this part of a processor for so long has done what a start puts off."""
 BARE_CONNECTIONS = 16
 
 
@@ -59,6 +62,13 @@ class Way:
     seconds: float = 0.0
     spent: Counter[str] = field(default_factory=Counter)
     rounds: list[float] = field(default_factory=list)
+
+    async def quiet(self) -> None:
+        """Wait until what was put off at the start is done: it belongs to no job."""
+        spent = -math.inf
+        while (now := sum(self._cpu().values())) - spent > QUIET_PART * QUIET_SECONDS:
+            spent = now
+            await asyncio.sleep(QUIET_SECONDS)
 
     async def run(self, jobs: int, clients: int) -> None:
         """One round."""
@@ -173,7 +183,7 @@ async def measure(state: Path, jobs: int, clients: int) -> tuple[Way, Way, Bare]
         bare = Bare(rival.children["postgres"], connections)
         for way in (ours, naive):
             await load(way.port, way.secret, WARM_UP, clients)
-        await asyncio.sleep(SETTLE_SECONDS)
+            await way.quiet()
         for _ in range(ROUNDS):
             await ours.run(-(-jobs // ROUNDS), clients)
             await naive.run(-(-jobs // ROUNDS), clients)
