@@ -53,6 +53,12 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
     ]
 
 
+def end_columns(job: Job, worker: str | None) -> tuple[object, ...]:
+    """The columns of a job that `worker` has ended, in the order in which the store updates them."""
+    sealed = job.seal.SerializeToString() if job.seal is not None else None
+    return (job.job_id, worker, job.state, job.end_time, sealed, job.error_type, job.error_message)
+
+
 def work_of(job_id: JobId, pool: str, queue: Queue) -> Message:
     """The message that wakes a worker of a pool: a job waits in a queue. Which one it takes, the database says."""
     payload = events_pb2.JobWork(job_id=str(job_id)).SerializeToString()

@@ -23,7 +23,7 @@ from mesh.events import Message
 from services.execution import deeds, statements
 from services.execution.ended import fault_of, outcome_of
 from services.execution.job import Job, JobId, Line, NewJob, Queue, Stage, State
-from services.execution.rows import columns_of, event_of, job_of, webhook_of, work_of
+from services.execution.rows import columns_of, end_columns, event_of, job_of, webhook_of, work_of
 
 MOST_TEAMS = 16
 """Up to twice as many waiting teams are compared exactly; of more, a random part."""
@@ -42,7 +42,7 @@ class Store:
         self._database = database
         self._outbox = messages
         self._kept: Batcher[tuple[JobId, str, bytes], bool] = Batcher(self._keep)
-        self._ends: Batcher[tuple[Job, list[Message], tuple[object, ...]], bool] = Batcher(self._end)
+        self._ends: Batcher[tuple[Job, str | None, list[Message]], bool] = Batcher(self._end)
 
     async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
         """Accept jobs with their work in one commit; returns those inserted.
@@ -209,15 +209,13 @@ class Store:
         messages = [event_of(job.job_id, job.requester.team_id, state, now, outcome=outcome)]
         messages += webhook_of(job, Stage(state), state, now)
         messages.append(deeds.ended(job, state, now, by=by, error_type=error[0] if error else None))
-        sealed = seal.SerializeToString() if seal is not None else None
         error_type, error_message = error or (None, None)
         ended = replace(
             job, state=state, update_time=now, end_time=now, seal=seal,
             record=job.record if record is None else record,
             error_type=error_type, error_message=error_message, history=(*job.history, Stage(state)),
         )  # fmt: skip
-        columns = (job.job_id, worker, state, now, sealed, error_type, error_message)
-        return await self._ends.add((ended, messages, columns))
+        return await self._ends.add((ended, worker, messages))
 
     async def request_cancel(self, job_id: JobId, by: Requester, now: dt.datetime) -> Job | None:
         """Ask the worker of a running job to let go, or any worker to see to a parked one; None where it runs not."""
@@ -284,21 +282,21 @@ class Store:
         kept = {row["job_id"] for row in rows}
         return [job_id in kept for job_id, _, _ in records]
 
-    async def _end(self, ends: list[tuple[Job, list[Message], tuple[object, ...]]]) -> list[bool | Exception]:
-        told = [(job.job_id, message) for job, messages, _ in ends for message in messages]
+    async def _end(self, ends: list[tuple[Job, str | None, list[Message]]]) -> list[bool | Exception]:
+        told = [(job.job_id, message) for job, _, messages in ends for message in messages]
         rows = await self._database.fetch(
             statements.END,
-            *_columns([columns for _, _, columns in ends]),
+            *_columns([end_columns(job, worker) for job, worker, _ in ends]),
             *_columns([(job_id, message.id, message.subject, message.payload) for job_id, message in told]),
         )
         changed = {row["job_id"]: dict(row) for row in rows}
         about = {
             message.id: replace(job, **changed[job.job_id])
-            for job, messages, _ in ends if job.job_id in changed
+            for job, _, messages in ends if job.job_id in changed
             for message in messages
         }  # fmt: skip
         self._outbox.publish([message for job_id, message in told if job_id in changed], about)
-        return [job.job_id in changed for job, _, _ in ends]
+        return [job.job_id in changed for job, *_ in ends]
 
     async def _tell(self, connection: Connection, job: Job) -> list[Message]:
         messages = [event_of(job.job_id, job.requester.team_id, job.state, job.update_time)]
