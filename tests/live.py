@@ -121,6 +121,13 @@ class Api:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.http.get(path, headers=headers)
 
+    async def patient_post(self, path: str, body: object, patience: float = 60, **headers: str) -> httpx.Response:
+        """The answer to a body, sent again while 503 says when to come again, as by a mesh that has just started."""
+        async with asyncio.timeout(patience):
+            while (answer := await self.http.post(path, json=body, headers=headers)).status_code == 503:
+                await asyncio.sleep(int(answer.headers["retry-after"]))
+        return answer
+
     async def finished(self, job_id: str, patience: float = 60) -> dict[str, Any]:
         """The job once it has ended."""
         async with asyncio.timeout(patience):

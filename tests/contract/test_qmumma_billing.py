@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from qm.accounts.v1 import accounts_pb2
 from qm.accounts.v1.accounts_pb2_grpc import AccountsServiceStub
@@ -72,14 +71,6 @@ async def nothing_held(api: Api) -> dict[str, Any]:
         while (usage := await told(api, "/v1/billing/usage"))["held_usd"]:
             await asyncio.sleep(0.1)
     return usage
-
-
-async def buy_bits(api: Api, bits: int) -> httpx.Response:
-    """The answer, once the pool of a mesh that has just started is filled."""
-    async with asyncio.timeout(60):
-        while (answer := await api.http.post("/v1/entropy/generate", json={"bits": bits})).status_code == 503:
-            await asyncio.sleep(int(answer.headers["retry-after"]))
-    return answer
 
 
 def this_month() -> str:
@@ -280,7 +271,7 @@ async def test_a_cancelled_job_is_never_billed_and_a_purchase_past_the_budget_dr
 ) -> None:
     del billing
     await set_budget(payer, "0.005")
-    refused = await buy_bits(payer, 1)
+    refused = await payer.patient_post("/v1/entropy/generate", {"bits": 1})
     assert error_of(refused)[:2] == (402, "payment_required")
     await set_budget(payer, "5")
     slow = {"algorithm_id": "vqe.molecular.v2", "parameters": {"molecule": "H2O"}}
@@ -302,7 +293,7 @@ async def test_a_statement_has_a_line_for_all_that_was_bought_and_adds_up(
     live, test = Api(mesh, team.secrets["live"]), Api(mesh, team.secrets["test"])
     await set_budget(live, "1000")
     plain, urgent = await asyncio.gather(live.run(), live.run({**BELL_JOB, "priority": "priority"}))
-    bits = await buy_bits(live, 10_001)
+    bits = await live.patient_post("/v1/entropy/generate", {"bits": 10_001})
     assert (plain["cost_usd"], urgent["cost_usd"], bits.json()["cost_usd"]) == (0.1, 0.15, 0.02)
     free = await test.run()
     assert free["cost_usd"] == 0

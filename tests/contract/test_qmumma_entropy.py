@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from typing import Any
@@ -25,11 +24,8 @@ GENERATE = "/v1/entropy/generate"
 
 
 async def generate(api: Api, body: dict[str, Any], path: str = GENERATE, **headers: str) -> httpx.Response:
-    """The answer, once the pool of a mesh that has just started is filled: 503 says when to come again."""
-    async with asyncio.timeout(60):
-        while (answer := await api.http.post(path, json=body, headers=headers)).status_code == 503:
-            assert error_of(answer)[1] == "hardware_unavailable"
-            await asyncio.sleep(int(answer.headers["retry-after"]))
+    """The answer, once the pool of a mesh that has just started is filled."""
+    answer = await api.patient_post(path, body, **headers)
     assert answer.status_code == 200, answer.text
     return answer
 

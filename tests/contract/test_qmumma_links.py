@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -88,10 +87,7 @@ async def answers(mesh: LocalMesh, big: Team) -> dict[str, httpx.Response]:
     ]
     deliveries = await api.get("/v1/webhooks/deliveries")
     delivery = deliveries.json()["deliveries"][0]["delivery_id"]
-    entropy = await api.http.post("/v1/entropy/generate", json={"bits": 64, "certification": True})
-    while entropy.status_code == 503:
-        await asyncio.sleep(int(entropy.headers["retry-after"]))
-        entropy = await api.http.post("/v1/entropy/generate", json={"bits": 64, "certification": True})
+    entropy = await api.patient_post("/v1/entropy/generate", {"bits": 64, "certification": True})
     found = {
         "submitJob": submitted,
         "getJob": await api.get(submitted.headers["location"]),

@@ -48,7 +48,7 @@ async def test_the_checkpoint_is_a_signed_note_and_leads_to_tiles(api: Api, anyo
 
 async def test_an_entropy_answer_and_a_certificate_are_verified_as_a_result_is(own: Api, anyone: Api) -> None:
     body = {"bits": 2048, "certification": True}
-    certified, job = await asyncio.gather(own.http.post("/v1/entropy/generate", json=body), own.run())
+    certified, job = await asyncio.gather(own.patient_post("/v1/entropy/generate", body), own.run())
     pdf = (await own.get(f"/v1/jobs/{job['job_id']}/certificate")).content
     for content, kind in ((certified.content, "application/json"), (pdf, "application/pdf")):
         told = await anyone.http.post("/v1/verify", content=content, headers={"Content-Type": kind})
