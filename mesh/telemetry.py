@@ -12,8 +12,8 @@ import functools
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO, cast
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import structlog
 from prometheus_client import Counter, Histogram, start_http_server
 
-from mesh.call import Call, current
+from mesh.call import Call, current, serving
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -140,24 +140,36 @@ class Telemetry:
             if self._tracer is None:
                 yield call
             else:
-                with self._span(method, call) as traced:
+                with self._rpc_span(method, call) as traced:
                     yield traced
         finally:
             _part.reset(before)
             _seconds(method).observe(time.perf_counter() - started)
 
     @contextmanager
-    def _span(self, method: str, call: Call) -> Iterator[Call]:
+    def work(self, name: str, call: Call | None = None, **attributes: str) -> Iterator[None]:
+        """Do what nobody waits for as a part of `call`, or of the current one: log lines, callees and spans are its."""
+        call = call or current() or Call("")
+        if self._tracer is None:
+            with serving(call):
+                yield
+        else:
+            with self._span(name, call, "INTERNAL", attributes) as traced, serving(traced):
+                yield
+
+    def _rpc_span(self, method: str, call: Call) -> AbstractContextManager[Call]:
+        attributes = {"rpc.system": "grpc", "rpc.method": method, "qmumma.caller": call.caller}
+        return self._span(method, call, "SERVER", attributes)
+
+    @contextmanager
+    def _span(self, name: str, call: Call, kind: str, attributes: Mapping[str, str]) -> Iterator[Call]:
         from opentelemetry import propagate, trace  # noqa: PLC0415 - 40 ms that only a traced process pays
 
         if self._tracer is None:
             yield call
             return
         parent = propagate.extract({"traceparent": call.traceparent}) if call.traceparent else None
-        attributes = {"rpc.system": "grpc", "rpc.method": method, "qmumma.caller": call.caller}
-        with self._tracer.start_as_current_span(
-            method, context=parent, kind=trace.SpanKind.SERVER, attributes=attributes
-        ):
+        with self._tracer.start_as_current_span(name, context=parent, kind=trace.SpanKind[kind], attributes=attributes):
             carrier: dict[str, str] = {}
             propagate.inject(carrier)
             yield replace(call, traceparent=carrier.get("traceparent", ""))

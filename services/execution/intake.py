@@ -128,6 +128,7 @@ class Intake:
             create_time=now,
             public_request=call.request_id if call else "",
             public_address=call.address if call else "",
+            traceparent=call.traceparent if call else "",
             release_time=faults.release_time(request, now),
             engine_crash=request.test_faults.engine_crash,
         )

@@ -133,9 +133,11 @@ class NewJob:
     """Micro-dollars held for it."""
     create_time: dt.datetime
     public_request: str = ""
-    """The id of the public request that submitted it, for the audit trail alone."""
+    """The id of the public request that submitted it."""
     public_address: str = ""
-    """The client's address in that request, likewise."""
+    """The client's address in that request, for the audit trail alone."""
+    traceparent: str = ""
+    """The trace context of that request (W3C); empty where nothing is traced."""
     release_time: dt.datetime | None = None
     """No worker sees it before then; a test key's wish."""
     engine_crash: bool = False
@@ -183,6 +185,10 @@ class Job:
     error_message: str | None
     engine_crash: bool
     history: tuple[Stage, ...]
+    public_request: str
+    """The id of the public request that submitted it, under which workers ask others too."""
+    traceparent: str
+    """The trace context of that request, of which their spans are a part."""
 
     @classmethod
     def accepted(cls, new: NewJob) -> Job:
@@ -218,6 +224,8 @@ class Job:
             error_message=None,
             engine_crash=new.engine_crash,
             history=(Stage.QUEUED,),
+            public_request=new.public_request,
+            traceparent=new.traceparent,
         )
 
     @property

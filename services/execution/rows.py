@@ -50,6 +50,8 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
         [predicted_seconds(job.decision) or math.inf for job in jobs],
         [job.release_time for job in jobs],
         [job.engine_crash for job in jobs],
+        [job.public_request for job in jobs],
+        [job.traceparent for job in jobs],
     ]
 
 
@@ -142,4 +144,6 @@ def job_of(row: asyncpg.Record) -> Job:
         error_message=row["error_message"],
         engine_crash=row["engine_crash"],
         history=tuple(map(Stage, row["history"])),
+        public_request=row["public_request"],
+        traceparent=row["traceparent"],
     )

@@ -18,8 +18,9 @@ from qm.billing.v1 import billing_pb2
 from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
 
+from mesh.call import Call
 from mesh.errors import Conflict, DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
-from mesh.telemetry import log
+from mesh.telemetry import Telemetry, log
 from services.execution import task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, JobId, State, predicted_seconds
@@ -63,11 +64,14 @@ class Runner:
         worker: str,
         clock: Callable[[], dt.datetime],
         live: LiveStory | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Run in `children`, each run bounded by the limits of `offers`; `worker` names the lease's holder.
 
-        Results that are too large for their records go to `results`. `live` takes jobs on machines.
+        Results that are too large for their records go to `results`. `live` takes jobs on machines. What is done for a
+        job is a part of the request that submitted it, in the log and in the spans of `telemetry`.
         """
+        self._telemetry = telemetry or Telemetry()
         self._live = live
         self._rerouter = Rerouter(children, peers, offers, live)
         self._store = store
@@ -113,6 +117,11 @@ class Runner:
             lease.cancel()
 
     async def _attempt(self, job: Job, lease: Lease) -> Verdict:
+        submission = Call("execution", job.public_request, traceparent=job.traceparent)
+        with self._telemetry.work("job", submission, job_id=str(job.job_id), backend=job.backend.backend_id):
+            return await self._attempted(job, lease)
+
+    async def _attempted(self, job: Job, lease: Lease) -> Verdict:
         try:
             async with lease.kept():
                 if job.attempt_count <= MAX_ATTEMPTS or not await self._given_up(job):
@@ -210,7 +219,8 @@ class Runner:
 
         async def run() -> task.Outcome:
             lease.expect(predicted)
-            return await call(request, timeout=seconds, on_progress=lease.note)
+            with self._telemetry.work("run"):
+                return await call(request, timeout=seconds, on_progress=lease.note)
 
         try:
             return await lease.compute(run())

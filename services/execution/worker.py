@@ -253,6 +253,7 @@ async def wire(process: Process[WorkerConfig], config: WorkerConfig) -> None:
         )
         if live
         else None,
+        telemetry=process.telemetry,
     )
     turns = Turns(store, pool=config.pool, worker=name, priority_weight=config.priority_weight, clock=now)
     worker = Worker(events, runner, turns, config)

@@ -32,7 +32,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
 
 @pytest.fixture
 def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Everything that the transport and the intake of jobs log during the test."""
+    """Everything that the transport, the intake of jobs and their workers log during the test."""
     lines: list[dict[str, Any]] = []
 
     def keep(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -40,7 +40,13 @@ def log_lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         raise structlog.DropEvent
 
     logger = structlog.wrap_logger(None, processors=[keep])
-    for module in ("mesh.dispatch", "mesh.channel", "mesh.process", "services.execution.intake"):
+    for module in (
+        "mesh.dispatch",
+        "mesh.channel",
+        "mesh.process",
+        "services.execution.intake",
+        "services.execution.run",
+    ):
         monkeypatch.setattr(f"{module}.log", logger)
     return lines
 

@@ -25,6 +25,7 @@ from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
 from qm.type.v1 import requester_pb2
 
+from mesh.call import Call, current
 from mesh.database import Database
 from mesh.destination import Destinations
 from mesh.errors import Conflict, NotFound, PaymentRequired
@@ -113,11 +114,14 @@ class Peer:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.parts_of: dict[str, Call | None] = {}
+        """What each method was last called as a part of."""
         self.before: defaultdict[str, deque[Exception]] = defaultdict(deque)
         self.always: dict[str, Exception] = {}
 
     def meet(self, method: str) -> None:
         self.calls[method] += 1
+        self.parts_of[method] = current()
         if self.before[method]:
             raise self.before[method].popleft()
         if method in self.always:

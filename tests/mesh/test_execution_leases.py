@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from mesh.call import Call, current, serving
 from mesh.errors import Conflict, NotFound, Unavailable
 from mesh.streams import cancel_subject
 from services.execution.children import EngineFault
 from services.execution.job import Job, State
 from services.execution.lease import LEASE
 from services.execution.run import Runner, Verdict
-from tests.mesh.executing import FakeChildren, Parts, new_team
+from tests.mesh.executing import FakeChildren, Parts, new_team, submission
 
 OVER = LEASE + dt.timedelta(seconds=1)
 CRASH = EngineFault("the engine ended without an answer")
@@ -69,6 +70,21 @@ async def test_a_lease_that_ran_out_passes_on_and_late_writes_change_nothing(par
     assert await parts.read(job.job_id) == taken
     assert await store.end(job, "second", State.COMPLETED, now=now)
     assert await store.end(job, "second", State.FAILED, now=now) is False
+
+
+async def test_a_job_is_a_part_of_its_request_whoever_works_on_it(parts: Parts, log_lines: list[dict[str, Any]]):
+    trace, request = f"00-{'a' * 32}-{'b' * 16}-01", submission()
+    with serving(Call("edge", "req_7", time.monotonic() + 5, trace, "192.0.2.7")):
+        job, _ = await parts.intake().submit(request)
+    assert await parts.store.claim(job.job_id, "first", lease=LEASE, now=parts.clock())  # and it was never seen again
+    parts.clock.ahead = OVER
+    assert await parts.runner("second").run_job(job.job_id) is Verdict.DONE
+
+    part = Call("execution", "req_7", traceparent=trace)
+    assert (parts.signing.parts_of["SignRecord"], parts.billing.parts_of["SettleHold"]) == (part, part)
+    (line,) = [line for line in log_lines if line["event"] == "job_ended"]
+    assert (line["request_id"], line["trace_id"], line["job_id"]) == ("req_7", "a" * 32, str(job.job_id))
+    assert current() is None
 
 
 async def test_a_worker_that_lost_its_lease_stops_computing(parts: Parts):

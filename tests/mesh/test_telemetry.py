@@ -77,6 +77,26 @@ async def test_a_call_through_two_services_is_one_trace(mesh: Mesh, collector: t
     assert callers == ["edge", "billing", "billing"]
 
 
+async def test_work_that_nobody_waits_for_is_a_part_of_the_request_that_asked_for_it(
+    mesh: Mesh, collector: tuple[Sink, TelemetryConfig]
+) -> None:
+    sink, config = collector
+    worker, other = Telemetry.start("worker", config), Telemetry.start("other", config)
+    stub = mesh.stub((await mesh.serve(telemetry=other)).port)
+    with worker.work("job", Call("execution", "req_7", traceparent=f"00-{TRACE}-{PARENT}-01"), job_id="17"):
+        with worker.work("run"):
+            pass
+        assert (await stub.Echo(EchoRequest())).request_id == "req_7"
+    await asyncio.gather(worker.close(), other.close())
+
+    run, job = sink.spans["qmumma-worker"]
+    (echo,) = sink.spans["qmumma-other"]
+    assert {span.trace_id.hex() for span in (run, job, echo)} == {TRACE}
+    assert (job.name, job.parent_span_id.hex()) == ("job", PARENT)
+    assert (run.name, run.parent_span_id, echo.parent_span_id) == ("run", job.span_id, job.span_id)
+    assert [(a.key, a.value.string_value) for a in job.attributes] == [("job_id", "17")]
+
+
 async def test_a_failed_call_marks_its_span(mesh: Mesh, collector: tuple[Sink, TelemetryConfig]) -> None:
     sink, config = collector
     telemetry = Telemetry.start("billing", config)
