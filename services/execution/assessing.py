@@ -14,6 +14,8 @@ from qm.routing.v1 import routing_pb2
 from mesh.errors import InvalidArgument
 from services.execution import faults
 from services.execution.algorithms.listing import Algorithm, Catalogue
+from services.execution.job import Priority, Queue
+from services.execution.lines import line_of
 from services.execution.live.accounts import ProviderAccounts
 from services.execution.market import find
 from services.execution.measuring import Measured, Measurer
@@ -22,6 +24,8 @@ from services.execution.peers import Peers
 from services.execution.plan_times import PlanTimes
 
 AUTO = "auto"
+_KNOWN_TERMS = 8
+"""On which the offers for one program are remembered."""
 _SIMULATORS = "sim."
 """What the names of simulators begin with; one of another name would be chosen all the same."""
 
@@ -92,9 +96,16 @@ class Assessor:
         self, request: pb.SubmitJobRequest, measured: Measured, engine: str | None
     ) -> routing_pb2.ChooseBackendRequest:
         shots, seconds = request.shot_count, await self._times.of(request.requester.plan)
-        if (shots, seconds) not in measured.offers:
-            measured.offers.clear()
-            measured.offers[shots, seconds] = self._offers.of(measured.features, shots, engine=engine, seconds=seconds)
+        priority = Priority(request.priority)
+        terms = (shots, seconds, request.requester.plan, request.requester.environment, priority)
+        if (offers := measured.offers.get(terms)) is None:
+            offers = self._offers.of(measured.features, shots, engine=engine, seconds=seconds)
+            for offer in offers:
+                queue = Queue.of(request.requester, offer.duration_p50.ToTimedelta().total_seconds())
+                offer.line = line_of(queue, priority)
+            if len(measured.offers) >= _KNOWN_TERMS:
+                measured.offers.clear()
+            measured.offers[terms] = offers
         # "auto" spends a provider's money only where the caller says so, so that else nobody is asked for accounts.
         live = request.hardware != AUTO or routing_pb2.BACKEND_KIND_LIVE in request.objective.kinds
         wish = routing_pb2.ChooseBackendRequest(
@@ -102,9 +113,9 @@ class Assessor:
             hardware=request.hardware,
             features=measured.message,
             shot_count=shots,
-            offers=measured.offers[shots, seconds],
+            offers=offers,
             accounts=await self._accounts.reach(request.requester) if live else (),
-            priority=request.priority == pb.PRIORITY_PRIORITY,
+            priority=priority is Priority.PRIORITY,
         )
         if request.HasField("objective"):
             wish.objective.CopyFrom(request.objective)

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from mesh.config import MeshConfig, Positive
 from mesh.destination import Destinations
+from services.execution.lines import PRIORITY_WEIGHT
 
 GIB = 1024**3
 
@@ -78,8 +79,8 @@ class WorkerConfig(MeshConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of them, how many stay free of jobs that are predicted to run for over 5 s; one may always be taken by such."""
     enterprise_engine_count: Annotated[int, Meta(ge=0)] = 0
     """Of them, how many take jobs of enterprises alone, who may use the others too; all, for a worker of their own."""
-    priority_weight: Annotated[float, Meta(gt=0)] = 4.0
-    """While both wait, priority jobs get this many times the engines' time of the others."""
+    priority_weight: Annotated[float, Meta(gt=0)] = PRIORITY_WEIGHT
+    """While both wait, priority jobs get this many times the engines' time of the others (waits are foretold by 4)."""
     engine_memory_bytes: int = 10 * GIB
     """Address space of each: the most that one job may have, of which a warm child already maps about 1.3 GiB."""
     memory_bytes: int | None = None

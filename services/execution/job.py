@@ -19,6 +19,9 @@ JobId = NewType("JobId", uuid.UUID)
 LONG_SECONDS = 5.0
 """A job that is predicted to run longer may not take the last engines of a worker."""
 
+LEAST_SECONDS = 0.001
+"""What a turn counts at least until it is over, so that jobs of no predicted length alternate too."""
+
 
 class State(IntEnum):
     """Where a job is in its life; the numbers are those of the proto and of the table."""

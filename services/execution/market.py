@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,13 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
+from qm.type.v1 import requester_pb2
 
 from mesh.errors import NotFound
 from services.execution.algorithms.facts import AlgorithmId
 from services.execution.algorithms.listing import Algorithm, Catalogue
+from services.execution.job import Priority, Queue
+from services.execution.lines import line_of
 from services.execution.messages import money
 from services.execution.store import Store
 
@@ -37,8 +39,8 @@ class Market:
             backends=await self._backends(),
         )
 
-    async def get(self, algorithm_id: str) -> pb.GetAlgorithmResponse:
-        """One algorithm with its schemas; raises NotFound."""
+    async def get(self, algorithm_id: str, requester: requester_pb2.Requester) -> pb.GetAlgorithmResponse:
+        """One algorithm with its schemas, and how long a short job of the requester would wait; raises NotFound."""
         algorithm = find(self._catalogue, algorithm_id)
         message = _summary(algorithm)
         message.parameters_schema.CopyFrom(_struct(algorithm.parameters.document))
@@ -46,16 +48,20 @@ class Market:
         message.example_request.CopyFrom(_struct(algorithm.example["request"]))
         message.example_result.CopyFrom(_struct(algorithm.example["result"]))
         depths = await self._store.queue_depths()
-        availability = []
-        for backend in await self._backends():
-            seconds = await self._store.recent_seconds(backend.backend_id)
-            depth = depths.get(backend.backend_id, 0)
-            wait = round(1000 * depth * statistics.median(seconds)) if seconds else 0
-            availability.append(pb.BackendAvailability(backend=backend, queue_depth=depth, estimated_wait_ms=wait))
+        line = line_of(Queue.of(requester, 0.0), Priority.STANDARD)
+        availability = [
+            pb.BackendAvailability(
+                backend=backend,
+                queue_depth=depths.get(backend.backend_id, 0),
+                estimated_wait_ms=backend.queue_p50.ToMilliseconds(),
+            )
+            for backend in await self._backends(requester.team_id, line)
+        ]
         return pb.GetAlgorithmResponse(algorithm=message, availability=availability)
 
-    async def _backends(self) -> list[routing_pb2.Backend]:
-        return list((await self._routing.ListBackends(routing_pb2.ListBackendsRequest())).backends)
+    async def _backends(self, team_id: str = "", line: str = "") -> list[routing_pb2.Backend]:
+        request = routing_pb2.ListBackendsRequest(team_id=team_id, line=line)
+        return list((await self._routing.ListBackends(request)).backends)
 
 
 def find(catalogue: Catalogue, algorithm_id: str) -> Algorithm:

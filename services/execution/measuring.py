@@ -38,8 +38,8 @@ class Measured:
     message: routing_pb2.Features
     circuit: bytes | None
     """The flat circuit (programs/encoding.py); None where it was not asked for, empty where there is none to show."""
-    offers: dict[tuple[int, float], list[routing_pb2.EngineOffer]] = field(default_factory=dict)
-    """By shots, and the seconds that a run may take."""
+    offers: dict[tuple[object, ...], list[routing_pb2.EngineOffer]] = field(default_factory=dict)
+    """By all that they depend on besides."""
 
 
 class Measurer:

@@ -10,6 +10,7 @@ from mesh.errors import InvalidArgument, ResourceExhausted, Unavailable
 from services.execution import task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, Priority
+from services.execution.lines import line_of
 from services.execution.live.story import LiveStory
 from services.execution.messages import features_message
 from services.execution.offers import Offers
@@ -47,6 +48,8 @@ class Rerouter:
             offers = self._offers.of(
                 description.features, job.shot_count, engine=engine, without=failed, seconds=seconds
             )
+            for offer in offers:
+                offer.line = line_of(job.queue, job.priority)
         except (EngineFault, InvalidArgument, ResourceExhausted):
             return None
         named = job.requested_hardware != "auto"

@@ -134,7 +134,7 @@ class ExecutionService:
 
     async def GetAlgorithm(self, request: pb.GetAlgorithmRequest, _call: Call) -> pb.GetAlgorithmResponse:
         """Return one algorithm with its schemas and where it can run."""
-        return await self._market.get(request.algorithm_id)
+        return await self._market.get(request.algorithm_id, request.requester)
 
 
 def _job_id(text: str) -> JobId:

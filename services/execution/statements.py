@@ -142,13 +142,13 @@ RETURNING *
 """
 
 # A provider's machine has a queue of its own, in which its jobs lie while they run.
-WAITING = """
-SELECT 'pool:' || pool AS name, count(*) AS depth FROM jobs WHERE state = 1 AND pool <> 'live' GROUP BY pool
-UNION ALL
-SELECT backend_id, count(*) FROM jobs WHERE state IN (1, 2) AND pool = 'live' GROUP BY backend_id
+AT_MACHINES = """
+SELECT backend_id, count(*) AS depth FROM jobs WHERE state IN (1, 2) AND pool = 'live' GROUP BY backend_id
 """
 
-RECENT = """
-SELECT extract(epoch FROM end_time - start_time)::float8 FROM jobs
-WHERE state = 3 AND backend_id = $1 ORDER BY job_id DESC LIMIT 50
+# What is not predicted counts as turns.py counts it, and what is kept from its workers ($2) waits for nobody's turn.
+WAITING = """
+SELECT pool, queue, priority, team_id::text, count(*),
+       sum(CASE seconds WHEN 'Infinity' THEN $1 ELSE greatest(seconds, $1) END)::float8 AS seconds
+FROM jobs WHERE state = 1 AND pool <> 'live' AND NOT starts_with(pool, $2) GROUP BY pool, queue, priority, team_id
 """

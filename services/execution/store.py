@@ -22,8 +22,9 @@ from mesh.database import Connection, Database
 from mesh.events import Message
 from services.execution import deeds, statements
 from services.execution.ended import fault_of, outcome_of
-from services.execution.job import Job, JobId, Line, NewJob, Queue, Stage, State
-from services.execution.rows import columns_of, end_columns, event_of, job_of, webhook_of, work_of
+from services.execution.job import LEAST_SECONDS, Job, JobId, Line, NewJob, Priority, Queue, Stage, State
+from services.execution.lines import Waiting
+from services.execution.rows import HELD, columns_of, end_columns, event_of, job_of, webhook_of, work_of
 
 MOST_TEAMS = 16
 """Up to twice as many waiting teams are compared exactly; of more, a random part."""
@@ -269,13 +270,14 @@ class Store:
         )
         return {row["backend_id"]: row["depth"] for row in rows}
 
-    async def waiting(self) -> dict[str, int]:
-        """How many jobs lie before a new one: by "pool:<name>" where they wait for a worker, else by backend."""
-        return {row["name"]: row["depth"] for row in await self._database.fetch(statements.WAITING)}
+    async def at_machines(self) -> dict[str, int]:
+        """How many jobs a live machine has from here, by backend."""
+        return {row["backend_id"]: row["depth"] for row in await self._database.fetch(statements.AT_MACHINES)}
 
-    async def recent_seconds(self, backend_id: str) -> list[float]:
-        """How long the last 50 completed jobs of a backend took, in seconds."""
-        return [row[0] for row in await self._database.fetch(statements.RECENT, backend_id)]
+    async def waiting(self) -> list[Waiting]:
+        """The jobs that wait for a worker."""
+        rows = await self._database.fetch(statements.WAITING, LEAST_SECONDS, HELD)
+        return [Waiting(pool, Queue(queue), Priority(priority), *others) for pool, queue, priority, *others in rows]
 
     async def _keep(self, records: list[tuple[JobId, str, bytes]]) -> list[bool | Exception]:
         rows = await self._database.fetch(statements.KEEP, *_columns(records))

@@ -9,13 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from services.execution.job import Job, JobId, Line, Priority, Queue, predicted_seconds
+from services.execution.job import LEAST_SECONDS, Job, JobId, Line, Priority, Queue, predicted_seconds
 from services.execution.lease import LEASE
 from services.execution.shares import Shares
 from services.execution.store import Store
-
-LEAST_SECONDS = 0.001
-"""What a turn counts at least until it is over, so that jobs of no predicted length alternate too."""
 
 
 class Turns:

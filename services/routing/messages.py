@@ -100,6 +100,7 @@ def _offer_of(serialized: bytes) -> EngineOffer:
         comparison=message.comparison,
         refusal=message.refusal,
         excess_bits=message.excess_bits,
+        line=message.line,
     )
 
 

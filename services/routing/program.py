@@ -55,6 +55,8 @@ class EngineOffer:
     """For people; empty where it can."""
     excess_bits: float = 0.0
     """How far the program is past a limit, as log2 of the ratio."""
+    line: str = ""
+    """Where its job would wait, in the pool; empty where nobody said."""
 
 
 @dataclass(frozen=True, slots=True)

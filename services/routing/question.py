@@ -36,7 +36,9 @@ class Outlook:
     queue_p90_seconds: float = 0.0
     """That wait, at the 90th percentile."""
     queue_depth: int | None = None
-    """The jobs that waited then; None where nobody had said."""
+    """The jobs that were before one of this team; None where nobody had said."""
+    queue: str = ""
+    """Where it would wait (standing.py)."""
     fidelity_effect: Effect = NOTHING
     """What outcomes say of its errors beside those of its calibration."""
     time_effect: Effect = NOTHING

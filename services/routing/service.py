@@ -21,10 +21,9 @@ from services.routing.history import newest
 from services.routing.messages import backend_message, choice_message, objective_of, weights_of, wish_of
 from services.routing.policy import choose
 from services.routing.program import AUTO
-from services.routing.question import Question
+from services.routing.question import Outlook, Question
 from services.routing.recorder import Recorder
 from services.routing.situation import Situation
-from services.routing.standing import queue_of
 from services.routing.standing_messages import calibration_message, report_of, snapshot_of, supplier_message
 from services.routing.store import CalibrationStore, DecisionStore
 from services.routing.supplier import Suppliers
@@ -41,6 +40,7 @@ class _Answer:
     """A choice, and what is kept of it."""
 
     backend: Backend
+    outlook: Outlook
     policy_version: str
     grounds: Grounds
 
@@ -71,13 +71,16 @@ class RoutingService:
         self._simulators = {each.backend_id for each in situation.catalogue.backends if each.kind is Kind.SIMULATOR}
         self._known_by: tuple[object, ...] = ()
 
-    async def ListBackends(self, _request: pb.ListBackendsRequest, _call: Call) -> pb.ListBackendsResponse:
+    async def ListBackends(self, request: pb.ListBackendsRequest, _call: Call) -> pb.ListBackendsResponse:
         """List the backends in the order of the catalogue, as they are now."""
-        standings = self._situation.standings
-        backends = [standings.now(backend) for backend in self._situation.catalogue.backends]
-        return pb.ListBackendsResponse(
-            backends=[backend_message(backend, queue_depth=standings.depth(backend)) for backend in backends]
-        )
+        standings, response = self._situation.standings, pb.ListBackendsResponse()
+        for backend in self._situation.catalogue.backends:
+            message = backend_message(standings.now(backend), queue_depth=standings.depth(backend))
+            if request.line:
+                wait = standings.wait(backend, request.line, request.team_id)
+                message.queue_p50.FromMicroseconds(round(wait.p50 * 1e6))
+            response.backends.append(message)
+        return response
 
     async def ChooseBackend(self, request: pb.ChooseBackendRequest, _call: Call) -> pb.ChooseBackendResponse:
         """Pick a backend and say why. Raises what `offered` and `policy.choose` raise."""
@@ -92,8 +95,8 @@ class RoutingService:
             backend_id=answer.backend.backend_id,
             shot_count=request.shot_count,
             policy_version=answer.policy_version,
-            queue=queue_of(answer.backend),
-            queue_depth=standings.depth(answer.backend) or 0,
+            queue=answer.outlook.queue,
+            queue_depth=answer.outlook.queue_depth or 0,
             grounds=answer.grounds,
             create_time=now,
         )
@@ -126,8 +129,10 @@ class RoutingService:
     async def ReportBackends(self, request: pb.ReportBackendsRequest, _call: Call) -> pb.ReportBackendsResponse:
         """Note how backends are. Raises NotFound (UNKNOWN_BACKEND)."""
         backends = self._situation.catalogue.backends
-        known = {each.backend_id for each in backends} | {f"pool:{each.pool}" for each in backends}
-        if unknown := [each.backend_id for each in request.reports if each.backend_id not in known]:
+        known, pools = {each.backend_id for each in backends}, {f"pool:{each.pool}" for each in backends}
+        # "pool:sim/short" is a line of "pool:sim"; which there are, execution knows.
+        names = [each.backend_id for each in request.reports]
+        if unknown := [name for name in names if name not in known and name.partition("/")[0] not in pools]:
             message = f"there is no backend {unknown[0]!r}"
             raise NotFound(message, reason="UNKNOWN_BACKEND", field="reports.backend_id")
         now = self._clock()
@@ -171,7 +176,7 @@ class RoutingService:
         key = self._look_up(request, now)
         answer = self._known.get(key)
         if answer is None:
-            answer = self._answer(self._situation.plain(wish_of(request)))
+            answer = self._answer(self._situation.plain(wish_of(request), request.requester.team_id))
             _remember(self._known, key, answer, KNOWN_WISHES)
         return answer
 
@@ -185,7 +190,7 @@ class RoutingService:
         alike = (*key[1:], expected.unseen, *expected.predictions.items())
         answer = self._fits.get(alike) if by == self._known_by else None
         if answer is None:
-            question = self._situation.question(wish, expected)
+            question = self._situation.question(wish, expected, request.requester.team_id)
             answer = self._answer(question)
             if question.explores or by != self._known_by:
                 return answer
@@ -200,7 +205,7 @@ class RoutingService:
         if version != self._known_by:
             self._forget()
             self._known_by = version
-        return _key(request)
+        return (*_key(request), self._situation.standings.places(request.requester.team_id))
 
     def _forget(self) -> None:
         self._known.clear()
@@ -209,7 +214,8 @@ class RoutingService:
     def _answer(self, question: Question) -> _Answer:
         choice = choose(question)
         message = choice_message(choice, question).SerializeToString()
-        return _Answer(choice.backend, choice.policy_version, Grounds(question, choice, message))
+        outlook = next(each for each in question.outlooks if each.backend == choice.backend)
+        return _Answer(choice.backend, outlook, choice.policy_version, Grounds(question, choice, message))
 
     def _changed(self, question: Question, request: pb.ReplayDecisionRequest) -> Question:
         """A question as another policy would have asked it. Raises msgspec.ValidationError."""

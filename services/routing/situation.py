@@ -62,9 +62,9 @@ class Situation:
         """Equal while a question about simulators has the same answer."""
         return (self.standings.version, self.beliefs().version, now.replace(second=0, microsecond=0))
 
-    def plain(self, wish: Wish) -> Question:
-        """The question that a wish among simulators comes to."""
-        return self._question(wish, self._simulators, {})
+    def plain(self, wish: Wish, team_id: str = "") -> Question:
+        """The question that a team's wish among simulators comes to."""
+        return self.question(wish, Expected(self._simulators, {}, settled=True, unseen=False), team_id)
 
     async def expected(self, wish: Wish, circuit: bytes) -> Expected:
         """Who is looked at for a wish, and what is predicted of them. Raises what `offered` raises.
@@ -85,31 +85,21 @@ class Situation:
                 log.warning("prediction_refused", reason=str(error))
         return Expected(backends, predictions, settled, unseen)
 
-    def question(self, wish: Wish, expected: Expected) -> Question:
-        """The question that a wish comes to."""
-        return self._question(wish, expected.backends, expected.predictions, unseen=expected.unseen)
-
-    def _question(
-        self,
-        wish: Wish,
-        backends: Sequence[Backend],
-        predictions: Mapping[BackendId, Prediction],
-        *,
-        unseen: bool = False,
-    ) -> Question:
-        wanted, simulated = wish.objective.explore, backends is self._simulators
+    def question(self, wish: Wish, expected: Expected, team_id: str = "") -> Question:
+        """The question that a team's wish comes to; how long it waits depends on its turn."""
+        wanted, simulated = wish.objective.explore, expected.backends is self._simulators
         explores = not simulated and wanted is not False and may_explore(wish.environment, allowed=wanted is True)
-        known = _Known(self.beliefs(), self.standings, wish, predictions)
+        known = _Known(self, wish, expected.predictions, team_id)
         return Question(
             wish=wish,
-            outlooks=tuple([known.outlook(backend) for backend in backends]),
+            outlooks=tuple([known.outlook(backend) for backend in expected.backends]),
             weights=self.policy.weigh(wish.objective.prefer, priority=wish.priority),
             policy_version=f"{self.policy.version}/{self.catalogue.version}",
-            model_version=self.model_version if predictions else "",
+            model_version=self.model_version if expected.predictions else "",
             beliefs_version=known.beliefs.version,
             explores=explores,
             draw=randbits(53) if explores else 0,
-            unseen=unseen,
+            unseen=expected.unseen,
         )
 
     def _calibrated(self, backend: Backend) -> Backend:
@@ -128,23 +118,27 @@ class _Known:
     """What is known at one moment of what a wish may run on; what backends share is looked up once."""
 
     def __init__(
-        self, beliefs: Beliefs, standings: Standings, wish: Wish, predictions: Mapping[BackendId, Prediction]
+        self, situation: Situation, wish: Wish, predictions: Mapping[BackendId, Prediction], team_id: str
     ) -> None:
-        self.beliefs = beliefs
-        self._standings = standings
+        self.beliefs = situation.beliefs()
+        self._standings = situation.standings
         self._predictions = predictions
-        self._engines = {offer.method: offer.engine for offer in reversed(wish.offers)}
+        self._team_id = team_id
+        self._offers = {offer.method: offer for offer in reversed(wish.offers)}
         self._lines: dict[str, tuple[Wait, int | None]] = {}
         self._late: dict[tuple[str, str | None], float | None] = {}
 
     def outlook(self, backend: Backend) -> Outlook:
         """A backend's prospects."""
-        beliefs, queue = self.beliefs, queue_of(backend)
+        beliefs, offer = self.beliefs, self._offers.get(backend.method)
+        line = offer.line if offer else ""
+        queue = queue_of(backend, line)
         if queue not in self._lines:
-            self._lines[queue] = self._standings.wait(backend), self._standings.depth(backend)
+            place = (backend, line, self._team_id)
+            self._lines[queue] = self._standings.wait(*place), self._standings.depth(*place)
         wait, depth = self._lines[queue]
         live = backend.machine if backend.kind is Kind.LIVE else None
-        engine = live.provider if live else self._engines.get(backend.method)
+        engine = live.provider if live else offer.engine if offer else None
         if (queue, engine) not in self._late:
             self._late[queue, engine] = late(beliefs.late, queue, depth or 0, engine) if engine else None
         return Outlook(
@@ -153,6 +147,7 @@ class _Known:
             queue_seconds=wait.p50,
             queue_p90_seconds=wait.p90,
             queue_depth=depth,
+            queue=queue,
             fidelity_effect=beliefs.fidelity.get(backend.backend_id, beliefs.other_fidelity),
             time_effect=beliefs.time.get((backend.backend_id, engine), beliefs.other_time),
             late=self._late[queue, engine],

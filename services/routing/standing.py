@@ -8,8 +8,9 @@ fails there is nearly always the program, and one team could close them to all.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -35,6 +36,8 @@ class Report:
     reason: str = ""
     task_price: int | None = None
     shot_price: int | None = None
+    team_depths: Mapping[str, int] = field(default_factory=dict)
+    """The depths of teams that are not as far from their turn as `queue_depth` says."""
 
     def over(self, earlier: Report) -> Report:
         """This report, and what an earlier one said that this leaves open."""
@@ -81,6 +84,7 @@ class Standings:
         self._reports: dict[str, Report] = {}
         self._breakers: dict[str, Breaker] = {}
         self._waits = Waits()
+        self._places: dict[str, tuple[tuple[str, int], ...]] = {}
         self._sent: dict[str, int] = {}
         """Our own jobs that went to a machine since its queue was reported, less those that ended."""
         self.version = 0
@@ -93,6 +97,8 @@ class Standings:
         if earlier is None or _matter(replace(fresh, time=earlier.time)) != _matter(earlier):
             self.version += 1
         self._reports[name] = fresh
+        if fresh.team_depths or (earlier is not None and earlier.team_depths):
+            self._places = _places(self._reports)
         if report.queue_depth is not None:
             self._sent.pop(name, None)
 
@@ -114,8 +120,10 @@ class Standings:
             self.version += 1
         if outcome.engine_seconds is not None and outcome.queue:
             waited = outcome.queue_seconds + outcome.run_seconds - outcome.engine_seconds
-            if self._waits.observe(outcome.queue, outcome.queue_depth, waited):
-                self.version += 1
+            pool = outcome.queue.partition("/")[0]
+            for queue in {outcome.queue, pool}:
+                if self._waits.observe(queue, outcome.queue_depth, waited):
+                    self.version += 1
         if outcome.backend_fault and self._clock() - outcome.end_time < FRESH:
             self._breakers[name] = self._breakers.get(name, Breaker()).failed(self._clock())
             self.version += 1
@@ -134,21 +142,29 @@ class Standings:
             backend = _priced(backend, report)
         return msgspec.structs.replace(backend, online=False, offline_reason=reason) if reason else backend
 
-    def depth(self, backend: Backend) -> int | None:
-        """The jobs that wait before the next one, our own since the last report too; None where nobody has said."""
-        queue = queue_of(backend)
+    def places(self, team_id: str) -> tuple[tuple[str, int], ...]:
+        """The lines in which a team is not where a newcomer would be, with its depth; none for most teams.
+
+        With `version` it is all of the standings that a choice for the team depends on.
+        """
+        return self._places.get(team_id, ())
+
+    def depth(self, backend: Backend, line: str = "", team_id: str = "") -> int | None:
+        """The jobs before the next one of a team, our own since the last report too; None where nobody has said."""
+        queue = queue_of(backend, line)
         report = self._report(queue)
         if report is None or report.queue_depth is None:
             return None
-        return max(0, report.queue_depth + self._sent.get(queue, 0))
+        return max(0, report.team_depths.get(team_id, report.queue_depth) + self._sent.get(queue, 0))
 
-    def wait(self, backend: Backend) -> Wait:
-        """All of a job's time but its run, as it is expected now."""
-        queue = queue_of(backend)
+    def wait(self, backend: Backend, line: str = "", team_id: str = "") -> Wait:
+        """All of a job's time but its run, as it is expected now; of a line without any past as its pool has it."""
+        queue = queue_of(backend, line)
         report = self._report(queue)
         if report is not None and report.queue_seconds is not None:
             return Wait(report.queue_seconds, 3 * report.queue_seconds)
-        known = self._waits.expected(queue, self.depth(backend) or 0)
+        depth = self.depth(backend, line, team_id) or 0
+        known = self._waits.expected(queue, depth) or self._waits.expected(queue_of(backend), depth)
         return known or (self._live_wait if backend.kind is Kind.LIVE else NONE)
 
     def _report(self, name: str) -> Report | None:
@@ -157,14 +173,24 @@ class Standings:
 
 
 def _matter(report: Report) -> Report:
-    """What of a report may change a choice."""
+    """What of a report may change a choice of any team."""
     depth = report.queue_depth
-    return replace(report, queue_depth=None if depth is None else rung(depth))
+    return replace(report, queue_depth=None if depth is None else rung(depth), team_depths={})
 
 
-def queue_of(backend: Backend) -> str:
-    """The queue in which its jobs wait: that of the machine, or of the pool that simulates."""
-    return backend.backend_id if backend.kind is Kind.LIVE else f"pool:{backend.pool}"
+def _places(reports: Mapping[str, Report]) -> dict[str, tuple[tuple[str, int], ...]]:
+    found: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for name, report in reports.items():
+        for team_id, depth in report.team_depths.items():
+            found[team_id].append((name, depth))
+    return {team_id: tuple(places) for team_id, places in found.items()}
+
+
+def queue_of(backend: Backend, line: str = "") -> str:
+    """The queue in which its jobs wait: that of the machine, or of the pool that simulates, or a line of the pool."""
+    if backend.kind is Kind.LIVE:
+        return backend.backend_id
+    return f"pool:{backend.pool}/{line}" if line else f"pool:{backend.pool}"
 
 
 def _priced(backend: Backend, report: Report) -> Backend:

@@ -22,6 +22,7 @@ def report_of(message: pb.BackendReport, now: dt.datetime) -> Report:
     return Report(
         time=now,
         queue_depth=message.queue_depth if said("queue_depth") else None,
+        team_depths={each.team_id: each.depth for each in message.team_depths},
         queue_seconds=message.queue_duration.ToTimedelta().total_seconds() if said("queue_duration") else None,
         online=_ONLINE.get(message.status),
         reason=message.reason,

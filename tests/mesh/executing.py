@@ -134,6 +134,7 @@ class FakeRouting(Peer):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[routing_pb2.ChooseBackendRequest] = []
+        self.listed: list[routing_pb2.ListBackendsRequest] = []
         self.pool = f"pool{next(_numbers)}"
         self.estimate = routing_pb2.Estimate()
         self.objective = routing_pb2.Objective()
@@ -150,8 +151,9 @@ class FakeRouting(Peer):
             for name, method, suffix in (("first", "statevector", ""), ("second", "matrix_product_state", "b"))
         ]
 
-    async def ListBackends(self, _request: routing_pb2.ListBackendsRequest) -> routing_pb2.ListBackendsResponse:
+    async def ListBackends(self, request: routing_pb2.ListBackendsRequest) -> routing_pb2.ListBackendsResponse:
         self.meet("ListBackends")
+        self.listed.append(request)
         return routing_pb2.ListBackendsResponse(backends=self.backends)
 
     async def ChooseBackend(self, request: routing_pb2.ChooseBackendRequest) -> routing_pb2.ChooseBackendResponse:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from qm.execution.v1 import execution_pb2 as pb
 from qm.routing.v1 import routing_pb2
 from qm.type.v1 import requester_pb2
 from structlog.testing import capture_logs
@@ -20,6 +21,7 @@ from mesh.errors import InvalidArgument
 from services.execution import statements, store
 from services.execution.job import Job, Priority, Queue, State
 from services.execution.lease import LEASE
+from services.execution.lines import pool_depths
 from services.execution.turns import Turns
 from tests.mesh.executing import BELL_OUTCOME, FakeChildren, Parts, ended, new_team, until, working
 
@@ -75,6 +77,26 @@ async def test_teams_get_the_same_time_though_their_jobs_differ_in_length(parts:
     turns = parts.turns()
     shares = Counter(job.requester.team_id for job in await claims(turns, 50))
     assert (shares[slow.team_id], shares[quick.team_id]) == (10, 40)
+
+
+async def test_what_is_foretold_of_turns_is_what_the_turns_are(parts: Parts):
+    many, few, urgent = (new_team("commercial") for _ in range(3))
+    predict(parts, 1.0)
+    await wait_in_line(parts, 40, many)
+    await wait_in_line(parts, 2, few)
+    await wait_in_line(parts, 1, urgent, priority=int(Priority.PRIORITY))
+    test_key = new_team("commercial")
+    test_key.environment = requester_pb2.ENVIRONMENT_TEST
+    await wait_in_line(parts, 1, test_key, test_faults=pb.TestFaults(queue_delay=dt.timedelta(seconds=60)))
+    line = f"pool:{parts.routing.pool}/short"
+    told = pool_depths(await parts.store.waiting())
+    assert told[line].teams == {many.team_id: 40 + 2 + 1, few.team_id: 2 + 3 + 1}, "one is held and is in no line"
+    assert f"pool:held.{parts.routing.pool}" not in told
+    assert parts.routing.asked[-1].offers[0].line == "short"
+    turns = parts.turns()
+    [last] = await wait_in_line(parts, 1, few)
+    claimed = [job.job_id for job in await claims(turns, 20)]
+    assert claimed.index(last.job_id) == pytest.approx(told[line].teams[few.team_id], abs=1)
 
 
 async def test_jobs_of_a_team_keep_their_order(parts: Parts):

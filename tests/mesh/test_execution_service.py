@@ -143,23 +143,23 @@ async def test_an_algorithm_tells_schemas_that_its_example_fits(service: Executi
         Draft202012Validator(MessageToDict(schema)).validate(MessageToDict(example))
 
 
-async def test_availability_counts_the_jobs_before_and_learns_from_those_behind(
+async def test_availability_counts_the_jobs_before_and_tells_what_routing_says_of_the_teams_wait(
     parts: Parts, service: ExecutionService
 ):
-    team = new_team()
+    team = new_team("enterprise")
 
     async def availability() -> tuple[int, int]:
-        answer = await service.GetAlgorithm(pb.GetAlgorithmRequest(algorithm_id=CIRCUIT), CALL)
+        answer = await service.GetAlgorithm(pb.GetAlgorithmRequest(algorithm_id=CIRCUIT, requester=team), CALL)
         first = answer.availability[0]
         assert first.backend.backend_id == "first"
         return first.queue_depth, first.estimated_wait_ms
 
+    parts.routing.backends[0].queue_p50.FromMilliseconds(1234)
     depth, _ = await availability()
-    first, *others = await several(parts, team, 3)
-    assert (await availability())[0] == depth + 3
-    await parts.runner().run_job(first.job_id)
-    await parts.database.execute("UPDATE jobs SET start_time = end_time - interval '2 s' WHERE state = 3")
-    assert await availability() == (depth + len(others), 2000 * (depth + len(others)))
+    await several(parts, team, 3)
+    assert await availability() == (depth + 3, 1234)
+    asked = parts.routing.listed[-1]
+    assert (asked.team_id, asked.line) == (team.team_id, "enterprise-short")
 
 
 async def test_an_unknown_algorithm_is_told_with_those_that_exist(service: ExecutionService):

@@ -51,7 +51,7 @@ class Availability(msgspec.Struct, kw_only=True):
     hardware: Annotated[Name, Meta(description="The backend.", examples=["sim.statevector"])]
     status: Annotated[Literal["online", "offline"], Meta(description="Whether it takes jobs.")]
     queue_depth: Annotated[Count, Meta(description="Jobs that wait for it.", examples=[0])]
-    estimated_wait_ms: Annotated[Count, Meta(description="Predicted wait.", examples=[120])]
+    estimated_wait_ms: Annotated[Count, Meta(description="Predicted wait of a short job of your team.", examples=[120])]
 
 
 class AlgorithmExample(msgspec.Struct):
@@ -91,7 +91,8 @@ class Algorithms:
 
     async def get(self, request: Request[Nothing, Nothing]) -> Answer:
         """Answer `GET /v1/marketplace/algorithms/{algorithm_id}`."""
-        message = pb.GetAlgorithmRequest(algorithm_id=request.path["algorithm_id"][:_ID_LENGTH])
+        algorithm_id = request.path["algorithm_id"][:_ID_LENGTH]
+        message = pb.GetAlgorithmRequest(algorithm_id=algorithm_id, requester=request.requester)
         response = await self._execution.GetAlgorithm(message)
         algorithm = response.algorithm
         availability = [_availability(state) for state in response.availability]

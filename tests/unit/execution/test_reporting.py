@@ -9,6 +9,8 @@ import pytest
 from qm.routing.v1 import routing_pb2 as pb
 
 from services.execution import reporting
+from services.execution.job import Priority, Queue
+from services.execution.lines import Waiting
 from services.execution.store import Store
 
 if TYPE_CHECKING:
@@ -18,31 +20,55 @@ if TYPE_CHECKING:
 class Queues:
     """A store whose queues are what the test says, one round after the other."""
 
-    def __init__(self, *rounds: dict[str, int]) -> None:
+    def __init__(self, *rounds: tuple[list[Waiting], dict[str, int]]) -> None:
         self.rounds = list(rounds)
 
-    async def waiting(self) -> dict[str, int]:
+    async def waiting(self) -> list[Waiting]:
+        return self.rounds.pop(0)[0]
+
+    async def at_machines(self) -> dict[str, int]:
         if not self.rounds:
             raise asyncio.CancelledError
-        return self.rounds.pop(0)
+        return self.rounds[0][1]
 
 
 class Routing:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, int]] = []
+        self.told: list[dict[str, tuple[int, dict[str, int]]]] = []
 
     async def ReportBackends(self, request: pb.ReportBackendsRequest) -> None:  # noqa: N802 - an RPC
-        self.told.append({report.backend_id: report.queue_depth for report in request.reports})
+        self.told.append(
+            {
+                each.backend_id: (each.queue_depth, {team.team_id: team.depth for team in each.team_depths})
+                for each in request.reports
+            }
+        )
+
+
+def waiting(count: int) -> list[Waiting]:
+    return [Waiting("sim", Queue.SHORT, Priority.STANDARD, "a", count, 0.5)]
 
 
 async def test_what_changed_is_told_but_of_a_machine_whose_provider_tells_its_queue(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reporting, "EVERY_SECONDS", 0)
     routing, told_by_providers = Routing(), {"ibm_boston"}
-    rounds = ({"pool:sim": 3, "ibm_boston": 1, "ibm_fez": 2}, {"pool:sim": 3, "ibm_fez": 1}, {"ibm_boston": 4})
+    rounds = (
+        (waiting(3), {"ibm_boston": 1, "ibm_fez": 2}),
+        (waiting(3), {"ibm_fez": 1}),
+        (waiting(4), {"ibm_boston": 4, "ibm_fez": 1}),
+        ([], {}),
+    )
     with pytest.raises(asyncio.CancelledError):
         await reporting.report_queues(
             cast("Store", Queues(*rounds)), cast("RoutingServiceAsyncStub", routing), told_by_providers
         )
-    assert routing.told == [{"pool:sim": 3, "ibm_fez": 2}, {"ibm_fez": 1}, {"pool:sim": 0, "ibm_fez": 0}]
+    first, *others = routing.told
+    line, priority = "pool:sim/short", "pool:sim/short/priority"
+    assert first == {"pool:sim": (3, {}), line: (1, {"a": 3}), priority: (0, {}), "ibm_fez": (2, {})}
+    assert others == [
+        {"ibm_fez": (1, {})},
+        {"pool:sim": (4, {}), line: (1, {"a": 4})},
+        {"pool:sim": (0, {}), line: (0, {}), "ibm_fez": (0, {})},
+    ]

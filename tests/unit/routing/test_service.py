@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import msgspec
 import pytest
 from qm.routing.v1 import routing_pb2 as pb
 from qm.type.v1 import requester_pb2
@@ -13,9 +14,12 @@ from qm.type.v1 import requester_pb2
 from mesh.call import Call
 from mesh.config import load
 from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue
-from services.routing.decision import Decision
+from services.routing.decision import Decision, JobId
+from services.routing.learning.outcome import Outcome
+from services.routing.messages import choice_message
 from services.routing.objective import POLICY_FILE, Policy
-from services.routing.question import Prediction
+from services.routing.policy import choose
+from services.routing.question import Prediction, Question
 from services.routing.recorder import Recorder
 from services.routing.service import Kits, RoutingService
 from services.routing.situation import Situation
@@ -26,6 +30,7 @@ from services.routing.twin import with_twins
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 CALL = cast("Call", None)
+MANY, ONE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
 
 
 class Kept:
@@ -45,26 +50,29 @@ class Desk:
         self.asked: list[bytes] = []
         self.value, self.settled = 0.9, True
         self.kept = Kept()
+        self.standings = Standings(live_queue_seconds=600, clock=lambda: NOW)
         situation = Situation(
             with_twins(load(CATALOGUE_FILE, Catalogue)),
             load(POLICY_FILE, Policy),
-            Standings(live_queue_seconds=600, clock=lambda: NOW),
+            self.standings,
             predict=self._predict,
         )
         kits = Kits(cast("Recorder", self.kept), cast("DecisionStore", None), cast("CalibrationStore", None))
         self.service = RoutingService(situation, kits, load(SUPPLIERS_FILE, Suppliers), clock=lambda: NOW)
 
-    async def choose(self, circuit: bytes = b"", *kinds: pb.BackendKind, hardware: str = "auto") -> pb.Decision:
+    async def choose(
+        self, circuit: bytes = b"", *kinds: pb.BackendKind, hardware: str = "auto", team_id: str = ""
+    ) -> pb.Decision:
         request = pb.ChooseBackendRequest(
             hardware=hardware,
             shot_count=1000,
             circuit=circuit,
-            requester=requester_pb2.Requester(environment=requester_pb2.ENVIRONMENT_LIVE),
+            requester=requester_pb2.Requester(team_id=team_id, environment=requester_pb2.ENVIRONMENT_LIVE),
             features=pb.Features(qubit_count=3, gate_count=5, two_qubit_gate_count=2),
         )
         request.objective.kinds.extend(kinds)
         for method in ("statevector", "calibrated_noise"):
-            request.offers.add(engine="x", method=method).duration_p50.FromMilliseconds(5)
+            request.offers.add(engine="x", method=method, line="short").duration_p50.FromMilliseconds(5)
         return (await self.service.ChooseBackend(request, CALL)).decision
 
     async def _predict(
@@ -99,6 +107,33 @@ async def test_other_angles_with_the_same_predictions_are_the_same_choice(desk: 
     third = await desk.choose(b"some angles", pb.BACKEND_KIND_TWIN)
     assert third.estimate.fidelity == 0.8
     assert len(desk.asked) == 3, "what is not settled is asked for again"
+
+
+@pytest.mark.parametrize("kinds", [(), (pb.BACKEND_KIND_TWIN,)])
+async def test_a_team_behind_a_long_queue_of_another_is_told_its_turn(desk: Desk, kinds: list[pb.BackendKind]):
+    waited = Outcome(
+        job_id=JobId("1"), decision_id=None, backend_id="sim.statevector", engine="x", queue_seconds=4.0,
+        run_seconds=1.0, engine_seconds=1.0, queue="pool:sim/short", queue_depth=1, end_time=NOW,
+    )  # fmt: skip
+    desk.standings.learn(waited)
+    await desk.choose(b"circuit", *kinds, team_id=MANY)
+    reports = [pb.BackendReport(backend_id="pool:sim/short", queue_depth=1)]
+    reports[0].team_depths.add(team_id=MANY, depth=10_000)
+    await desk.service.ReportBackends(pb.ReportBackendsRequest(reports=reports), CALL)
+    many, one = [await desk.choose(b"circuit", *kinds, team_id=team) for team in (MANY, ONE)]
+    assert (many.backend.queue_depth, one.backend.queue_depth) == (10_000, 1)
+    assert one.estimate.queue_p50.ToTimedelta().total_seconds() == pytest.approx(4, rel=0.06)
+    assert many.estimate.queue_p50.ToTimedelta().total_seconds() == pytest.approx(20_000, rel=0.06)
+    kept = desk.kept.decisions[-1]
+    assert (kept.queue, kept.queue_depth) == ("pool:sim/short", 1)
+    decoded = msgspec.msgpack.decode(kept.grounds.encoded().question, type=Question)
+    assert choice_message(choose(decoded), decoded).SerializeToString() == kept.grounds.answer
+    again = await desk.choose(b"circuit", *kinds, team_id=ONE)
+    assert desk.kept.decisions[-1].grounds is kept.grounds, "who has the same turn has the same choice"
+    assert again.estimate == one.estimate
+    wanted = pb.ListBackendsRequest(team_id=ONE, line="short")
+    listed = (await desk.service.ListBackends(wanted, CALL)).backends[0]
+    assert listed.queue_p50 == one.estimate.queue_p50
 
 
 async def test_what_is_settled_is_remembered(desk: Desk):

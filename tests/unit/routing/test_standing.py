@@ -90,6 +90,36 @@ def test_a_wait_is_known_by_the_jobs_before_and_else_in_proportion():
     assert waits.expected("other", 0) is None
 
 
+def test_a_team_hears_its_own_place_in_a_line_and_another_that_of_a_newcomer(world: World):
+    standings, line = world.standings, queue_of(SIMULATOR, "short")
+    world.run(SIMULATOR, waited=0.5)
+    assert standings.wait(SIMULATOR, "short").p50 == pytest.approx(0.5, rel=0.06), "a new line is as its pool was"
+    version = standings.version
+    standings.report("pool:sim", Report(START, queue_depth=1000))
+    standings.report(line, Report(START, queue_depth=1, team_depths={"many": 1000}))
+    assert standings.version > version
+    assert standings.depth(SIMULATOR) == 1000
+    assert [standings.depth(SIMULATOR, "short", team) for team in ("many", "one")] == [1000, 1]
+    assert standings.wait(SIMULATOR, "short", "one").p50 == pytest.approx(1.0, rel=0.06)
+    assert standings.wait(SIMULATOR, "short", "many").p50 == pytest.approx(500, rel=0.06)
+    assert (standings.places("many"), standings.places("one")) == (((line, 1000),), ())
+    version = standings.version
+    standings.report(line, Report(START, queue_depth=1, team_depths={"few": 3}))
+    assert standings.version == version, "it changes no choice of other teams"
+    assert (standings.places("many"), standings.places("few")) == ((), ((line, 3),))
+    assert standings.depth(SIMULATOR, "short", "many") == 1
+    standings.report(line, Report(START, queue_depth=0))
+    assert standings.places("few") == ()
+
+
+def test_each_line_is_known_by_its_own_waits(world: World):
+    for _ in range(30):
+        world.run(SIMULATOR, waited=60.0, queue=queue_of(SIMULATOR, "long"))
+        world.run(SIMULATOR, waited=0.1, queue=queue_of(SIMULATOR, "short"))
+    assert world.standings.wait(SIMULATOR, "long").p50 == pytest.approx(60, rel=0.06)
+    assert world.standings.wait(SIMULATOR, "short").p50 == pytest.approx(0.1, rel=0.06)
+
+
 def test_a_simulator_waits_as_its_pool_has_and_a_machine_as_the_policy_guesses_until_one_has_told(world: World):
     standings = world.standings
     assert standings.wait(SIMULATOR) == Wait(0.0, 0.0)

@@ -366,7 +366,7 @@ class BackendAvailability(_message.Message):
     queue_depth: _builtins.int
     """Counts jobs that wait for it."""
     estimated_wait_ms: _builtins.int
-    """Predicts the wait in milliseconds, from the jobs before and how long jobs took lately."""
+    """Predicts the wait of a short job of the requester in milliseconds."""
     @_builtins.property
     def backend(self) -> _routing_pb2.Backend:
         """Is the backend."""
@@ -1144,16 +1144,22 @@ class GetAlgorithmRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ALGORITHM_ID_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
     algorithm_id: _builtins.str
     """Names it."""
+    @_builtins.property
+    def requester(self) -> _requester_pb2.Requester:
+        """Says who asks, whose wait is told; absent for a team that has no job waiting."""
+
     def __init__(
         self,
         *,
         algorithm_id: _builtins.str = ...,
+        requester: _requester_pb2.Requester | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "requester", b"requester"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

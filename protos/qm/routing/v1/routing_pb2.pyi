@@ -243,6 +243,7 @@ class Backend(_message.Message):
     RESIDENCY_FIELD_NUMBER: _builtins.int
     OFFLINE_REASON_FIELD_NUMBER: _builtins.int
     QUEUE_DEPTH_FIELD_NUMBER: _builtins.int
+    QUEUE_P50_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
     """Names it ("sim.statevector")."""
     display_name: _builtins.str
@@ -272,7 +273,7 @@ class Backend(_message.Message):
     offline_reason: _builtins.str
     """Says for people why it is offline; empty where it is not."""
     queue_depth: _builtins.int
-    """Counts the jobs that wait for it, where that is known."""
+    """Counts the jobs that wait for it, and in a decision those before the job, where that is known."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Is what a job pays to it on top of the algorithm's price."""
@@ -280,6 +281,10 @@ class Backend(_message.Message):
     @_builtins.property
     def residency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names the regions in which it runs ("local", "eu")."""
+
+    @_builtins.property
+    def queue_p50(self) -> _duration_pb2.Duration:
+        """Predicts a job's wait for it in the median, for a team and a line that were named."""
 
     def __init__(
         self,
@@ -301,10 +306,11 @@ class Backend(_message.Message):
         residency: _abc.Iterable[_builtins.str] | None = ...,
         offline_reason: _builtins.str = ...,
         queue_depth: _builtins.int | None = ...,
+        queue_p50: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "price", b"price", "queue_depth", b"queue_depth"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "price", b"price", "queue_depth", b"queue_depth", "queue_p50", b"queue_p50"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "account_owner", b"account_owner", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "offline_reason", b"offline_reason", "pool", b"pool", "price", b"price", "provider", b"provider", "provider_device", b"provider_device", "qubit_count", b"qubit_count", "queue_depth", b"queue_depth", "residency", b"residency", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "account_owner", b"account_owner", "backend_id", b"backend_id", "calibration_id", b"calibration_id", "description", b"description", "display_name", b"display_name", "engine", b"engine", "kind", b"kind", "method", b"method", "offline_reason", b"offline_reason", "pool", b"pool", "price", b"price", "provider", b"provider", "provider_device", b"provider_device", "qubit_count", b"qubit_count", "queue_depth", b"queue_depth", "queue_p50", b"queue_p50", "residency", b"residency", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__queue_depth: _TypeAlias = _typing.Literal["queue_depth"]  # noqa: Y015
     _WhichOneofArgType__queue_depth: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth"]  # noqa: Y015
@@ -412,6 +418,7 @@ class EngineOffer(_message.Message):
     COMPARISON_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
     EXCESS_BITS_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """Names the engine ("qsim")."""
     method: _builtins.str
@@ -424,6 +431,8 @@ class EngineOffer(_message.Message):
     """Says why the program cannot be run so, for people; empty where it can."""
     excess_bits: _builtins.float
     """Says how far the program is past a limit that it breaks, as log2 of the ratio."""
+    line: _builtins.str
+    """Names the line in which its job would wait ("short", "long/priority"); empty where teams do not take turns."""
     @_builtins.property
     def duration_p50(self) -> _duration_pb2.Duration:
         """Predicts its run, median."""
@@ -443,10 +452,11 @@ class EngineOffer(_message.Message):
         comparison: _builtins.str = ...,
         refusal: _builtins.str = ...,
         excess_bits: _builtins.float = ...,
+        line: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration_p50", b"duration_p50", "duration_p90", b"duration_p90"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "engine", b"engine", "excess_bits", b"excess_bits", "memory_bytes", b"memory_bytes", "method", b"method", "refusal", b"refusal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "duration_p50", b"duration_p50", "duration_p90", b"duration_p90", "engine", b"engine", "excess_bits", b"excess_bits", "line", b"line", "memory_bytes", b"memory_bytes", "method", b"method", "refusal", b"refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -722,12 +732,21 @@ class ListBackendsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team whose wait is asked for; empty for none."""
+    line: _builtins.str
+    """Names the line in which its job would wait."""
     def __init__(
         self,
+        *,
+        team_id: _builtins.str = ...,
+        line: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -996,10 +1015,11 @@ class BackendReport(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TASK_PRICE_FIELD_NUMBER: _builtins.int
     SHOT_PRICE_FIELD_NUMBER: _builtins.int
+    TEAM_DEPTHS_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
-    """Names it, or for what runs here "pool:<name>" for all that wait in one queue."""
+    """Names it, or for what runs here "pool:<name>" for all that wait in one queue, and "pool:<name>/<line>" for a line of it."""
     queue_depth: _builtins.int
-    """Counts the jobs that wait for it; absent for not known."""
+    """Counts the jobs that wait for it, and of a line those before the first one of a team that has none in it; absent for not known."""
     status: Global___BackendStatus.ValueType
     """Says whether it takes jobs; unspecified for not known."""
     reason: _builtins.str
@@ -1016,6 +1036,10 @@ class BackendReport(_message.Message):
     def shot_price(self) -> _money_pb2.Money:
         """Is the price of a shot likewise."""
 
+    @_builtins.property
+    def team_depths(self) -> _containers.RepeatedCompositeFieldContainer[Global___TeamDepth]:
+        """Are the teams that have jobs in a line, as far as they are not told by queue_depth."""
+
     def __init__(
         self,
         *,
@@ -1026,16 +1050,43 @@ class BackendReport(_message.Message):
         reason: _builtins.str = ...,
         task_price: _money_pb2.Money | None = ...,
         shot_price: _money_pb2.Money | None = ...,
+        team_depths: _abc.Iterable[Global___TeamDepth] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "queue_depth", b"queue_depth", "queue_duration", b"queue_duration", "shot_price", b"shot_price", "task_price", b"task_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "backend_id", b"backend_id", "queue_depth", b"queue_depth", "queue_duration", b"queue_duration", "reason", b"reason", "shot_price", b"shot_price", "status", b"status", "task_price", b"task_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth", "backend_id", b"backend_id", "queue_depth", b"queue_depth", "queue_duration", b"queue_duration", "reason", b"reason", "shot_price", b"shot_price", "status", b"status", "task_price", b"task_price", "team_depths", b"team_depths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__queue_depth: _TypeAlias = _typing.Literal["queue_depth"]  # noqa: Y015
     _WhichOneofArgType__queue_depth: _TypeAlias = _typing.Literal["_queue_depth", b"_queue_depth"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_depth) -> _WhichOneofReturnType__queue_depth | None: ...
 
 Global___BackendReport: _TypeAlias = BackendReport  # noqa: Y015
+
+@_typing.final
+class TeamDepth(_message.Message):
+    """TeamDepth is how far a team's next job is from its turn in a line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Identifies the team."""
+    depth: _builtins.int
+    """Counts the jobs before it: the team's own, and those of others whose turn comes before."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamDepth: _TypeAlias = TeamDepth  # noqa: Y015
 
 @_typing.final
 class ReportBackendsRequest(_message.Message):
