@@ -25,6 +25,7 @@ from services.execution.engines.seeds import derive_seed
 from services.execution.job import Job, JobId, NewJob, Priority
 from services.execution.messages import money
 from services.execution.peers import Peers
+from services.execution.quote import quote_used
 from services.execution.quoting import Quotes, included_no_more
 from services.execution.store import Store
 
@@ -88,6 +89,8 @@ class Intake:
         await self._peers.billing.ReleaseHold(billing_pb2.ReleaseHoldRequest(job_id=str(new.job_id)))
         job = await self._replay(request)
         if job is None:
+            if new.quote_id is not None and (first := await self._store.by_quote(new.quote_id)) is not None:
+                raise quote_used(first)
             raise Conflict("another request with this key is being worked on; repeat it", reason="REQUEST_IN_FLIGHT")
         return job, True
 
@@ -96,9 +99,9 @@ class Intake:
         job_id = JobId(uuid_utils.compat.uuid7())
         if request.quote_id:
             quote = await self._quotes.redeem(request, order)
-            decision, price, bound = quote.decision, quote.price, quote.cost
+            quote_id, decision, price, bound = quote.quote_id, quote.decision, quote.price, quote.cost
         else:
-            decision, bound = await self._assessor.choose(request, order, str(job_id)), None
+            quote_id, decision, bound = None, await self._assessor.choose(request, order, str(job_id)), None
             price = order.price(decision)
         wish = billing_pb2.HoldFundsRequest(
             job_id=str(job_id),
@@ -129,6 +132,7 @@ class Intake:
             public_request=call.request_id if call else "",
             public_address=call.address if call else "",
             traceparent=call.traceparent if call else "",
+            quote_id=quote_id,
             release_time=faults.release_time(request, now),
             engine_crash=request.test_faults.engine_crash,
         )

@@ -141,6 +141,8 @@ class NewJob:
     """The client's address in that request, for the audit trail alone."""
     traceparent: str = ""
     """The trace context of that request (W3C); empty where nothing is traced."""
+    quote_id: uuid.UUID | None = None
+    """The quote that it goes by, which no other job can."""
     release_time: dt.datetime | None = None
     """No worker sees it before then; a test key's wish."""
     engine_crash: bool = False
@@ -192,6 +194,8 @@ class Job:
     """The id of the public request that submitted it, under which workers ask others too."""
     traceparent: str
     """The trace context of that request, of which their spans are a part."""
+    fault: str
+    """Why it was moved to another backend, for people; empty where it was not."""
 
     @classmethod
     def accepted(cls, new: NewJob) -> Job:
@@ -229,6 +233,7 @@ class Job:
             history=(Stage.QUEUED,),
             public_request=new.public_request,
             traceparent=new.traceparent,
+            fault="",
         )
 
     @property

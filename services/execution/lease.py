@@ -34,10 +34,14 @@ class LeaseLost(Exception):
 class Parked(Exception):
     """The job waits for something that is not here; nobody need hold it for so long."""
 
-    def __init__(self, seconds: float, message: str) -> None:
-        """Keep when to look again, and a word on what is waited for."""
+    def __init__(self, seconds: float, message: str, *, elsewhere: bool = False) -> None:
+        """Keep when to look again, and a word on what is waited for.
+
+        `elsewhere` says that it has waited long enough to go on elsewhere, since nothing of it was sent yet.
+        """
         super().__init__(message)
         self.seconds = seconds
+        self.elsewhere = elsewhere
 
 
 class Lease:

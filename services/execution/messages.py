@@ -40,6 +40,8 @@ def job_message(job: Job) -> pb.Job:
         create_time=timestamp(job.create_time),
         progress=job.progress,
         progress_message=job.progress_message,
+        fault=job.fault,
+        backend_kind=job.backend.kind,
     )
     message.history.extend(map(pb.JobStage.ValueType, job.history))
     if job.start_time is not None:

@@ -18,7 +18,8 @@ from qm.routing.v1 import routing_pb2
 from qm.signing.v1 import signing_pb2
 
 from mesh.errors import Conflict, NotFound
-from services.execution.job import Priority
+from services.execution.job import JobId, Priority
+from services.execution.job import public_id as public_job_id
 from services.execution.record import MICROS, rfc3339
 
 QuoteId = NewType("QuoteId", uuid.UUID)
@@ -76,6 +77,12 @@ def require_terms(quote: Quote, terms: bytes, now: dt.datetime) -> None:
 def quote_not_found() -> NotFound:
     """What another team's quote and no quote at all look like."""
     return NotFound("quote_id: there is no such quote in your team", reason="QUOTE_NOT_FOUND", field="quote_id")
+
+
+def quote_used(job_id: JobId) -> Conflict:
+    """What is said to a second job by the same quote."""
+    message = f"quote_id: the quote was used for {public_job_id(job_id)}, and is for one job; ask for another quote"
+    return Conflict(message, reason="QUOTE_USED", field="quote_id")
 
 
 def build_record(  # noqa: PLR0913 - what is signed

@@ -52,6 +52,7 @@ def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
         [job.engine_crash for job in jobs],
         [job.public_request for job in jobs],
         [job.traceparent for job in jobs],
+        [job.quote_id for job in jobs],
     ]
 
 
@@ -146,4 +147,5 @@ def job_of(row: asyncpg.Record) -> Job:
         history=tuple(map(Stage, row["history"])),
         public_request=row["public_request"],
         traceparent=row["traceparent"],
+        fault=row["fault"],
     )

@@ -163,6 +163,10 @@ class Runner:
                 return await self._end(job, State.CANCELLED, None)
             except EngineFault as fault:
                 return await self._move_or_fail(job, fault)
+            except Parked as parked:
+                if not parked.elsewhere or not await self._moved(job, str(parked)):
+                    raise
+                return None
             except (InvalidArgument, ResourceExhausted) as error:
                 return await self._end(job, State.FAILED, ("bad_request", error.message))
             except RecordError as error:
@@ -229,18 +233,25 @@ class Runner:
 
     async def _move_or_fail(self, job: Job, fault: EngineFault) -> None:
         """After a fault of its engine: once to another that can run it, where the caller named none; else failed."""
-        where = {"backend": job.backend.backend_id, "engine": job.backend.engine}
-        log.warning("engine_fault", job_id=str(job.job_id), reason=str(fault), **where)
-        backend = None
-        if job.may_reroute:
-            seconds = await self._times.of(job.requester.plan)
-            backend = await patiently(lambda: self._rerouter.another(job, seconds=seconds))
-        if backend is not None:
-            if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, self._clock())):
-                raise LeaseLost
+        if await self._moved(job, str(fault)):
             return
         message = f"{job.backend.backend_id} failed: {fault}. You are not charged; send the job again."
         await self._end(job, State.FAILED, ("server_error", message))
+
+    async def _moved(self, job: Job, fault: str) -> bool:
+        """Give a job to another backend, where it may go and there is one; False where it stays."""
+        where = {"backend": job.backend.backend_id, "engine": job.backend.engine}
+        log.warning("engine_fault", job_id=str(job.job_id), reason=fault, **where)
+        if not job.may_reroute:
+            return False
+        seconds = await self._times.of(job.requester.plan)
+        backend = await patiently(lambda: self._rerouter.another(job, seconds=seconds))
+        if backend is None:
+            return False
+        now = self._clock()
+        if not await patiently(lambda: self._store.move(job.job_id, self._worker, backend, now, fault=fault)):
+            raise LeaseLost
+        return True
 
     async def _end(self, job: Job, state: State, error: tuple[str, str] | None) -> None:
         """End a job that costs nothing: its money goes back before its end is visible."""

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-# One statement, and so one commit: jobs, and the work of those that are new.
+# One statement, and so one commit: jobs, and the work of those that are new: of a request that has none yet, and by a
+# quote that has none.
 INSERT = """
 WITH new AS (
 INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
                   parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
                   decision, cost, create_time, update_time, pool, queue, seconds, release_time, engine_crash,
-                  public_request, traceparent, state, version)
+                  public_request, traceparent, quote_id, state, version)
 SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::text[],
                      $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
                      $15::smallint[], $16::bigint[], $17::text[], $18::bytea[], $19::bigint[], $20::timestamptz[],
                      $20::timestamptz[], $21::text[], $22::smallint[], $23::real[], $24::timestamptz[], $25::boolean[],
-                     $26::text[], $27::text[])
-ON CONFLICT (team_id, request_id) DO NOTHING
+                     $26::text[], $27::text[], $28::uuid[])
+ON CONFLICT DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($28::uuid[], $29::uuid[], $30::text[], $31::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($29::uuid[], $30::uuid[], $31::text[], $32::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new
@@ -30,7 +31,7 @@ SELECT job_id, team_id, user_id, key_id, plan, environment, fingerprint, algorit
        requested_hardware, backend, shot_count, priority, seed, webhook_url, ''::bytea AS decision, queue, cost, state,
        version, create_time, update_time, start_time, end_time, cancel_requested, attempt_count, progress,
        progress_message, NULL::bytea AS record, NULL::bytea AS seal, error_type, error_message, engine_crash, history,
-       public_request, traceparent
+       public_request, traceparent, fault
 FROM jobs
 """
 

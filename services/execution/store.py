@@ -48,8 +48,8 @@ class Store:
     async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
         """Accept jobs with their work in one commit; returns those inserted.
 
-        The others met an earlier job of their team with the same request_id. No event tells of a job's first state:
-        whoever could wait for it has the answer of its submission.
+        The others met an earlier job of their team with the same request_id, or of the same quote. No event tells of a
+        job's first state: whoever could wait for it has the answer of its submission.
         """
         told = [(job.job_id, work_of(job.job_id, job.decision.backend.pool, job.queue)) for job in jobs]
         told += [(job.job_id, deeds.submitted(job)) for job in jobs]
@@ -82,6 +82,11 @@ class Store:
             "SELECT * FROM jobs WHERE team_id = $1 AND request_id = $2", team_id, request_id
         )
         return job_of(row) if row else None
+
+    async def by_quote(self, quote_id: uuid.UUID) -> JobId | None:
+        """The job that went by a quote."""
+        found: uuid.UUID | None = await self._database.fetchval("SELECT job_id FROM jobs WHERE quote_id = $1", quote_id)
+        return None if found is None else JobId(found)
 
     async def older(
         self, team_id: str, *, than: JobId | None, state: State | None, size: int
@@ -169,20 +174,26 @@ class Store:
             return (await self._keep([kept]))[0] is True
         return await self._kept.add(kept)
 
-    async def move(self, job_id: JobId, worker: str, backend: routing_pb2.Backend, now: dt.datetime) -> Job | None:
-        """Give a running job another backend: it is queued again, and its watchers are told; None without the lease."""
+    async def move(
+        self, job_id: JobId, worker: str, backend: routing_pb2.Backend, now: dt.datetime, *, fault: str
+    ) -> Job | None:
+        """Give a running job another backend: it is queued again, and its watchers are told; None without the lease.
+
+        `fault` says for people why it could not stay.
+        """
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
                 "UPDATE jobs SET state = 1, backend_id = $3, backend = $4, pool = $6, version = version + 1,"
-                " update_time = $5, worker = NULL, lease_end_time = NULL, history = history || 6::smallint"
+                " update_time = $5, worker = NULL, lease_end_time = NULL, history = history || 6::smallint, fault = $7"
                 " WHERE job_id = $1 AND worker = $2 AND state = 2 RETURNING *",
-                job_id, worker, backend.backend_id, backend.SerializeToString(), now, backend.pool,
+                job_id, worker, backend.backend_id, backend.SerializeToString(), now, backend.pool, fault,
             )  # fmt: skip
             if row is None:
                 return None
             job = job_of(row)
-            fault, team_id = fault_of(job, now), job.requester.team_id
-            rerouted = event_of(job_id, team_id, job.state, now, word=Stage.REROUTED.word, outcome=fault)
+            await connection.execute("UPDATE provider_jobs SET left_behind = true WHERE job_id = $1", job_id)
+            outcome, team_id = fault_of(job, now), job.requester.team_id
+            rerouted = event_of(job_id, team_id, job.state, now, word=Stage.REROUTED.word, outcome=outcome)
             messages = [rerouted, work_of(job_id, backend.pool, job.queue)]
             messages += webhook_of(job, Stage.REROUTED, job.state, now)
             await outbox.insert(connection, messages)

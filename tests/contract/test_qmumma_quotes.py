@@ -42,6 +42,9 @@ async def test_a_quote_is_verifiable_and_the_job_that_names_it_runs_where_it_say
     done, decided = await asyncio.gather(api.run(named), stranger.http.get("/v1/jobs/qm_job_" + "0" * 32 + "/decision"))
     await stranger.close()
     assert decided.status_code == 404
+    second = await api.submit(named)
+    assert (second.status_code, second.json()["error"]["param"]) == (409, "quote_id")
+    assert f"was used for {done['job_id']}" in second.json()["error"]["message"]
     assert (done["hardware"], done["cost_usd"]) == (quote["hardware"], quote["cost_usd"])
     assert done["execution"]["calibration_id"] == fidelity["calibration_id"]
     measured = float(done["fidelity"].rstrip("%")) / 100

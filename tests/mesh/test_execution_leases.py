@@ -63,7 +63,7 @@ async def test_a_lease_that_ran_out_passes_on_and_late_writes_change_nothing(par
 
     assert await store.renew(job.job_id, "first", lease=LEASE, now=now) is None
     assert not await store.keep_record(job.job_id, "first", b"{}")
-    assert await store.move(job.job_id, "first", parts.routing.backends[1], now) is None
+    assert await store.move(job.job_id, "first", parts.routing.backends[1], now, fault="") is None
     assert await store.end(job, "first", State.FAILED, now=now, error=("server_error", "late")) is False
     await store.report(job.job_id, "first", 0.9, "late", now)
     await store.give_back(job.job_id, "first", now)
@@ -227,7 +227,7 @@ async def test_a_job_that_moves_while_it_is_cancelled_is_cancelled(parts: Parts,
     ask = parts.store.request_cancel
 
     async def move_first(*arguments: Any) -> Job | None:
-        await parts.store.move(job.job_id, "worker", parts.routing.backends[1], parts.clock())
+        await parts.store.move(job.job_id, "worker", parts.routing.backends[1], parts.clock(), fault="")
         return await ask(*arguments)
 
     monkeypatch.setattr(parts.store, "request_cancel", move_first)

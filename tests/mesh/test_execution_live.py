@@ -277,6 +277,61 @@ async def test_a_machine_that_fails_leaves_the_job_to_its_twin_where_the_caller_
     assert live.parts.hold(job) == "open"
 
 
+def other_backends(live: Live, *, kind: routing_pb2.BackendKind.ValueType, name: str) -> None:
+    """There are the machine, and another backend; "auto" chooses among both."""
+    other = routing_pb2.Backend()
+    other.CopyFrom(MACHINE)
+    other.backend_id, other.kind, other.provider_device = name, kind, "qpu.forte-1"
+    if kind == routing_pb2.BACKEND_KIND_TWIN:
+        other.engine, other.method, other.pool = "aer", "statevector", "sim"
+    live.parts.routing.backends = [MACHINE, other]
+    live.parts.routing.objective.kinds.extend([routing_pb2.BACKEND_KIND_LIVE, routing_pb2.BACKEND_KIND_TWIN])
+
+
+async def test_a_job_for_auto_that_its_provider_never_got_goes_on_elsewhere_after_a_minute(live: Live):
+    other_backends(live, kind=routing_pb2.BACKEND_KIND_TWIN, name="ibm_fez")
+    live.fake.faults.append(Fault("GET", "/backends", status=503, times=99))
+    job = await live.parts.accepted(team=live.team, objective=live.parts.routing.objective)
+    assert (job.backend.backend_id, await live.worker().run_job(job.job_id)) == ("ionq.aria", Verdict.LATER)
+    await live.wait(30)
+    assert await live.worker().run_job(job.job_id) is Verdict.LATER
+    assert (await live.parts.read(job.job_id)).state is State.RUNNING
+    await live.wait(60)
+    assert await live.worker().run_job(job.job_id) is Verdict.DONE
+    moved = await live.parts.read(job.job_id)
+    assert (moved.state, moved.backend.backend_id, live.sent) == (State.QUEUED, "ibm_fez", 0)
+    assert "503" in moved.fault
+    assert live.parts.hold(job) == "open"
+
+
+async def test_a_job_that_has_nowhere_else_to_go_waits_for_its_provider(live: Live):
+    live.parts.routing.objective.kinds.append(routing_pb2.BACKEND_KIND_LIVE)
+    job = await live.parts.accepted(team=live.team, objective=live.parts.routing.objective)
+    live.parts.routing.always["ChooseBackend"] = Unavailable("nothing runs", reason="HARDWARE_UNAVAILABLE")
+    live.fake.faults.append(Fault("GET", "/backends", status=503, times=2))
+    assert await live.worker().run_job(job.job_id) is Verdict.LATER
+    await live.wait(120)
+    assert await live.worker().run_job(job.job_id) is Verdict.LATER
+    await live.wait(120)
+    assert await live.worker().run_job(job.job_id) is Verdict.DONE
+    ended = await live.parts.read(job.job_id)
+    assert (ended.state, ended.backend.backend_id, live.sent) == (State.COMPLETED, "ionq.aria", 1)
+
+
+async def test_a_machine_takes_nothing_over_of_what_another_was_sent(live: Live):
+    other_backends(live, kind=routing_pb2.BACKEND_KIND_LIVE, name="ionq.forte")
+    live.fake.queue.stage = "failed"
+    job = await live.parts.accepted(team=live.team, objective=live.parts.routing.objective)
+    assert await live.worker().run_job(job.job_id) is Verdict.DONE
+    assert (await live.parts.read(job.job_id)).backend.backend_id == "ionq.forte"
+    live.fake.queue.stage = "done"
+    assert await live.worker().run_job(job.job_id) is Verdict.DONE
+    ended = await live.parts.read(job.job_id)
+    assert (ended.state, record_of(ended)["hardware"]) == (State.COMPLETED, "ionq.forte")
+    sent = [(each["backend"], each["name"].rpartition("-")[2]) for each in live.fake.queue.jobs.values()]
+    assert sent == [("qpu.aria-1", "0"), ("qpu.forte-1", "1")]
+
+
 async def test_credentials_that_are_refused_are_told_clearly_and_never_shown(live: Live, logged: list[Any]):
     live.parts.accounts.teams[live.team.team_id] = WRONG
     job = await live.accepted()

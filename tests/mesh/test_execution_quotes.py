@@ -12,6 +12,7 @@ import pytest
 from qm.routing.v1 import routing_pb2
 
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, Unavailable
+from services.execution.job import State
 from services.execution.messages import money
 from services.execution.quote import Quote
 from tests.mesh.executing import Parts, new_team, submission
@@ -81,6 +82,32 @@ async def test_a_repeat_gets_the_first_quote_also_at_once_and_another_body_is_re
     request.fingerprint = b"g" * 32
     with pytest.raises(Conflict, match="used with another request"):
         await quotes.quote(request)
+
+
+async def test_a_quote_is_for_one_job_however_often_it_is_sent(parts: Parts):
+    team, intake = new_team(), parts.intake()
+    name = str((await quoted(parts, submission(team, seed=7))).quote_id)
+    requests = [submission(team, seed=7, quote_id=name) for _ in range(4)]
+    outcomes = await asyncio.gather(*map(intake.submit, requests), return_exceptions=True)
+    ((request, (job, _)),) = [pair for pair in zip(requests, outcomes, strict=True) if isinstance(pair[1], tuple)]
+    refused = [outcome for outcome in outcomes if not isinstance(outcome, tuple)]
+    assert {(type(each), each.reason, each.field) for each in refused if isinstance(each, MeshError)} == {
+        (Conflict, "QUOTE_USED", "quote_id")
+    }
+    assert f"qm_job_{job.job_id.hex}" in str(refused[0])
+    assert (parts.billing.states, parts.hold(job)) == ({"open": 1, "released": 3}, "open")
+    parts.clock.ahead += dt.timedelta(hours=1)  # a repeat is answered as before, though the quote is used and expired
+    assert await intake.submit(request) == (job, True)
+
+
+async def test_a_quote_whose_job_was_refused_can_still_be_used(parts: Parts):
+    request = submission()
+    quote = await quoted(parts, request)
+    request.quote_id, parts.billing.poor = str(quote.quote_id), True
+    assert isinstance(await refusal(parts, request), PaymentRequired)
+    parts.billing.poor, request.request_id = False, "once more"
+    job, _ = await parts.intake().submit(request)
+    assert (job.state, parts.hold(job)) == (State.QUEUED, "open")
 
 
 async def test_a_quote_that_would_cost_more_now_is_refused_and_not_charged(parts: Parts):

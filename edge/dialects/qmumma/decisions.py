@@ -93,8 +93,20 @@ class Program(msgspec.Struct, kw_only=True):
     shots: Annotated[Positive, Meta(description="Of each.")]
 
 
+class Moved(msgspec.Struct, kw_only=True):
+    """Where a job went on after a fault."""
+
+    backend: Annotated[
+        Name, Meta(description="The backend that has it now, or had it at its end.", examples=["sim.mps"])
+    ]
+    kind: Annotated[BackendKind, Meta(description="What really runs.")]
+    reason: Annotated[
+        Sentence, Meta(description="What failed it where it was first.", examples=["IonQ cannot be reached"])
+    ]
+
+
 class Decision(msgspec.Struct, kw_only=True):
-    """The choice of a job's backend, as it was made when the job was accepted."""
+    """The choice of a job's backend, as it was made when the job was accepted, and where it had to go on."""
 
     job_id: JobIdText
     decision_id: Annotated[Name, Meta(description="What the operator replays it by.")]
@@ -112,6 +124,9 @@ class Decision(msgspec.Struct, kw_only=True):
     candidates: Annotated[
         list[Candidate], Meta(description="The chosen one, then the others, best first.", max_length=1000)
     ]
+    moved: Annotated[Moved | None, Meta(description="Where it went on after a fault, once; null where it did not.")] = (
+        None
+    )
 
 
 class Decisions:
@@ -171,7 +186,15 @@ def decision(job: pb.Job) -> Decision:
             shots=made.shot_count or job.shot_count,
         ),
         candidates=[_predicted(chosen, made.estimate), *others],
+        moved=_moved(job),
     )
+
+
+def _moved(job: pb.Job) -> Moved | None:
+    if pb.JOB_STAGE_REROUTED not in job.history:
+        return None
+    reason = job.fault or "the backend failed it"
+    return Moved(backend=job.backend_id, kind=KIND_WORDS[job.backend_kind], reason=reason)
 
 
 def _predicted(candidate: Candidate, estimate: routing_pb2.Estimate | None) -> Candidate:

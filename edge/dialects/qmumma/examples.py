@@ -284,6 +284,7 @@ DECISION = {
             "reason": "The program has gates outside the Clifford group.",
         },
     ],
+    "moved": None,
 }
 
 

@@ -82,7 +82,7 @@ def _submit(jobs: Jobs) -> Operation:
             402: "The team's budget does not cover the job.",
             403: "The plan has no priority queue, or its jobs of the month are used up.",
             404: "`algorithm_id` is unknown.",
-            409: KEY_CONFLICT,
+            409: f"{KEY_CONFLICT} Or `quote_id` has its job already, is for another body, or has expired.",
             503: "The named backend is offline, nothing can run the job now, or a part of the service does not answer.",
         },
     )

@@ -117,7 +117,7 @@ class SubmitJob(QuoteJob, forbid_unknown_fields=True, kw_only=True):
             str,
             Meta(
                 description="A quote of `POST /v1/jobs/quote` for this very body, without `quote_id`: the job runs on "
-                "its backend and never costs more. Unknown: 404; expired or for another body: 409.",
+                "its backend and never costs more. Unknown: 404; used, expired or for another body: 409.",
                 pattern=QUOTE_ID_PATTERN,
                 examples=["qm_quote_0199f0c2a4b87c1d9e5f3a2b1c0d4e5f"],
             ),

@@ -28,7 +28,8 @@ def _quote(quotes: Quotes) -> Operation:
         summary="Ask what a job would cost",
         description="Takes the body of a submission, chooses the backend and asks for the price, and spends nothing. "
         "The answer is signed and logged: check it at `POST /v1/verify`. Send the same body with its `quote_id` to "
-        "`POST /v1/jobs/submit` before it expires, and the job runs on that backend and never costs more. The times "
+        "`POST /v1/jobs/submit` before it expires, and the job runs on that backend and never costs more. A quote is "
+        "for one job: with another `Idempotency-Key`, or none, a second submission by it is 409. The times "
         "are predictions; how often they hold is on `GET /v1/benchmarks/routing`.",
         body=QuoteJob,
         body_examples={
@@ -66,7 +67,7 @@ def _decision(decisions: Decisions) -> Operation:
         summary="Explain where a job runs",
         description="The choice of the job's backend as it was made when the job was accepted: every candidate with "
         "what was predicted of it, its utility term by term, and the reason. `qmumma explain` prints it as a table. A "
-        "job that was moved after a fault says so in its events, and keeps this decision.",
+        "job that was moved after a fault keeps this decision, and `moved` says where it went on and why.",
         path_fields=(JOB_ID,),
         outcomes=(
             Outcome(

@@ -35,6 +35,8 @@ def _lines(decision: dict[str, Any]) -> Iterable[str]:
     yield f"  {printable(decision['reason'])}"
     if decision["explored"]:
         yield "  It was taken to learn of it: another one looked better."
+    if moved := decision["moved"]:
+        yield f"  It was moved to {printable(moved['backend'])} ({moved['kind']}): {printable(moved['reason'])}"
     yield ""
     yield (
         f"program   {program['qubits']} qubits, depth {program['depth']}, {program['gates']} gates "

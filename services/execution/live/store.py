@@ -18,7 +18,8 @@ from services.execution.live.target import Compiled, Reading
 _HELD = "EXISTS (SELECT FROM jobs WHERE job_id = $1 AND worker = $2 AND state = 2)"
 _PLAN = f"""
 INSERT INTO provider_jobs (job_id, circuit_index, stand, circuit, create_time, contact_time)
-SELECT $1, index, 1, circuit, $5, $5 FROM unnest($3::int[], $4::bytea[]) AS planned (index, circuit) WHERE {_HELD}
+SELECT $1, index + (SELECT count(*) FROM provider_jobs WHERE job_id = $1 AND left_behind), 1, circuit, $5, $5
+FROM unnest($3::int[], $4::bytea[]) AS planned (index, circuit) WHERE {_HELD}
 ON CONFLICT (job_id, circuit_index) DO NOTHING
 """  # noqa: S608 - constants
 _CHANGE = f"""
@@ -39,14 +40,14 @@ class LiveStore:
         self._worker = worker
 
     async def of_job(self, job_id: JobId) -> list[ProviderJob]:
-        """The circuits of a job, in order."""
+        """The circuits of a job where it is now, in order; not those of a machine that it had to leave."""
         rows = await self._database.fetch(
-            "SELECT * FROM provider_jobs WHERE job_id = $1 ORDER BY circuit_index", job_id
+            "SELECT * FROM provider_jobs WHERE job_id = $1 AND NOT left_behind ORDER BY circuit_index", job_id
         )
         return [_provider_job(row) for row in rows]
 
     async def plan(self, job_id: JobId, first: int, circuits: Sequence[Compiled], now: dt.datetime) -> None:
-        """Add circuits, the first of which is number `first`; nothing without the lease."""
+        """Add circuits, the first of which is number `first` on this machine; nothing without the lease."""
         indices = list(range(first, first + len(circuits)))
         encoded = [msgspec.msgpack.encode(circuit) for circuit in circuits]
         await self._database.execute(_PLAN, job_id, self._worker, indices, encoded, now)

@@ -33,6 +33,8 @@ GRACE = dt.timedelta(seconds=90)
 """A tag that a provider does not know this long after the sending never arrived: longer than any call may last."""
 PATIENCE = dt.timedelta(hours=24)
 """How long a provider may be out of reach before its job is given up."""
+UNSENT_PATIENCE = dt.timedelta(minutes=1)
+"""How long a job for "auto" waits for a provider that has nothing of it; then another backend may have it."""
 SKEW = dt.timedelta(minutes=5)
 """How far a provider's clock may be behind ours."""
 LEAST_PAUSE, MOST_PAUSE = 2.0, 60.0
@@ -233,7 +235,11 @@ class LiveStory:
             return EngineFault(
                 f"its provider was out of reach for {PATIENCE.total_seconds() / 3600:.0f} hours: {error}"
             )
-        return Parked(max(after, self._pause(circuits)), str(error))
+        waited = self._clock() - max(heard, job.start_time or heard)
+        unsent = waited > UNSENT_PATIENCE and all(circuit.stand is Stand.PLANNED for circuit in circuits)
+        return Parked(
+            max(after, self._pause(circuits)), str(error), elsewhere=unsent and job.requested_hardware == "auto"
+        )
 
     def _pause(self, circuits: Sequence[ProviderJob]) -> float:
         waiting = [circuit.create_time for circuit in circuits if circuit.stand is not Stand.DONE]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from qm.execution.v1 import execution_pb2
 from qm.routing.v1 import routing_pb2
 from qm.type.v1.money_pb2 import Money
 from qmumma.explain import render
@@ -104,6 +105,17 @@ async def test_a_decision_is_shown_with_every_candidate_and_printed_for_people(
     other = world.execution.make(number=2, team=2)
     assert (await client.get(f"/v1/jobs/qm_job_{other.job_id.replace('-', '')}/decision")).status_code == 404
     assert (await client.get("/v1/jobs/nonsense/decision")).status_code == 404
+
+
+async def test_a_decision_says_where_the_job_had_to_go_on_and_why(world: Any, client: httpx.AsyncClient) -> None:
+    job = world.execution.make()
+    assert (await client.get(f"/v1/jobs/{ID}/decision")).json()["moved"] is None
+    job.history.append(execution_pb2.JOB_STAGE_REROUTED)
+    job.backend_id, job.backend_kind, job.fault = "ibm_fez", routing_pb2.BACKEND_KIND_TWIN, "IonQ is away"
+    answer = await client.get(f"/v1/jobs/{ID}/decision")
+    body_of(parse_text(answer.content), Decision)
+    assert answer.json()["moved"] == {"backend": "ibm_fez", "kind": "twin", "reason": "IonQ is away"}
+    assert "  It was moved to ibm_fez (twin): IonQ is away\n" in render(answer.content)
 
 
 def test_the_example_is_printed_as_a_table() -> None:

@@ -154,6 +154,8 @@ class Job(_message.Message):
     QUOTED_COST_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     VIEW_TOKEN_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    BACKEND_KIND_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Identifies the job (UUIDv7)."""
     team_id: _builtins.str
@@ -180,6 +182,10 @@ class Job(_message.Message):
     """Says for people what it is doing while it runs."""
     view_token: _builtins.str
     """Opens its page for people, /verify/{job}?t=<token>, to whoever holds it; only of a completed job, and not in lists."""
+    fault: _builtins.str
+    """Says for people what failed it where it was first, and so why it was moved; empty where it was not."""
+    backend_kind: _routing_pb2.BackendKind.ValueType
+    """Says what really runs it, or ran it."""
     @_builtins.property
     def decision(self) -> _routing_pb2.Decision:
         """Is the choice that was made when it was submitted."""
@@ -241,10 +247,12 @@ class Job(_message.Message):
         quoted_cost: _money_pb2.Money | None = ...,
         history: _abc.Iterable[Global___JobStage.ValueType] | None = ...,
         view_token: _builtins.str = ...,
+        fault: _builtins.str = ...,
+        backend_kind: _routing_pb2.BackendKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "quoted_cost", b"quoted_cost", "seal", b"seal", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "history", b"history", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version", "view_token", b"view_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm_id", b"algorithm_id", "backend_id", b"backend_id", "backend_kind", b"backend_kind", "cost", b"cost", "create_time", b"create_time", "decision", b"decision", "end_time", b"end_time", "error", b"error", "fault", b"fault", "history", b"history", "job_id", b"job_id", "priority", b"priority", "progress", b"progress", "progress_message", b"progress_message", "quoted_cost", b"quoted_cost", "record", b"record", "requested_hardware", b"requested_hardware", "seal", b"seal", "shot_count", b"shot_count", "start_time", b"start_time", "state", b"state", "team_id", b"team_id", "version", b"version", "view_token", b"view_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
