@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mesh.errors import Conflict, MeshError, NotFound
@@ -58,19 +59,28 @@ class Tally:
 
 
 class Book:
-    """The rows that one batch touches; `changed`, `entries` and `tallies` are what is to be written."""
+    """The rows that one batch touches; `changed`, `entries` and `tallies` are what is to be written.
+
+    `teams` has the funds of those that ask, and of others that are at hand, as they are after it.
+    """
 
     def __init__(
         self, plans: Plans, now: dt.datetime, *, holds: dict[JobId, Hold], teams: dict[TeamId, TeamFunds]
     ) -> None:
-        """Open the book at the time `now` (UTC): `holds` of the operations' jobs, `teams` of those that ask for one."""
+        """Open the book at the time `now` (UTC) with the `holds` of the operations' jobs; it changes `teams`."""
         self._plans = plans
         self._now = now
         self._holds = holds
-        self._teams = teams
+        self.teams = teams
         self.changed: dict[JobId, Hold] = {}
+        self.made: set[JobId] = set()
+        """Which of them are new."""
         self.entries: list[Entry] = []
         self.tallies: defaultdict[tuple[TeamId, PeriodName], Tally] = defaultdict(Tally)
+
+    def has(self, operations: Iterable[Operation]) -> bool:
+        """Whether every job of these has a hold here by now."""
+        return all(operation.job_id in self._holds for operation in operations)
 
     def apply(self, operation: Operation) -> Hold | MeshError | None:
         """What the operation answers; a refusal changes nothing and is returned, not raised."""
@@ -109,12 +119,13 @@ class Book:
             surcharge=due.surcharge,
         )
         self._take(hold, 1)
+        self.made.add(hold.job_id)
         self._record(hold, Movement.HOLD)
         return hold
 
     def due(self, request: HoldRequest) -> Charge:
         """What a hold would be of; changes nothing. Raises what `charge` raises, and PaymentRequired."""
-        team = self._teams[request.team_id]
+        team = self.teams[request.team_id]
         due = charge(request, self._plans, Quota(self._now, team.used, team.agreed_count))
         Spending.at(self._now, spent=team.spent, held=team.held, budget=team.budget).require(due.amount)
         return due
@@ -163,7 +174,7 @@ class Book:
 
     def _take(self, hold: Hold, sign: int) -> None:
         """Take the hold's money and included job from its team (1), or give them back (-1)."""
-        team = self._teams.get(hold.team_id)
+        team = self.teams.get(hold.team_id)
         if team is not None:
             team.held += sign * hold.amount
         if hold.charge_kind is ChargeKind.INCLUDED:
@@ -175,7 +186,7 @@ class Book:
 
     def _spend(self, hold: Hold) -> None:
         """Turn what is held into what is spent, now."""
-        if (team := self._teams.get(hold.team_id)) is not None:
+        if (team := self.teams.get(hold.team_id)) is not None:
             team.held -= hold.amount
             team.spent += hold.amount
         if hold.charge_kind is not ChargeKind.TEST:

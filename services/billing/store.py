@@ -6,8 +6,9 @@ Names need no schema: the search path is billing's own.
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import asyncpg
@@ -18,11 +19,11 @@ from services.billing.book import Book, TeamFunds
 from services.billing.hold import ChargeKind, Hold, HoldRequest, HoldState, JobId, Operation, TeamId
 from services.billing.laws import OFFENDERS, SUMS
 from services.billing.ledger import Entry, Movement, gains, transfer_id
+from services.billing.memory import Memory
 from services.billing.period import Period, name_of
 from services.billing.plan import Plans
 
 R = TypeVar("R")
-_MOST_REMEMBERED = 10_000
 
 LOCK = "SELECT version FROM ledger FOR UPDATE"
 """Whoever holds the row is alone with the ledger until the commit. It is a statement of its own because a statement
@@ -53,17 +54,20 @@ WITH turn AS (
   INSERT INTO holds (job_id, team_id, amount, charge_kind, state, create_time, close_time, item, metered, surcharge)
   SELECT new.* FROM turn, unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::smallint[], $6::smallint[],
                                  $7::timestamptz[], $8::timestamptz[], $9::text[], $10::boolean[], $11::bigint[]) AS new
-  ON CONFLICT (job_id) DO UPDATE SET state = excluded.state, close_time = excluded.close_time
+), closed_holds AS (
+  UPDATE holds SET state = closed.state, close_time = closed.close_time
+  FROM turn, unnest($12::uuid[], $13::smallint[], $14::timestamptz[]) AS closed (job_id, state, close_time)
+  WHERE holds.job_id = closed.job_id
 ), new_entries AS (
   INSERT INTO entries (transfer_id, account, amount, create_time)
-  SELECT new.* FROM turn, unnest($12::text[], $13::text[], $14::bigint[], $15::timestamptz[]) AS new
+  SELECT new.* FROM turn, unnest($15::text[], $16::text[], $17::bigint[], $18::timestamptz[]) AS new
 ), new_balances AS (
   INSERT INTO balances (account, amount)
-  SELECT new.* FROM turn, unnest($16::text[], $17::bigint[]) AS new
+  SELECT new.* FROM turn, unnest($19::text[], $20::bigint[]) AS new
   ON CONFLICT (account) DO UPDATE SET amount = balances.amount + excluded.amount
 ), new_periods AS (
   INSERT INTO periods (team_id, period, used_count, spent, charge_count)
-  SELECT new.* FROM turn, unnest($18::uuid[], $19::text[], $20::integer[], $21::bigint[], $22::bigint[]) AS new
+  SELECT new.* FROM turn, unnest($21::uuid[], $22::text[], $23::integer[], $24::bigint[], $25::bigint[]) AS new
   ON CONFLICT (team_id, period) DO UPDATE SET used_count = periods.used_count + excluded.used_count,
     spent = periods.spent + excluded.spent, charge_count = periods.charge_count + excluded.charge_count
 )
@@ -82,24 +86,22 @@ class LedgerStore:
     def __init__(self, database: Database) -> None:
         """Keep it in `database`."""
         self._database = database
-        self._version = -1
-        """Of the ledger, as it was last written here."""
-        self._open: OrderedDict[JobId, Hold] = OrderedDict()
-        """Holds that were made here and are open at that version."""
+        self._memory = Memory()
 
     async def keep_book(
         self, plans: Plans, operations: Sequence[Operation], now: dt.datetime, decide: Callable[[Book], R]
     ) -> R:
         """What `decide` answers when it is shown the book for a batch; what the book then has is committed.
 
-        A batch takes two statements, or one where it ends holds that were made here and nobody else has written since.
-        Where another process has, it is read and decided again, the second time alone with the ledger.
+        A batch takes two statements, or one where this process knows what it is about and nobody else has written
+        since. Where another process has, it is read and decided again, the second time alone with the ledger.
         """
         async with self._database.acquire() as connection:
-            if (book := self._remembered(plans, operations, now)) is not None:
+            if (book := self._memory.book(plans, operations, now)) is not None:
                 answer = decide(book)
-                if await self._write(connection, self._version, book):
-                    return answer
+                with suppress(asyncpg.UniqueViolationError):  # there was a hold
+                    if book.has(operations) and await self._write(connection, self._memory.version, book):
+                        return answer
             version, book = await self._read(connection, plans, operations, now)
             answer = decide(book)
             if await self._write(connection, version, book):
@@ -110,21 +112,19 @@ class LedgerStore:
             await self._write(connection, version, book)
             return answer
 
-    def _remembered(self, plans: Plans, operations: Sequence[Operation], now: dt.datetime) -> Book | None:
-        """The book for a batch that ends open holds of this process alone; it holds while the ledger's version does."""
-        holds = {each.job_id: self._open[each.job_id] for each in operations if each.job_id in self._open}
-        if len(holds) < len(operations) or any(isinstance(each, HoldRequest) for each in operations):
-            return None
-        return Book(plans, now, holds=holds, teams={})
-
     async def _read(
         self, connection: Connection, plans: Plans, operations: Sequence[Operation], now: dt.datetime
     ) -> tuple[int, Book]:
-        """The ledger's version, and the book for a batch; where another has written, what was known is forgotten."""
-        version, book = await _read(connection, plans, operations, now)
-        if version != self._version:
-            self._open.clear()
-        return version, book
+        """The ledger's version, and the book for a batch."""
+        asking = [operation.team_id if isinstance(operation, HoldRequest) else None for operation in operations]
+        jobs = [operation.job_id for operation in operations]
+        rows = await connection.fetch(_READ, jobs, asking, name_of(Period.MONTH, now), name_of(Period.DAY, now))
+        version = rows[0]["version"]
+        self._memory.see(version, now)
+        holds = {hold.job_id: hold for hold in (hold_of(row) for row in rows if row["job_id"] is not None)}
+        teams = self._memory.teams_of(holds.values())
+        teams |= {TeamId(str(row["asking"])): _funds(row) for row in rows if row["asking"] is not None}
+        return version, Book(plans, now, holds=holds, teams=teams)
 
     async def _write(self, connection: Connection, version: int, book: Book) -> bool:
         """Write what a book has changed; False, and nothing is written, where the ledger is at another version."""
@@ -132,13 +132,7 @@ class LedgerStore:
             return True
         if not await _write(connection, version, book):
             return False
-        self._version = version + 1
-        for job_id, hold in book.changed.items():
-            self._open.pop(job_id, None)
-            if hold.state is HoldState.OPEN:
-                self._open[job_id] = hold
-        while len(self._open) > _MOST_REMEMBERED:
-            self._open.popitem(last=False)
+        self._memory.keep(book, version + 1)
         return True
 
     async def find_hold(self, team_id: TeamId, job_id: JobId) -> tuple[Hold, list[Entry]] | None:
@@ -170,25 +164,15 @@ class LedgerStore:
         )
 
 
-async def _read(
-    connection: Connection, plans: Plans, operations: Sequence[Operation], now: dt.datetime
-) -> tuple[int, Book]:
-    """The ledger's version, and the book for a batch."""
-    asking = [operation.team_id if isinstance(operation, HoldRequest) else None for operation in operations]
-    jobs = [operation.job_id for operation in operations]
-    rows = await connection.fetch(_READ, jobs, asking, name_of(Period.MONTH, now), name_of(Period.DAY, now))
-    holds = {hold.job_id: hold for hold in (hold_of(row) for row in rows if row["job_id"] is not None)}
-    teams = {TeamId(str(row["asking"])): _funds(row) for row in rows if row["asking"] is not None}
-    return rows[0]["version"], Book(plans, now, holds=holds, teams=teams)
-
-
 async def _write(connection: Connection, version: int, book: Book) -> bool:
     """Write a book; False, and nothing is written, where the ledger is not at `version` any more."""
     balances = gains(book.entries)
+    closed = [hold for job_id, hold in book.changed.items() if job_id not in book.made]
     written = await connection.fetchval(
         _WRITE,
         version,
-        *_columns(10, (_hold_row(hold) for hold in book.changed.values())),
+        *_columns(10, (_hold_row(book.changed[job_id]) for job_id in book.made)),
+        *_columns(3, ((hold.job_id, hold.state, hold.close_time) for hold in closed)),
         *_columns(4, ((each.transfer_id, each.account, each.amount, each.create_time) for each in book.entries)),
         *_columns(2, balances.items()),
         *_columns(5, ((*key, each.used, each.spent, each.charges) for key, each in book.tallies.items())),

@@ -85,6 +85,19 @@ async def test_a_hold_ends_once(billing: Billing):
     assert (late_release.value.reason, late_settle.value.reason) == ("HOLD_SETTLED", "HOLD_RELEASED")
 
 
+async def test_a_hold_that_has_ended_is_not_made_anew_by_a_late_repeat(billing: Billing):
+    team, ended = new_id(), []
+    for end in (billing.settle, billing.release):
+        request = ask(team)
+        await billing.first.HoldFunds(request)
+        await end(request)
+        ended.append(request)
+    await billing.first.HoldFunds(ask(team))  # the team's funds are known there, the ended holds are not
+    states = [(await billing.first.HoldFunds(request)).hold.state for request in ended]
+    assert states == [pb.HOLD_STATE_SETTLED, pb.HOLD_STATE_RELEASED]
+    assert (await billing.usage(team)).spending.held.micros == DOLLAR
+
+
 async def test_a_hold_that_another_process_ended_is_ended_here(billing: Billing):
     first, second = ask(new_id()), ask(new_id())
     for request in (first, second):
