@@ -1,18 +1,19 @@
 """The story of one job in a worker, top to bottom.
 
-    claim → run → keep the result → sign → settle → completed
+    claim → run → keep the result, sign it → seal it in the log, settle → completed
 
 Each step is keyed by the job id and done once, so that a redelivery after a crash picks up where the last worker
-stopped. The result is kept before anything tells of it; the hold is closed before the end is visible.
+stopped. The result is kept before anything tells of it, and only what is kept and signed is charged; the hold is closed
+before the end is visible. Two things between commas go at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qm.billing.v1 import billing_pb2
 from qm.routing.v1 import routing_pb2
@@ -41,6 +42,7 @@ MAX_ATTEMPTS = 5
 """A job that broke so many attempts is given up. One that only had to wait for a service was not attempted."""
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class Verdict(Enum):
@@ -172,15 +174,28 @@ class Runner:
             except RecordError as error:
                 log.exception("result_unusable", job_id=str(job.job_id))
                 return await self._end(job, State.FAILED, ("server_error", str(error)))
-            if not await patiently(lambda: self._store.keep_record(job.job_id, self._worker, record)):
-                raise LeaseLost
-        request = signing_pb2.SignRecordRequest(subject=f"job/{job.job_id}", record_type=RECORD_TYPE, record=record)
-        signed = await patiently(lambda: self._peers.signing.SignRecord(request))
-        # Only what is sealed is charged.
-        settle = billing_pb2.SettleHoldRequest(job_id=str(job.job_id))
-        await patiently(lambda: self._peers.billing.SettleHold(settle))
-        await self._close(job, State.COMPLETED, record=record, seal=signed.seal)
+            await both(self._keep(job, record), self._prepare(record))
+        else:
+            await self._prepare(record)
+        seal, _ = await both(self._seal(job, record), self._settle(job))
+        await self._close(job, State.COMPLETED, record=record, seal=seal)
         return None
+
+    async def _keep(self, job: Job, record: bytes) -> None:
+        if not await patiently(lambda: self._store.keep_record(job.job_id, self._worker, record)):
+            raise LeaseLost
+
+    async def _prepare(self, record: bytes) -> None:
+        request = signing_pb2.PrepareRecordRequest(record_type=RECORD_TYPE, record=record)
+        await patiently(lambda: self._peers.signing.PrepareRecord(request))
+
+    async def _seal(self, job: Job, record: bytes) -> signing_pb2.Seal:
+        request = signing_pb2.SignRecordRequest(subject=f"job/{job.job_id}", record_type=RECORD_TYPE, record=record)
+        return (await patiently(lambda: self._peers.signing.SignRecord(request))).seal
+
+    async def _settle(self, job: Job) -> None:
+        request = billing_pb2.SettleHoldRequest(job_id=str(job.job_id))
+        await patiently(lambda: self._peers.billing.SettleHold(request))
 
     async def _record(self, job: Job, outcome: task.Outcome) -> bytes:
         """What is to be signed of an outcome; a result that is too large for it is stored first."""
@@ -274,6 +289,16 @@ class Runner:
         if not ended:
             raise LeaseLost
         log.info("job_ended", job_id=str(job.job_id), state=state.word, backend=job.backend.backend_id)
+
+
+async def both(first: Coroutine[Any, Any, R], second: Coroutine[Any, Any, S]) -> tuple[R, S]:
+    """What two answer that go at once; where one fails, the other is given up, and its error is raised."""
+    tasks = asyncio.create_task(first), asyncio.create_task(second)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def patiently(call: Callable[[], Awaitable[R]]) -> R:

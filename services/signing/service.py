@@ -60,6 +60,11 @@ class SigningService:
         signed = await self._signer.sign(request.record_type, request.record)
         return pb.SignRecordResponse(seal=seal_message(await self._writer.append(subject, signed)))
 
+    async def PrepareRecord(self, request: pb.PrepareRecordRequest, _call: Call) -> pb.PrepareRecordResponse:
+        """Sign a record ahead. Raises what `RecordSigner.sign` raises."""
+        await self._signer.prepare(request.record_type, request.record)
+        return pb.PrepareRecordResponse()
+
     async def GetAnchor(self, request: pb.GetAnchorRequest, _call: Call) -> pb.GetAnchorResponse:
         """Prove a leaf in the newest checkpoint. Raises NotFound (ANCHOR_NOT_FOUND)."""
         anchor = await self._reader.find_anchor(request.leaf_hash)

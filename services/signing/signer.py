@@ -1,4 +1,4 @@
-"""Signing records on threads: OpenSSL and liboqs let go of the interpreter for the millisecond that a signature takes.
+"""Signing records, mostly on threads: OpenSSL and liboqs let go of the interpreter for the millisecond that it takes.
 
 So signatures run on all cores, and the event loop keeps answering meanwhile. A thread also takes the reading of the
 record, which is slow for large ones (about 0.2 s for a mebibyte) but gives way to the loop every few milliseconds.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -16,6 +17,11 @@ from typing import Protocol
 from mesh.errors import InvalidArgument
 from services.signing.keys import NamedKey
 from services.signing.records import BadRecordError, NotCanonicalError, Record, SignedRecord, sign_record
+
+SMALL_BYTES = 16 * 1024
+"""A record of this size is read in a millisecond or two."""
+MOST_READY = 1024
+"""Signatures made ahead that wait; of more, the oldest are forgotten, and made anew where they are still wanted."""
 
 
 class RecordKeys(Protocol):
@@ -33,15 +39,36 @@ class RecordSigner:
         self._keys = keys
         self._clock = clock
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "sign")
+        self._asked = 0
+        self._ready: OrderedDict[tuple[str, bytes], SignedRecord] = OrderedDict()
 
     async def sign(self, record_type: str, canonical: bytes) -> SignedRecord:
-        """Sign a record of the type that it names.
+        """Sign a record of the type that it names, or take what `prepare` has signed.
 
         Raises InvalidArgument where it is not canonical (NOT_CANONICAL), of another type (TYPE_MISMATCH) or may not be
         signed for another reason (BAD_RECORD); Unavailable (SIGNING_KEY_EXPIRED) where the key's span is over.
         """
         key = self._keys.record_key(self._clock())
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _sign, record_type, canonical, key)
+        ready = self._ready.pop((record_type, canonical), None)
+        if ready is not None and ready.leaf.kid == key.kid:
+            return ready
+        self._asked += 1
+        try:
+            await asyncio.sleep(0)
+            # For a lone one the way to a thread and back would take as long as the signature.
+            if self._asked == 1 and len(canonical) <= SMALL_BYTES:
+                return _sign(record_type, canonical, key)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _sign, record_type, canonical, key)
+        finally:
+            self._asked -= 1
+
+    async def prepare(self, record_type: str, canonical: bytes) -> None:
+        """Sign a record that `sign` is asked for next; raises what it raises. Of large ones none is kept."""
+        signed = await self.sign(record_type, canonical)
+        if len(canonical) <= SMALL_BYTES:
+            self._ready[record_type, canonical] = signed
+            if len(self._ready) > MOST_READY:
+                self._ready.popitem(last=False)
 
     async def close(self) -> None:
         """End the threads; signatures that were begun are finished."""

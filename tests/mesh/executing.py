@@ -232,6 +232,10 @@ class FakeSigning(Peer):
         super().__init__()
         self.records: dict[str, bytes] = {}
 
+    async def PrepareRecord(self, _request: signing_pb2.PrepareRecordRequest) -> signing_pb2.PrepareRecordResponse:
+        self.meet("PrepareRecord")
+        return signing_pb2.PrepareRecordResponse()
+
     async def SignRecord(self, request: signing_pb2.SignRecordRequest) -> signing_pb2.SignRecordResponse:
         self.meet("SignRecord")
         assert self.records.setdefault(request.subject, request.record) == request.record

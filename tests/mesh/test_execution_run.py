@@ -165,7 +165,7 @@ async def test_a_job_that_breaks_every_attempt_is_given_up_unpaid(
 
 async def test_a_job_that_cannot_be_sealed_is_not_charged(parts: Parts):
     job = await parts.accepted()
-    parts.signing.always["SignRecord"] = BUG
+    parts.signing.always["PrepareRecord"] = BUG
     for _ in range(MAX_ATTEMPTS):
         assert await parts.runner().run_job(job.job_id) is Verdict.LATER
         assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.RUNNING, "open")

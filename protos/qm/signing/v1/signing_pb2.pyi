@@ -141,6 +141,49 @@ class SignRecordResponse(_message.Message):
 Global___SignRecordResponse: _TypeAlias = SignRecordResponse  # noqa: Y015
 
 @_typing.final
+class PrepareRecordRequest(_message.Message):
+    """Asks for a signature ahead of its seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    record_type: _builtins.str
+    """Names the record's type, as in SignRecordRequest."""
+    record: _builtins.bytes
+    """Is the record, as in SignRecordRequest."""
+    def __init__(
+        self,
+        *,
+        record_type: _builtins.str = ...,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "record_type", b"record_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareRecordRequest: _TypeAlias = PrepareRecordRequest  # noqa: Y015
+
+@_typing.final
+class PrepareRecordResponse(_message.Message):
+    """Answers PrepareRecord."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareRecordResponse: _TypeAlias = PrepareRecordResponse  # noqa: Y015
+
+@_typing.final
 class GetAnchorRequest(_message.Message):
     """Asks for an anchor."""
 

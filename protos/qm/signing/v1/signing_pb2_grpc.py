@@ -40,6 +40,11 @@ class SigningServiceStub:
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordRequest.SerializeToString,
                 response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordResponse.FromString,
                 _registered_method=True)
+        self.PrepareRecord = channel.unary_unary(
+                '/qm.signing.v1.SigningService/PrepareRecord',
+                request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordRequest.SerializeToString,
+                response_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordResponse.FromString,
+                _registered_method=True)
         self.GetAnchor = channel.unary_unary(
                 '/qm.signing.v1.SigningService/GetAnchor',
                 request_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetAnchorRequest.SerializeToString,
@@ -98,6 +103,13 @@ class SigningServiceServicer:
 
     def SignRecord(self, request, context):
         """Signs a record and appends its leaf. A repeat for the same subject and record returns the first seal; for another record it is ALREADY_EXISTS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrepareRecord(self, request, context):
+        """Signs a record ahead, for a SignRecord that follows soon: who has it answered knows that the record can be sealed. Nothing is in the log yet, and no signature is told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +193,11 @@ def add_SigningServiceServicer_to_server(servicer, server):
                     request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordRequest.FromString,
                     response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordResponse.SerializeToString,
             ),
+            'PrepareRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrepareRecord,
+                    request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordRequest.FromString,
+                    response_serializer=qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordResponse.SerializeToString,
+            ),
             'GetAnchor': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnchor,
                     request_deserializer=qm_dot_signing_dot_v1_dot_signing__pb2.GetAnchorRequest.FromString,
@@ -260,6 +277,33 @@ class SigningService:
             '/qm.signing.v1.SigningService/SignRecord',
             qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordRequest.SerializeToString,
             qm_dot_signing_dot_v1_dot_signing__pb2.SignRecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrepareRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qm.signing.v1.SigningService/PrepareRecord',
+            qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordRequest.SerializeToString,
+            qm_dot_signing_dot_v1_dot_signing__pb2.PrepareRecordResponse.FromString,
             options,
             channel_credentials,
             insecure,

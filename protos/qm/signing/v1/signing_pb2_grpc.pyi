@@ -35,6 +35,8 @@ class SigningServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SigningServiceAsyncStub: ...
     SignRecord: _grpc.UnaryUnaryMultiCallable[_signing_pb2.SignRecordRequest, _signing_pb2.SignRecordResponse]
     """Signs a record and appends its leaf. A repeat for the same subject and record returns the first seal; for another record it is ALREADY_EXISTS."""
+    PrepareRecord: _grpc.UnaryUnaryMultiCallable[_signing_pb2.PrepareRecordRequest, _signing_pb2.PrepareRecordResponse]
+    """Signs a record ahead, for a SignRecord that follows soon: who has it answered knows that the record can be sealed. Nothing is in the log yet, and no signature is told."""
     GetAnchor: _grpc.UnaryUnaryMultiCallable[_signing_pb2.GetAnchorRequest, _signing_pb2.GetAnchorResponse]
     """Returns the leaf of an anchor with its inclusion proof in the newest checkpoint."""
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_signing_pb2.GetCheckpointRequest, _signing_pb2.GetCheckpointResponse]
@@ -63,6 +65,8 @@ class SigningServiceAsyncStub(SigningServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SignRecord: _aio.UnaryUnaryMultiCallable[_signing_pb2.SignRecordRequest, _signing_pb2.SignRecordResponse]  # type: ignore[assignment]
     """Signs a record and appends its leaf. A repeat for the same subject and record returns the first seal; for another record it is ALREADY_EXISTS."""
+    PrepareRecord: _aio.UnaryUnaryMultiCallable[_signing_pb2.PrepareRecordRequest, _signing_pb2.PrepareRecordResponse]  # type: ignore[assignment]
+    """Signs a record ahead, for a SignRecord that follows soon: who has it answered knows that the record can be sealed. Nothing is in the log yet, and no signature is told."""
     GetAnchor: _aio.UnaryUnaryMultiCallable[_signing_pb2.GetAnchorRequest, _signing_pb2.GetAnchorResponse]  # type: ignore[assignment]
     """Returns the leaf of an anchor with its inclusion proof in the newest checkpoint."""
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_signing_pb2.GetCheckpointRequest, _signing_pb2.GetCheckpointResponse]  # type: ignore[assignment]
@@ -94,6 +98,14 @@ class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_signing_pb2.SignRecordResponse, _abc.Awaitable[_signing_pb2.SignRecordResponse]]:
         """Signs a record and appends its leaf. A repeat for the same subject and record returns the first seal; for another record it is ALREADY_EXISTS."""
+
+    @_abc_1.abstractmethod
+    def PrepareRecord(
+        self,
+        request: _signing_pb2.PrepareRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signing_pb2.PrepareRecordResponse, _abc.Awaitable[_signing_pb2.PrepareRecordResponse]]:
+        """Signs a record ahead, for a SignRecord that follows soon: who has it answered knows that the record can be sealed. Nothing is in the log yet, and no signature is told."""
 
     @_abc_1.abstractmethod
     def GetAnchor(
