@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from deploy.admin import authority, budgets, entropy, jobs, keys, ledger, letters, plans, signing, teams
+from deploy.admin import (
+    authority,
+    budgets,
+    calibrations,
+    decisions,
+    entropy,
+    jobs,
+    keys,
+    ledger,
+    letters,
+    plans,
+    signing,
+    teams,
+)
 from deploy.admin.command import Command
 
 GROUPS = {
@@ -13,6 +26,8 @@ GROUPS = {
     "budgets": "the most that teams may be charged in a month",
     "ledger": "the ledger, and the money of a team",
     "jobs": "jobs of a team",
+    "decisions": "choices of a backend, and what another policy would have chosen",
+    "calibrations": "how well machines did: snapshots of their calibrations",
     "dead-letters": "messages that nobody could handle",
     "signing-keys": "the keys that sign records",
     "entropy": "sources of random bits, and their quarantine",
@@ -20,6 +35,19 @@ GROUPS = {
 }
 COMMANDS: tuple[Command, ...] = tuple(
     command
-    for module in (teams, keys, plans, budgets, ledger, jobs, letters, signing, entropy, authority)
+    for module in (
+        teams,
+        keys,
+        plans,
+        budgets,
+        ledger,
+        jobs,
+        decisions,
+        calibrations,
+        letters,
+        signing,
+        entropy,
+        authority,
+    )
     for command in module.COMMANDS
 )

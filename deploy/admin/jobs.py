@@ -27,7 +27,7 @@ async def _list(session: Session, given: argparse.Namespace) -> Shown:
 async def _show(session: Session, given: argparse.Namespace) -> Shown:
     request = pb.GetJobRequest(requester=_operator(given.team), job_id=given.job)
     job = (await ExecutionServiceStub(session.channel("execution")).GetJob(request)).job
-    return {**_thing(job), "money": await _money(session, given)}
+    return {**_thing(job), "decision_id": job.decision.decision_id, "money": await _money(session, given)}
 
 
 async def _cancel(session: Session, given: argparse.Namespace) -> Shown:

@@ -33,6 +33,8 @@ KNOWN_WISHES = 4096
 KNOWN_FITS = 512
 """Likewise where machines were chosen among: what is kept of 71 candidates has some 60 kB."""
 PAGE_SIZE = 100
+CLOCKS_APART = dt.timedelta(minutes=5)
+"""How far ahead the clock may be that a calibration was measured by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,11 @@ class RoutingService:
         return pb.ListSuppliersResponse(suppliers=[supplier_message(each, modes) for each in self._suppliers.suppliers])
 
     async def AddCalibration(self, request: pb.AddCalibrationRequest, _call: Call) -> pb.AddCalibrationResponse:
-        """Keep a snapshot. Raises NotFound (UNKNOWN_BACKEND) and Conflict (CALIBRATION_ID_TAKEN)."""
+        """Keep a snapshot. Raises NotFound (UNKNOWN_BACKEND), InvalidArgument and Conflict (CALIBRATION_ID_TAKEN)."""
         snapshot, situation = snapshot_of(request.calibration), self._situation
+        if snapshot.measure_time > self._clock() + CLOCKS_APART:  # it would be the newest for as long
+            message = "measure_time: a calibration was measured in the past"
+            raise InvalidArgument(message, reason="INVALID_FIELD", field="calibration.measure_time")
         if situation.catalogue.find(snapshot.backend_id) is None:
             message = f"there is no backend {snapshot.backend_id!r}"
             raise NotFound(message, reason="UNKNOWN_BACKEND", field="calibration.backend_id")
@@ -163,7 +168,11 @@ class RoutingService:
 
     async def ListCalibrations(self, request: pb.ListCalibrationsRequest, _call: Call) -> pb.ListCalibrationsResponse:
         """List snapshots, the last measured first."""
-        found = await self._kits.calibrations.page(request.backend_id, request.page_size or PAGE_SIZE)
+        if request.calibration_id:
+            one = await self._kits.calibrations.find(request.calibration_id)
+            found = [one] if one is not None and request.backend_id in ("", one.backend_id) else []
+        else:
+            found = await self._kits.calibrations.page(request.backend_id, request.page_size or PAGE_SIZE)
         return pb.ListCalibrationsResponse(calibrations=[calibration_message(each) for each in found])
 
     def _is_plain(self, request: pb.ChooseBackendRequest) -> bool:

@@ -107,6 +107,62 @@ async def test_the_ledger_is_checked_and_a_teams_money_adds_up(mesh: LocalMesh, 
     await api.close()
 
 
+async def test_a_decision_is_shown_and_replayed_as_it_was_and_by_another_policy(
+    mesh: LocalMesh, qmumma_admin: Admin
+) -> None:
+    api = Api(mesh, mesh.credentials.qmumma.live)
+    job = await api.run()
+    await api.close()
+    [team] = await qmumma_admin("teams", "list", "--query", "demo@qmumma.example")
+    decision = (await qmumma_admin("jobs", "show", team["team_id"], job["job_id"]))["decision_id"]
+    shown = await qmumma_admin("decisions", "show", decision)
+    assert (shown["backend"], shown["prefer"]) == (job["hardware"], "balanced")
+    assert shown["candidates"][0]["backend"] == job["hardware"]
+    same = await qmumma_admin("decisions", "replay", decision)
+    assert (same["would_be"], same["identical"], same["same_policy"]) == (job["hardware"], True, True)
+    other = await qmumma_admin("decisions", "replay", decision, "--prefer", "time", "--max-cost", "0")
+    assert (other["prefer"], other["identical"], other["same_policy"]) == ("time", False, False)
+    by_weights = await qmumma_admin("decisions", "replay", decision, "--weights", "0", "1", "0")
+    assert by_weights["weights"] == "0 fidelity - 1 log10(1 + minutes) - 0 dollars"
+    status, said = await qmumma_admin.status("decisions", "replay", decision, "--residency", "mars")
+    assert (status, "mars" in said) == (1, True)
+    status, said = await qmumma_admin.status("decisions", "replay", str(uuid.uuid4()))
+    assert (status, "DECISION_NOT_FOUND" in said) == (1, True)
+    status, said = await qmumma_admin.status("decisions", "replay", decision, "--min-fidelity", "2")
+    assert (status, "min_fidelity" in said) == (1, True)
+
+
+async def test_a_calibration_is_shown_kept_from_a_file_and_refused_where_it_is_wrong(
+    qmumma_admin: Admin, tmp_path: Path
+) -> None:
+    [shipped] = await qmumma_admin("calibrations", "list", "ibm_fez")
+    assert await qmumma_admin("calibrations", "show", shipped["calibration_id"]) == shipped
+    file, newer = tmp_path / "newer.json", {**shipped, "calibration_id": "ibm_fez@newer", "two_qubit_error": 0.2}
+    newer["measured_at"] = shipped["kept_at"]  # as of now, and so the newest
+    file.write_text(json.dumps(newer))
+    for _ in range(2):
+        assert (await qmumma_admin("calibrations", "add", str(file)))["two_qubit_error"] == 0.2
+    history = [each["calibration_id"] for each in await qmumma_admin("calibrations", "list", "ibm_fez")]
+    assert history == ["ibm_fez@newer", shipped["calibration_id"]]
+    for text, says in (
+        (json.dumps({**newer, "two_qubit_error": 0.3}), "CALIBRATION_ID_TAKEN"),
+        (json.dumps({**newer, "calibration_id": "another", "backend": "ibm_mars"}), "there is no backend 'ibm_mars'"),
+        (json.dumps({**newer, "two_qubit_error": 1.5}), "two_qubit_error"),
+        (json.dumps({**newer, "readout_error": "small"}), "$.readout_error"),
+        (json.dumps({**newer, "t1": 5}), "unknown field `t1`"),
+        (json.dumps({**newer, "measured_at": "2026-11-20T06:00:00"}), "has no time zone"),
+        (json.dumps({**newer, "working_qubits": 2**40}), "out of range"),
+        ("{", "is not JSON"),
+    ):
+        file.write_text(text)
+        status, said = await qmumma_admin.status("calibrations", "add", str(file))
+        assert (status, says in said) == (1, True), said
+    status, said = await qmumma_admin.status("calibrations", "add", str(tmp_path / "nothing.json"))
+    assert (status, "cannot be read: No such file" in said) == (1, True)
+    status, said = await qmumma_admin.status("calibrations", "show", "nothing")
+    assert (status, "CALIBRATION_NOT_FOUND" in said) == (1, True)
+
+
 async def test_a_budget_and_agreed_jobs_are_set_shown_and_removed(qmumma_admin: Admin) -> None:
     owner = f"{uuid.uuid4().hex}@example.org"
     team = (await qmumma_admin("teams", "create", "Payers", "--plan", "enterprise", "--owner", owner))["team_id"]

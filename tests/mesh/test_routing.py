@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from structlog.testing import capture_logs
 from mesh.channel import MeshChannel
 from mesh.database import retry_while_unavailable
 from mesh.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Unavailable
-from mesh.identity import Authority
+from mesh.identity import Authority, now
 from services.routing.__main__ import wire
 from services.routing.catalogue import CATALOGUE_FILE
 from services.routing.config import RoutingConfig
@@ -324,11 +325,17 @@ async def test_calibrations_have_a_history_and_the_newest_counts_for_the_machine
     fresh = pb.Calibration()
     fresh.CopyFrom(first[0])
     fresh.calibration_id, fresh.two_qubit_error = "ibm_boston@2026-11-20", 0.2
-    fresh.measure_time.FromJsonString("2026-11-20T06:00:00Z")
+    fresh.measure_time.FromDatetime(now() + dt.timedelta(days=1))
+    with pytest.raises(InvalidArgument, match="measured in the past"):
+        await routing.edge.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))
+    fresh.measure_time.FromDatetime(now())
     for _ in range(2):
         await routing.edge.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))
     history = (await routing.edge.ListCalibrations(pb.ListCalibrationsRequest(backend_id="ibm_boston"))).calibrations
     assert [each.calibration_id for each in history] == ["ibm_boston@2026-11-20", "ibm_boston@2026-04-17"]
+    for name, backend, count in ((fresh.calibration_id, "", 1), (fresh.calibration_id, "ibm_fez", 0), ("other", "", 0)):
+        one = await routing.edge.ListCalibrations(pb.ListCalibrationsRequest(calibration_id=name, backend_id=backend))
+        assert len(one.calibrations) == count
     fresh.two_qubit_error = 0.3
     with pytest.raises(Conflict):
         await routing.edge.AddCalibration(pb.AddCalibrationRequest(calibration=fresh))

@@ -12,6 +12,7 @@ from deploy.admin import __main__ as admin
 from deploy.admin.budgets import amount
 from deploy.admin.catalogue import COMMANDS, GROUPS
 from deploy.admin.command import identifier
+from deploy.admin.decisions import number, seconds
 from deploy.admin.output import dollars, to_json, to_text
 from deploy.admin.reference import FILE, with_reference
 
@@ -52,6 +53,19 @@ def test_an_amount_is_taken_exactly(text: str, micros: int) -> None:
 def test_what_is_no_amount_is_said_so(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no amount: give dollars"):
         amount(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e300", "soon", ""])
+def test_what_is_no_time_is_said_so(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no time: give seconds"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "much"])
+def test_what_is_no_number_is_said_so(text: str) -> None:
+    assert number("-1e3") == -1000
+    with pytest.raises(argparse.ArgumentTypeError, match="is no number"):
+        number(text)
 
 
 def test_what_is_no_id_is_said_so() -> None:

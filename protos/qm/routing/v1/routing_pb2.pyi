@@ -1398,19 +1398,23 @@ class ListCalibrationsRequest(_message.Message):
 
     BACKEND_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
     backend_id: _builtins.str
     """Names the backend whose machine they are of; empty for all."""
     page_size: _builtins.int
     """Bounds the page; 0 for 100."""
+    calibration_id: _builtins.str
+    """Names the one snapshot that is wanted; empty for all."""
     def __init__(
         self,
         *,
         backend_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
+        calibration_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backend_id", b"backend_id", "calibration_id", b"calibration_id", "page_size", b"page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
