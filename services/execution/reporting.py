@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from qm.routing.v1 import routing_pb2
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from qm.routing.v1.routing_pb2_grpc import RoutingServiceAsyncStub
 
 EVERY_SECONDS = 2.0
+SOONEST_SECONDS = 0.25
+MANY = 8
+"""So many jobs that have come since the last look are told soon: the next ones of their team wait for them."""
+_LOOKING_PART = 0.05
+"""Of the time, at most; a look at 10,000 jobs takes some ten milliseconds of the database."""
 _REPEATED = 150
 """Rounds after which what has not changed is told again: routing believes a report for a quarter of an hour."""
 _NOBODY = Depths(0)
@@ -29,10 +35,10 @@ async def report_queues(store: Store, routing: RoutingServiceAsyncStub, told_by_
     Of a machine whose provider tells its queue, which has ours in it, nothing is told.
     """
     told: dict[str, Depths] = {}
-    rounds = 0
+    rounds, accepted, looked = 0, 0, 0.0
     while True:
-        await asyncio.sleep(EVERY_SECONDS)
-        rounds += 1
+        await _pause(store, accepted, looked)
+        rounds, accepted, began = rounds + 1, store.accepted, time.monotonic()
         try:
             machines = {name: Depths(count) for name, count in (await store.at_machines()).items()}
             now = dict.fromkeys(told, _NOBODY) | machines | pool_depths(await store.waiting())
@@ -47,6 +53,17 @@ async def report_queues(store: Store, routing: RoutingServiceAsyncStub, told_by_
                 told = now
         except MeshError as error:
             log.warning("queues_not_reported", reason=error.reason)
+        looked = time.monotonic() - began
+
+
+async def _pause(store: Store, accepted: int, looked: float) -> None:
+    """Wait for the next round; `accepted` jobs were at the last one, which took `looked` seconds."""
+    began = time.monotonic()
+    soonest = max(SOONEST_SECONDS, looked / _LOOKING_PART)
+    while (waited := time.monotonic() - began) < EVERY_SECONDS:
+        if waited >= soonest and store.accepted - accepted >= MANY:
+            return
+        await asyncio.sleep(SOONEST_SECONDS)
 
 
 def _report(name: str, depths: Depths) -> routing_pb2.BackendReport:

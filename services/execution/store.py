@@ -42,6 +42,8 @@ class Store:
         """Use the service's own schema, and publish through its outbox."""
         self._database = database
         self._outbox = messages
+        self.accepted = 0
+        """Jobs that were inserted here so far."""
         self._kept: Batcher[tuple[JobId, str, bytes], bool] = Batcher(self._keep)
         self._ends: Batcher[tuple[Job, str | None, list[Message]], bool] = Batcher(self._end)
 
@@ -59,6 +61,7 @@ class Store:
             *_columns([(job_id, message.id, message.subject, message.payload) for job_id, message in told]),
         )
         inserted = {JobId(row["job_id"]) for row in rows}
+        self.accepted += len(inserted)
         self._outbox.publish([message for job_id, message in told if job_id in inserted])
         return inserted
 

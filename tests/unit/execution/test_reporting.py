@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 class Queues:
     """A store whose queues are what the test says, one round after the other."""
 
-    def __init__(self, *rounds: tuple[list[Waiting], dict[str, int]]) -> None:
+    def __init__(self, *rounds: tuple[list[Waiting], dict[str, int]], each: int = 0) -> None:
+        """`each` jobs come before every round."""
         self.rounds = list(rounds)
+        self.each = self.accepted = each
 
     async def waiting(self) -> list[Waiting]:
+        self.accepted += self.each
         return self.rounds.pop(0)[0]
 
     async def at_machines(self) -> dict[str, int]:
@@ -52,7 +55,8 @@ def waiting(count: int) -> list[Waiting]:
 
 
 async def test_what_changed_is_told_but_of_a_machine_whose_provider_tells_its_queue(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reporting, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(reporting, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(reporting, "SOONEST_SECONDS", 0.001)
     routing, told_by_providers = Routing(), {"ibm_boston"}
     rounds = (
         (waiting(3), {"ibm_boston": 1, "ibm_fez": 2}),
@@ -72,3 +76,15 @@ async def test_what_changed_is_told_but_of_a_machine_whose_provider_tells_its_qu
         {"pool:sim": (4, {}), line: (1, {"a": 4})},
         {"pool:sim": (0, {}), line: (0, {}), "ibm_fez": (0, {})},
     ]
+
+
+async def test_many_jobs_that_came_are_told_soon(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reporting, "EVERY_SECONDS", 60)
+    monkeypatch.setattr(reporting, "SOONEST_SECONDS", 0.001)
+    routing, rounds = Routing(), [(waiting(count), {"ibm_fez": 1}) for count in (3, 900, 5)]
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await reporting.report_queues(
+                cast("Store", Queues(*rounds, each=reporting.MANY)), cast("RoutingServiceAsyncStub", routing), ()
+            )
+    assert [told["pool:sim"] for told in routing.told] == [(3, {}), (900, {}), (5, {})]
