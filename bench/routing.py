@@ -25,9 +25,10 @@ import numpy as np
 from bench.routing_predictions import Judged, Numbers, array, fit, forest, judge, left_out
 from bench.routing_scores import Pool, Score, resampled
 from bench.routing_speed import Speed, measured
-from bench.routing_truth import MIXED, POOLS, SIDES, Truth, name_of, read
+from bench.routing_truth import FEW, MIXED, POOLS, SIDES, Truth, name_of, read
 from bench.routing_worlds import SHOTS
 from services.routing.decision import JobId
+from services.routing.exposure import Exposure
 from services.routing.learning.learner import Learner
 from services.routing.learning.outcome import MEASURED, Outcome
 from services.routing.prediction import model as model_module
@@ -38,6 +39,8 @@ from services.routing.program import Forecast
 SCOREBOARD_FILE = Path(model_module.__file__).with_name("scoreboard.json")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 PREDICTION, FEEDBACK, MIXTURE = "prediction", "prediction with feedback", "mixture"
+MORE_FEEDBACK = "prediction with more feedback"
+"""Of all benchmark jobs, not of the first FEW alone."""
 COUNTED = "prediction of counts"
 """Of what is measured in SHOTS shots, and judged by that."""
 ESP, DEPOLARISED, FOREST, SELECTOR = "ESP", "depolarising, ESP2", "random forest", "quantum-backend-selector"
@@ -151,14 +154,21 @@ def with_feedback(probes: Sequence[Judged], jobs: Sequence[Judged], model: Model
                     queue_seconds=0.0,
                     run_seconds=0.0,
                     forecast=_forecast(each, model, stale=stale, shots=SHOTS),
+                    exposure=_exposure(each, stale=stale),
                     end_time=START + dt.timedelta(minutes=count),
                 )
             )
         beliefs = learner.beliefs(START + dt.timedelta(hours=1), "probes")
         for index, each in enumerate(jobs):
             if each.run.seed == seed:
-                found[index] = beliefs.fidelity_of(each.run.device, _forecast(each, model, stale=stale))
+                found[index] = beliefs.fidelity_of(
+                    each.run.device, _forecast(each, model, stale=stale), _exposure(each, stale=stale)
+                )
     return found
+
+
+def _exposure(each: Judged, *, stale: bool) -> Exposure:
+    return Exposure(each.profile.places, float(stale))
 
 
 def _measured(each: Judged) -> float:
@@ -177,16 +187,18 @@ def _forecast(each: Judged, model: Model, *, stale: bool, shots: int | None = No
 
 def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequence[Judged], model: Model) -> Scoreboard:
     """Score everything on a side."""
-    tested, probed = ({name_of(each) for each in wanted} for wanted in (SIDES[side].circuits, SIDES[side].probes))
+    tested, probed = ([name_of(each) for each in wanted] for wanted in (SIDES[side].circuits, SIDES[side].probes))
     accuracies, chosen = {}, {}
     for world, stale in {world.name: world.known != world.run for world in SIDES[side].worlds}.items():
         jobs = [each for each in judged if each.run.world == world and each.run.case in tested]
         probes = [each for each in judged if each.run.world == world and each.run.case in probed]
         forecasts = [_forecast(each, model, stale=stale) for each in jobs]
-        learned = with_feedback(probes, jobs, model, stale=stale)
+        few = [each for each in probes if each.run.case in probed[:FEW]]
+        learned, more = (with_feedback(of, jobs, model, stale=stale) for of in (few, probes))
         said = {
             PREDICTION: np.array([each.fidelity for each in forecasts]),
             FEEDBACK: learned[:, 0],
+            MORE_FEEDBACK: more[:, 0],
             MIXTURE: array(jobs, lambda each: each.mixed(model.weights)),
             DEPOLARISED: array(jobs, lambda each: each.depolarised),
             ESP: array(jobs, lambda each: each.run.esp),
@@ -196,6 +208,7 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
         bounds = {
             PREDICTION: np.array([(each.fidelity_low, each.fidelity_high) for each in forecasts]),
             FEEDBACK: learned[:, 1:],
+            MORE_FEEDBACK: more[:, 1:],
         }
         exact = accuracy(jobs, array(jobs, lambda each: each.run.fidelity), said, bounds)
         counted = accuracy_of_counts(jobs, model, stale=stale)

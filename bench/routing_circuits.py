@@ -16,7 +16,7 @@ from qiskit.circuit.library import PauliEvolutionGate, StatePreparation, UCRYGat
 from qiskit.quantum_info import SparsePauliOp, random_clifford
 from qiskit.synthesis import LieTrotter
 
-_SEED = 20_261_130
+_SEED = 20_261_151
 _GATES = ("h", "x", "z", "s", "sdg", "t", "tdg", "sx", "rx", "ry", "rz", "p", "cx", "cz", "cp", "swap", "rzz", "ccx")
 
 

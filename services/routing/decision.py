@@ -10,6 +10,7 @@ from typing import NewType
 import msgspec
 
 from services.routing.catalogue import Kind
+from services.routing.exposure import Exposure
 from services.routing.policy import Choice
 from services.routing.program import Estimate, Features
 from services.routing.question import Question
@@ -81,6 +82,8 @@ class Decision:
     queue: str
     """Where its job waits (standing.py)."""
     queue_depth: int
+    exposure: Exposure | None
+    """Where on its machine the circuit runs, as far as that is known."""
     grounds: Grounds
     create_time: dt.datetime
 

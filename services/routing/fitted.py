@@ -60,7 +60,8 @@ class FittedFidelity:
         # Angles that came for the first time are looked at when they come again.
         new = any(each.method is Method.KNOWN_STRUCTURE for each in told.values())
         predictions = {
-            name: Prediction(each.value, each.low, each.high, each.method, asked[name]) for name, each in told.items()
+            name: Prediction(each.value, each.low, each.high, each.method, asked[name], each.exposure)
+            for name, each in told.items()
         }
         return predictions, not new and not self._predictor.works_on(circuit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from services.routing.catalogue import Backend
+from services.routing.exposure import Exposure
 from services.routing.learning.effects import Effect
 from services.routing.objective import Objective, Weights
 from services.routing.program import Wish
@@ -22,6 +23,8 @@ class Prediction:
     high: float
     method: str
     calibration_id: str
+    exposure: Exposure | None = None
+    """The places that the circuit was fitted to; None where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Outlook:
     """What they say of how long its runs take beside what was predicted."""
     late: float | None = None
     """How many times its median a job's whole time is at the 90th percentile; None where too little is known."""
+
+    @property
+    def exposure(self) -> Exposure | None:
+        """Where on the machine the circuit would run, as far as that is known."""
+        return self.prediction.exposure if self.prediction else None
 
 
 @dataclass(frozen=True, slots=True)

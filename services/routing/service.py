@@ -99,6 +99,7 @@ class RoutingService:
             policy_version=answer.policy_version,
             queue=answer.outlook.queue,
             queue_depth=answer.outlook.queue_depth or 0,
+            exposure=answer.outlook.exposure,
             grounds=answer.grounds,
             create_time=now,
         )

@@ -141,14 +141,15 @@ class _Known:
         engine = live.provider if live else offer.engine if offer else None
         if (queue, engine) not in self._late:
             self._late[queue, engine] = late(beliefs.late, queue, depth or 0, engine) if engine else None
+        prediction = self._predictions.get(backend.backend_id)
         return Outlook(
             backend=self._standings.now(backend),
-            prediction=self._predictions.get(backend.backend_id),
+            prediction=prediction,
             queue_seconds=wait.p50,
             queue_p90_seconds=wait.p90,
             queue_depth=depth,
             queue=queue,
-            fidelity_effect=beliefs.fidelity.get(backend.backend_id, beliefs.other_fidelity),
+            fidelity_effect=beliefs.effect_on(backend.backend_id, prediction.exposure if prediction else None),
             time_effect=beliefs.time.get((backend.backend_id, engine), beliefs.other_time),
             late=self._late[queue, engine],
         )

@@ -21,9 +21,9 @@ SELECT * FROM unnest($1::bytea[], $2::jsonb[], $3::jsonb[], $4::bytea[], $5::byt
 ON CONFLICT (digest) DO NOTHING
 )
 INSERT INTO decisions (decision_id, job_id, team_id, hardware, backend_id, shot_count, policy_version, create_time,
-                       grounds, queue, queue_depth)
+                       grounds, queue, queue_depth, exposure)
 SELECT * FROM unnest($6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::bigint[], $12::text[],
-                     $13::timestamptz[], $14::bytea[], $15::text[], $16::bigint[])
+                     $13::timestamptz[], $14::bytea[], $15::text[], $16::bigint[], $17::jsonb[])
 """
 
 _FIND = """
@@ -76,6 +76,7 @@ class DecisionStore:
             [each.digest for each in grounds],
             [each.queue for each in decisions],
             [each.queue_depth for each in decisions],
+            [each.exposure for each in decisions],
         )
 
     async def find(self, decision_id: str, team_id: str) -> Kept | None:

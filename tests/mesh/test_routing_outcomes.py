@@ -26,12 +26,18 @@ from mesh.streams import event_subject
 from services.routing.__main__ import utc_now, wire
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue
 from services.routing.config import RoutingConfig
+from services.routing.decision import Decision, DecisionId, Grounds, JobId, TeamId
+from services.routing.exposure import Exposure
 from services.routing.learning.memory import Memory
 from services.routing.learning.outcome_store import OutcomeStore
-from services.routing.program import Forecast
+from services.routing.policy import choose
+from services.routing.program import Forecast, Wish
 from services.routing.standing import Standings
+from services.routing.store import DecisionStore
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.serving import Home
+from tests.unit.routing.programs import asked as wished
+from tests.unit.routing.programs import features, offer, simulators
 
 if TYPE_CHECKING:
     from qm.routing.v1.routing_pb2_grpc import BenchmarkServiceAsyncStub, RoutingServiceAsyncStub
@@ -161,7 +167,7 @@ async def test_beliefs_are_those_of_the_table_whoever_learns_and_whenever(ears: 
         await second.catch_up()
     assert before == "none"
     assert first.beliefs == second.beliefs
-    assert first.beliefs.version.startswith("2:1-")
+    assert first.beliefs.version.startswith("3:1-")
     second_ = dt.timedelta(seconds=1)
     fidelity, _, _ = first.beliefs.fidelity_of("ibm_boston", Forecast(0.8, 0.75, 0.85, second_, 2 * second_))
     assert fidelity < 0.75
@@ -227,6 +233,36 @@ async def test_waits_are_learned_again_after_a_restart(ears: Ears):
             assert standings.wait(backend).p50 == pytest.approx(7.5, rel=0.06)
 
         await retry_while_unavailable(look, 60)
+
+
+async def test_the_places_of_a_run_come_back_with_its_outcome(ears: Ears):
+    exposure = Exposure((((3, 4), 0.6), ((4, 4), 0.4)), 0.25)
+    question = wished(simulators(), Wish("auto", features(2), 100, (offer("qsim", "statevector"),)))
+    choice = choose(question)
+    event = ended(choice.backend.backend_id, 0.9, 0.9)
+    decision = Decision(
+        decision_id=DecisionId(event.outcome.decision_id),
+        job_id=JobId(event.job_id),
+        team_id=TeamId(event.team_id),
+        hardware="auto",
+        backend_id=choice.backend.backend_id,
+        shot_count=100,
+        policy_version="p",
+        queue="pool:x",
+        queue_depth=0,
+        exposure=exposure,
+        grounds=Grounds(question, choice, b""),
+        create_time=utc_now(),
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.connect(ears.home.database, schema="routing")
+        stack.push_async_callback(database.close)
+        await DecisionStore(database).add([decision])
+        await ears.tell(event)
+        await ears.kept(event)
+        found = {each.job_id: each.exposure for _, each in await OutcomeStore(database).after(0, 1000)}
+    assert found.pop(decision.job_id) == exposure
+    assert set(found.values()) <= {None}
 
 
 async def test_a_benchmark_is_planned_until_it_is_started_and_listed_once_it_was_measured(ears: Ears):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from services.routing.exposure import Exposure
 from services.routing.learning.effects import Effect
 from services.routing.learning.lateness import LateKey
+from services.routing.learning.sights import Sights
 from services.routing.program import Forecast
 
 NORMAL_90 = 1.2816
@@ -22,6 +24,8 @@ _MOST_ERRORS = (-0.5, 2.0)
 """Bounds of the effect on errors: from half of them to three times as many."""
 _MOST_TIME = math.log(8)
 _NOTHING = Effect(0.0, 0.0, 1.0)
+_LEAST_WIDTH = 0.35
+"""How much narrower an interval becomes at most by what outcomes explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Beliefs:
     """Names the rules and the outcomes; the same version is the same beliefs."""
     fidelity: Mapping[Hashable, Effect] = field(default_factory=dict)
     """By backend."""
+    sights: Mapping[Hashable, Sights] = field(default_factory=dict)
+    """Likewise, where it is known on which places it was observed."""
     time: Mapping[Hashable, Effect] = field(default_factory=dict)
     """By backend and engine."""
     other_fidelity: Effect = _NOTHING
@@ -40,9 +46,20 @@ class Beliefs:
     late: Mapping[LateKey, float] = field(default_factory=dict)
     """How many times its median a job's whole time is at the 90th percentile (lateness.py)."""
 
-    def fidelity_of(self, backend_id: str, forecast: Forecast) -> tuple[float, float, float]:
+    def fidelity_of(
+        self, backend_id: str, forecast: Forecast, exposure: Exposure | None = None
+    ) -> tuple[float, float, float]:
         """The fidelity that is believed where the models say `forecast`, and its bounds at 90 %."""
-        return believed_fidelity(self.fidelity.get(backend_id, self.other_fidelity), forecast)
+        return believed_fidelity(self.effect_on(backend_id, exposure), forecast)
+
+    def effect_on(self, backend_id: str, exposure: Exposure | None) -> Effect:
+        """The effect on the errors of a run; None where its places are not known."""
+        effect = self.fidelity.get(backend_id, self.other_fidelity)
+        sights = self.sights.get(backend_id)
+        if exposure is None or sights is None:
+            return effect
+        mean, variance = sights.effect(exposure)
+        return replace(effect, mean=mean, deviation=math.sqrt(variance), counted=sights.scatter.of_run(exposure))
 
     def drift_time(self, backend_id: str) -> dt.datetime | None:
         """When a backend was found to have drifted from its calibration; None while it keeps to it."""
@@ -56,10 +73,23 @@ def believed_fidelity(effect: Effect, forecast: Forecast) -> tuple[float, float,
         return value, low, high
     mean = min(_MOST_ERRORS[1], max(_MOST_ERRORS[0], effect.mean))
     moved = value ** (1 + mean)
-    unsure = NORMAL_95 * leverage(value) * effect.deviation
-    below = math.hypot(effect.noise * (value - low), unsure)
-    above = math.hypot(effect.noise * (high - value), unsure)
+    more = (NORMAL_95 * leverage(value)) ** 2 * (effect.deviation**2 - effect.counted)
+    if more >= 0:
+        below, above = (math.hypot(effect.noise * told, math.sqrt(more)) for told in (value - low, high - value))
+    else:
+        below, above = _narrowed(value - low, high - value, effect.noise, more)
     return moved, max(0.0, moved - below), min(1.0, moved + above)
+
+
+def _narrowed(below: float, above: float, noise: float, more: float) -> tuple[float, float]:
+    """An interval without the drift that outcomes explain; `more` (< 0) is what that changes of its half's square.
+
+    What is lopsided about an interval is the drift in it, so that it becomes as even as that is explained.
+    """
+    half = (below + above) / 2
+    part = math.sqrt(max(_LEAST_WIDTH**2, noise**2 + more / half**2))
+    even = max(0.0, 1 - part**2)
+    return part * (even * half + (1 - even) * below), part * (even * half + (1 - even) * above)
 
 
 def believed_times(effect: Effect, forecast: Forecast) -> tuple[dt.timedelta, dt.timedelta]:

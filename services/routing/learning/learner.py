@@ -9,9 +9,18 @@ from services.routing.learning.beliefs import Beliefs, fidelity_deviation, lever
 from services.routing.learning.effects import Effects, Prior
 from services.routing.learning.lateness import Lateness
 from services.routing.learning.outcome import Outcome
+from services.routing.learning.sights import Sighting
 
-RULES_VERSION = "2"
-FIDELITY_PRIOR = Prior(spread=0.03, common=0.25, drifted=0.5, half_life=dt.timedelta(days=14))
+RULES_VERSION = "3"
+FIDELITY_PRIOR = Prior(
+    spread=0.03,
+    drift=0.2,
+    place=0.1,
+    place_drift=0.4,
+    common=0.25,
+    drifted=0.5,
+    half_life=dt.timedelta(days=14),
+)
 TIME_PRIOR = Prior(spread=0.1, common=1.0, drifted=1.0, half_life=dt.timedelta(days=3))
 _LEAST_DEVIATION = 0.005
 """Of a fidelity: no model and no number of shots is so good that a smaller residual would tell something."""
@@ -43,20 +52,26 @@ class Learner:
             self._fidelity.observe(
                 outcome.backend_id,
                 outcome.calibration_id,
-                x=leverage(forecast.fidelity),
-                residual=forecast.fidelity - fidelity,
-                deviation=max(_LEAST_DEVIATION, fidelity_deviation(forecast)),
-                time=outcome.end_time,
+                Sighting(
+                    x=leverage(forecast.fidelity),
+                    residual=forecast.fidelity - fidelity,
+                    deviation=max(_LEAST_DEVIATION, fidelity_deviation(forecast)),
+                    exposure=outcome.exposure,
+                    time=outcome.end_time,
+                ),
             )
         predicted, took = forecast.duration_p50.total_seconds(), outcome.engine_seconds
         if predicted > 0 and took:
             self._time.observe(
                 (outcome.backend_id, outcome.engine),
                 None,
-                x=1.0,
-                residual=math.log(took / predicted),
-                deviation=max(_LEAST_TIME_DEVIATION, time_deviation(forecast)),
-                time=outcome.end_time,
+                Sighting(
+                    x=1.0,
+                    residual=math.log(took / predicted),
+                    deviation=max(_LEAST_TIME_DEVIATION, time_deviation(forecast)),
+                    exposure=None,
+                    time=outcome.end_time,
+                ),
             )
 
     def beliefs(self, now: dt.datetime, learned_from: str) -> Beliefs:
@@ -64,6 +79,7 @@ class Learner:
         return Beliefs(
             version=f"{RULES_VERSION}:{learned_from}",
             fidelity=self._fidelity.at(now),
+            sights=self._fidelity.sights(),
             time=self._time.at(now),
             other_fidelity=self._fidelity.unknown,
             other_time=self._time.unknown,

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from services.routing.decision import DecisionId, JobId
+from services.routing.exposure import Exposure
 from services.routing.program import Forecast
 
 
@@ -45,6 +46,8 @@ class Outcome:
     """Whether it failed by a fault of its hardware or ours, and not of its program."""
     forecast: Forecast | None = None
     """What the models said of this backend before learning; None where they did not."""
+    exposure: Exposure | None = None
+    """The places on the machine that it ran on, as its decision tells; None where that is not known."""
     promise: Promise | None = None
     moved: bool = False
     """Whether the job went on elsewhere after this fault; its end is an outcome of its own."""

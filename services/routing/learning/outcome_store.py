@@ -11,6 +11,7 @@ import msgspec
 
 from mesh.database import Database
 from services.routing.decision import DecisionId, JobId
+from services.routing.exposure import Exposure
 from services.routing.learning.outcome import Outcome, Promise
 from services.routing.program import Estimate, Forecast
 
@@ -29,10 +30,11 @@ ON CONFLICT (job_id, moved) DO NOTHING
 # leaves its queue unknown.
 # What was predicted of a backend that a job was moved to stands with the decision that moved it.
 _AFTER = """
-SELECT outcomes.*, decisions.queue, decisions.queue_depth, again.estimate
+SELECT outcomes.*, decisions.queue, decisions.queue_depth, again.estimate,
+       CASE WHEN decisions.backend_id = outcomes.backend_id THEN decisions.exposure ELSE again.exposure END AS exposure
 FROM outcomes LEFT JOIN decisions USING (decision_id)
 LEFT JOIN LATERAL (
-  SELECT grounds.candidates -> 0 -> 'estimate' AS estimate
+  SELECT grounds.candidates -> 0 -> 'estimate' AS estimate, later.exposure
   FROM decisions AS later JOIN grounds ON grounds.digest = later.grounds
   WHERE outcomes.forecast IS NULL AND later.job_id = outcomes.job_id AND later.backend_id = outcomes.backend_id
   ORDER BY later.create_time DESC LIMIT 1
@@ -94,10 +96,11 @@ class OutcomeStore:
 def _with_decision(row: asyncpg.Record) -> Outcome:
     """The outcome of a row with its decision's queue, or with what was predicted where its job was moved to."""
     found = outcome_of(row)
+    exposure = msgspec.convert(row["exposure"], Exposure | None)
     if found.forecast is not None:
-        return replace(found, queue=row["queue"] or "", queue_depth=row["queue_depth"] or 0)
+        return replace(found, exposure=exposure, queue=row["queue"] or "", queue_depth=row["queue_depth"] or 0)
     estimate = msgspec.convert(row["estimate"], Estimate | None)
-    return found if estimate is None else replace(found, forecast=_uncorrected(estimate))
+    return found if estimate is None else replace(found, exposure=exposure, forecast=_uncorrected(estimate))
 
 
 def _uncorrected(estimate: Estimate) -> Forecast:

@@ -14,7 +14,7 @@ from qiskit.transpiler import TranspilerError, generate_preset_pass_manager
 
 from services.routing.prediction.calibration import Place, Rate, read
 from services.routing.prediction.noisy import WIDEST, NoisyMachine
-from services.routing.prediction.profile import Profile, UnfitError
+from services.routing.prediction.profile import Profile, UnfitError, loss_of
 from services.routing.prediction.target import target_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _WARM = 96
 """Machines that stay ready, about 1 MB each."""
 _LAST = 2
 """Circuits that stay as Qiskit's objects."""
+_MOST_PLACES = 48
+"""Of which the shares are told: a circuit of 20 qubits has some 60, and the last of them count for little."""
 _GATES = get_standard_gate_name_mapping()
 _UNKNOWN = Rate(None, None)
 
@@ -108,6 +110,8 @@ class Fitter:
         ends, layers = [0.0] * len(number), [0] * len(number)
         read_at: dict[int, float] = {}
         read_in = [0] * len(bit)
+        lost: dict[Place, float] = {}
+        place: Place
         for item in fitted.data:
             name, on = item.name, [number[qubit] for qubit in item.qubits]
             if name == "barrier":
@@ -116,16 +120,20 @@ class Fitter:
             if name == "measure":
                 qubit, into = self._calibration.qubits[working[on[0]]], bit[item.clbits[0]]
                 read_at[into] = qubit.readout_error or 0.0
+                place, total = (working[on[0]],) * 2, loss_of(read_at[into])
                 seconds = (qubit.readout_ns or 0.0) * 1e-9
                 layer = read_in[into] = max(layer, 1 + read_in[into])
             else:
-                own, relaxed, seconds = self._losses(name, tuple([working[index] for index in on]))
+                place = tuple([working[index] for index in on])
+                own, relaxed, seconds = self._losses(name, place)
+                place, total = tuple(sorted(place)), own + relaxed
                 singles += relaxed
                 if len(on) == 1:
                     singles += own
                 else:
                     pairs += own
                     nonlocal_count += 1
+            lost[place] = lost.get(place, 0.0) + total
             end = max([ends[index] for index in on]) + seconds
             for index in on:
                 ends[index], layers[index] = end, layer
@@ -137,6 +145,7 @@ class Fitter:
             depth=max(layers),
             two_qubit_gate_count=nonlocal_count,
             seconds=max(ends),
+            places=_shares(lost),
         )
 
     def _losses(self, name: str, place: Place) -> tuple[float, float, float]:
@@ -146,6 +155,13 @@ class Fitter:
             rate = self._rates.get(name, {}).get(place, _UNKNOWN)
             self._known[key] = (*self._calibration.losses(place, rate), rate.seconds or 0.0)
         return self._known[key]
+
+
+def _shares(lost: dict[Place, float]) -> tuple[tuple[Place, float], ...]:
+    """The share of each place in what is lost at all of them, the largest first, as far as they count."""
+    whole = sum(lost.values()) or 1.0
+    first = sorted(lost.items(), key=lambda each: (-each[1], each[0]))[:_MOST_PLACES]
+    return tuple([(place, round(each / whole, 4)) for place, each in first if each > 0])
 
 
 @lru_cache(_WARM)

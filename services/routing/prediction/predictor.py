@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mesh.telemetry import log
+from services.routing.exposure import Exposure
 from services.routing.prediction.calibration import CALIBRATIONS, read
 from services.routing.prediction.circuit import Circuit, Digest, parse
 from services.routing.prediction.model import MODEL, Method
@@ -71,6 +72,8 @@ class FidelityEstimate:
     method: Method
     profile: Profile
     """The circuit as it was fitted, or as its size alone tells."""
+    exposure: Exposure | None = None
+    """The places that it was fitted to; None where it was not."""
 
 
 class Predictor:
@@ -205,10 +208,15 @@ class Predictor:
         value = self._value(finding)
         low, high = _bounds(value, method, staleness=staleness)
         told = of_counts(value, low, high, shots=max(1, shots), outcomes=outcomes)
-        return FidelityEstimate(*told, method, finding.profile)
+        return FidelityEstimate(*told, method, finding.profile, exposed(finding.profile, staleness))
 
     def _value(self, finding: Finding) -> float:
         return MODEL.surrogate.fidelity(finding.profile) if finding.fidelity is None else finding.fidelity
+
+
+def exposed(profile: Profile, staleness: float) -> Exposure | None:
+    """The places of a fitted circuit."""
+    return Exposure(profile.places, staleness) if profile.places else None
 
 
 class _Latest(Generic[K, V]):

@@ -29,6 +29,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     two_qubit_gate_count: int
     seconds: float
     """One shot, from the first gate to the last reading, as the calibration says."""
+    places: tuple[tuple[tuple[int, ...], float], ...] = ()
+    """The share of each place in all losses (exposure.py), the largest first; none where it was not fitted."""
 
     @property
     def gate_loss(self) -> float:

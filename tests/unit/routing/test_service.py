@@ -15,6 +15,7 @@ from mesh.call import Call
 from mesh.config import load
 from services.routing.catalogue import CATALOGUE_FILE, Backend, Catalogue
 from services.routing.decision import Decision, JobId
+from services.routing.exposure import Exposure
 from services.routing.learning.outcome import Outcome
 from services.routing.messages import choice_message
 from services.routing.objective import POLICY_FILE, Policy
@@ -31,6 +32,7 @@ from services.routing.twin import with_twins
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 CALL = cast("Call", None)
 MANY, ONE = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+EXPOSURE = Exposure((((0, 1), 1.0),))
 
 
 class Kept:
@@ -79,7 +81,7 @@ class Desk:
         self, circuit: bytes, backends: Sequence[Backend], _shots: int, _seconds: float
     ) -> tuple[Mapping[str, Prediction], bool]:
         self.asked.append(circuit)
-        told = Prediction(self.value, self.value - 0.05, self.value + 0.05, "known_structure", "c@1")
+        told = Prediction(self.value, self.value - 0.05, self.value + 0.05, "known_structure", "c@1", EXPOSURE)
         return {each.backend_id: told for each in backends}, self.settled
 
 
@@ -134,6 +136,12 @@ async def test_a_team_behind_a_long_queue_of_another_is_told_its_turn(desk: Desk
     wanted = pb.ListBackendsRequest(team_id=ONE, line="short")
     listed = (await desk.service.ListBackends(wanted, CALL)).backends[0]
     assert listed.queue_p50 == one.estimate.queue_p50
+
+
+async def test_a_decision_keeps_the_places_where_its_circuit_runs(desk: Desk):
+    await desk.choose(b"circuit", pb.BACKEND_KIND_TWIN)
+    await desk.choose()
+    assert [each.exposure for each in desk.kept.decisions] == [EXPOSURE, None]
 
 
 async def test_what_is_settled_is_remembered(desk: Desk):

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import replace
 
 from services.routing.decision import JobId
+from services.routing.exposure import Exposure
 from services.routing.learning.beliefs import Beliefs, believed_times
 from services.routing.learning.outcome import Outcome
 from services.routing.program import Estimate, Forecast
@@ -61,6 +62,8 @@ def outcome(  # noqa: PLR0913 - what a test may want to be different
     number: int = 0,
     calibration: str = "c@1",
     error: str | None = None,
+    told: Forecast | None = None,
+    exposure: Exposure | None = None,
 ) -> Outcome:
     return Outcome(
         job_id=JobId(str(uuid.UUID(int=number))),
@@ -74,7 +77,8 @@ def outcome(  # noqa: PLR0913 - what a test may want to be different
         queue_seconds=0.0,
         run_seconds=seconds,
         engine_seconds=seconds,
-        forecast=forecast(predicted),
+        forecast=told or forecast(predicted),
+        exposure=exposure,
         end_time=START + dt.timedelta(minutes=number),
     )
 

@@ -27,3 +27,7 @@ def test_a_profile_counts_as_qiskit_counts(monkeypatch: pytest.MonkeyPatch):
     assert profile.depth == circuit.depth()
     assert profile.two_qubit_gate_count == circuit.num_nonlocal_gates() > 0
     assert len(profile.readout_errors) == 5
+    assert sum(share for _, share in profile.places) == pytest.approx(1, abs=0.01)
+    read = {place[0] for place, _ in profile.places if len(set(place)) < len(place)}
+    assert len(read) == 5, "a qubit is read where its gates are"
+    assert read == {qubit for place, _ in profile.places for qubit in place}
