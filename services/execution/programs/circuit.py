@@ -8,7 +8,9 @@ from qiskit.circuit import ClassicalRegister, QuantumCircuit
 
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.flatten import flatten
+from services.execution.programs.layout import Layout
 from services.execution.programs.measure import features_of_tape
+from services.execution.programs.plain import read_plain
 from services.execution.programs.program import Program
 from services.execution.programs.tape import tape_of
 
@@ -34,7 +36,20 @@ def program_of(circuit: QuantumCircuit, limits: Limits, *, version: Version = "3
         flat = _measure_all(flat)
         notes = (MEASURED_ALL,)
     tape = tape_of(flat)
-    return Program(flat, tape, features_of_tape(tape), version, output_registers(flat), notes)
+    return Program(tape, features_of_tape(tape), version, output_registers(flat), notes, made=flat)
+
+
+def plain_program(source: str, limits: Limits) -> Program | None:
+    """Return the program of a text that needs no parser (see `plain`), None for any other.
+
+    It is what `program_of` would return, but its circuit is made when it is asked for: few engines do.
+    """
+    plain = read_plain(source, limits)
+    if plain is None:
+        return None
+    notes = (MEASURED_ALL,) if plain.measured_all else ()
+    made = Layout(plain.qubits, plain.clbits)
+    return Program(plain.tape, features_of_tape(plain.tape), plain.version, made.outputs, notes, made=made)
 
 
 def unmeasured(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -78,8 +93,8 @@ def _measure_all(circuit: QuantumCircuit) -> QuantumCircuit:
         for item in circuit.data:
             bare.append(item, copy=False)
         circuit = bare
-    name = "meas" if all(register.name != "meas" for register in circuit.cregs) else "meas_all"
-    register = ClassicalRegister(qubits, name)
+    taken = any(register.name == "meas" for register in (*circuit.qregs, *circuit.cregs))
+    register = ClassicalRegister(qubits, "meas_all" if taken else "meas")
     circuit.add_register(register)
     circuit.measure(range(qubits), register)
     return circuit

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from enum import IntEnum
+from itertools import accumulate
 
 DIAGONAL = frozenset({"id", "z", "s", "sdg", "t", "tdg", "p", "rz", "u1", "cz", "cp", "rzz"})
 """Gates whose matrix is diagonal."""
@@ -18,6 +19,9 @@ _CONTROLLED_X = frozenset({"cx", "ccx"})
 _CONTROLS = {"cx": 1, "cy": 1, "csx": 1, "ccx": 2, "cswap": 1}
 _HOPELESS_BITS = 20
 """A bond dimension that nothing can hold: from there on the bounds are those of any state."""
+_MOST_BITS = 2 * _HOPELESS_BITS
+_CUBES = tuple(8.0**bits for bits in range(_MOST_BITS + 1))
+"""The cube of the rank, by its bits; more is counted as so many."""
 _MOST_VISITS = 1_000_000
 """Cuts looked at, over all gates; from there on likewise."""
 
@@ -40,9 +44,14 @@ class Entanglement:
         """Begin with every qubit in |0>."""
         self.states = [State.ZERO_OR_ONE] * num_qubits
         self.bits = [0] * max(num_qubits - 1, 0)
+        self._ceiling = [min(cut + 1, num_qubits - 1 - cut) for cut in range(num_qubits - 1)]
         self._work = 0.0
         self._most = 0
         self._visits = 0
+        self.hopeless = False
+        """Whether the bounds are those of any state, which nothing changes any more."""
+        self._full: list[float] | None = None
+        """Where no bound can grow any more: the work over the cuts before each qubit."""
 
     @property
     def most_bits(self) -> int:
@@ -65,37 +74,48 @@ class Entanglement:
     def collapse(self, qubit: int) -> None:
         """Measure or reset a qubit."""
         self.states[qubit] = State.ZERO_OR_ONE
+        self._full = None
 
     def apply(self, name: str, qubits: Sequence[int], times: int) -> None:
         """Apply a standard gate `times` times."""
         if len(qubits) == 1:
-            self._turn(name, qubits[0])
+            if self.states[qubits[0]] is not State.MIXED:
+                self._turn(name, qubits[0])
             return
-        if self._visits > _MOST_VISITS:
+        if self.hopeless:
             return
-        rank_bits = self._couple(name, qubits) * times
         first, last = min(qubits), max(qubits)
-        bits = self.bits
-        if rank_bits:
-            for cut in range(first, last):
-                bits[cut] += rank_bits
-            self._relax(first, last)
-        for rank in bits[first:last]:
-            self._work += times * 8.0 ** min(rank, 2 * _HOPELESS_BITS)
-            self._most = max(self._most, rank)
+        if self._full is not None:
+            self._work += times * (self._full[last] - self._full[first])
+        else:
+            self._grow(self._couple(name, qubits) * times, first, last)
+            span = self.bits[first:last]
+            self._most = max(self._most, *span)
+            self._work += times * sum([_CUBES[min(rank, _MOST_BITS)] for rank in span])
         self._visits += last - first
         if self._most > _HOPELESS_BITS or self._visits > _MOST_VISITS:
             self._give_up()
 
+    def _grow(self, rank_bits: int, first: int, last: int) -> None:
+        """Let the ranks over the cuts between two qubits grow."""
+        if not rank_bits:
+            return
+        bits = self.bits
+        for cut in range(first, last):
+            bits[cut] += rank_bits
+        self._relax(first, last)
+        if bits == self._ceiling and all(state is State.MIXED for state in self.states):
+            self._full = [0.0, *accumulate(_CUBES[min(rank, _MOST_BITS)] for rank in bits)]
+
     def _give_up(self) -> None:
         """Take the bounds of any state from here on."""
-        self._visits = _MOST_VISITS + 1
+        self.hopeless = True
         self._most = len(self.states) // 2
         self._work = max(self._work, 8.0 ** min(self._most, _HOPELESS_BITS))
 
     def _turn(self, name: str, qubit: int) -> None:
         state = self.states[qubit]
-        if state is State.MIXED or name == "id":
+        if name == "id":
             return
         if name == "h" and state is not State.PURE:
             self.states[qubit] = State(1 - state)
@@ -142,7 +162,17 @@ class Entanglement:
     def _relax(self, first: int, last: int) -> None:
         """Use that one qubit at most doubles the rank from a cut to the next."""
         bits = self.bits
+        most = bits[first - 1] if first else 0
         for cut in range(first, last):
-            bits[cut] = min(bits[cut], bits[cut - 1] + 1 if cut else 1)
+            most += 1
+            if bits[cut] < most:
+                most = bits[cut]
+            else:
+                bits[cut] = most
+        most = bits[last] if last < len(bits) else 0
         for cut in range(last - 1, first - 1, -1):
-            bits[cut] = min(bits[cut], bits[cut + 1] + 1 if cut + 1 < len(bits) else 1)
+            most += 1
+            if bits[cut] < most:
+                most = bits[cut]
+            else:
+                bits[cut] = most

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 class Limits:
     """Bounds that every OpenQASM program must stay within.
 
-    `source_bytes` and `source_bytes_v3` bound the UTF-8 text (version 3 is parsed in Python, about 40 µs a byte, and
-    so gets less). `operations` counts gates, measurements and resets after every gate definition, broadcast and
-    counted loop is expanded, the calls of gate definitions on the way, and branches, a wide condition for several (see
-    `branch_cost`). `nesting` bounds brackets, blocks, and gate definitions that use one another. Stabilizers, decision
+    `source_bytes` bounds the UTF-8 text, `source_bytes_v3` one of version 3 that is not plain (see `plain`): it is
+    parsed in Python, about 40 µs a byte, and so gets less. `operations` counts gates, measurements and resets after
+    every gate definition, broadcast and counted loop is expanded, the calls of gate definitions on the way, and
+    branches, a wide condition for several (see `branch_cost`). `nesting` bounds brackets, blocks, and gate definitions
+    that use one another. Stabilizers, decision
     diagrams and matrix product states run circuits of the full width; what one of the engines can take is for the cost
     of the circuit to say.
     """

@@ -6,9 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from qiskit.circuit.library import get_standard_gate_name_mapping
+
 from services.execution.programs.clifford import GENERATORS, clifford_form
 from services.execution.programs.entanglement import DIAGONAL, Entanglement
 from services.execution.programs.features import Features
+from services.execution.programs.flatten import STANDARD_GATES
 from services.execution.programs.tape import Branch, tape_of
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from services.execution.programs.tape import Operation, Step, Tape
 
 _NOT_GATES = frozenset({"measure", "reset", "break_loop", "continue_loop"})
+_WIDE = frozenset(name for name in STANDARD_GATES if get_standard_gate_name_mapping()[name].num_qubits > 1)
 
 
 @dataclass(slots=True)
@@ -33,9 +37,7 @@ class _Measuring:
     last: set[int] = field(default_factory=set)
     """Qubits whose measurement nothing has followed yet."""
     midway: int = 0
-    wide: int = 0
     reach: int = 0
-    diagonal: int = 0
     clifford: bool = True
     dynamic: bool = False
     unbounded: bool = False
@@ -43,40 +45,39 @@ class _Measuring:
 
     def block(self, steps: Sequence[Step], times: int) -> None:
         """Add steps that run `times` times."""
+        for name, count in Counter([step[0] for step in steps if not isinstance(step, Branch)]).items():
+            self.gates[name] += times * count
+        level, entanglement, measured = self.level, self.entanglement, self.measured
         for step in steps:
             if isinstance(step, Branch):
                 self._branch(step, times)
+                continue
+            name, qubits, angles, _ = step
+            if name in _NOT_GATES:
+                self._other(step, times)
+                continue
+            if measured and not measured.isdisjoint(qubits):
+                self.dynamic = True
+                self._leave_midway(self.last.intersection(qubits), times)
+            if len(qubits) == 1:
+                level[qubits[0]] += times
             else:
-                self._operation(step, times)
+                after = max([level[qubit] for qubit in qubits]) + times
+                for qubit in qubits:
+                    level[qubit] = after
+                self.reach += times * (max(qubits) - min(qubits))
+            if not entanglement.hopeless:
+                entanglement.apply(name, qubits, times)
+            if self.clifford and name not in GENERATORS:
+                self.clifford = clifford_form(name, angles) is not None
 
-    def _operation(self, operation: Operation, times: int) -> None:
-        name, qubits, angles, clbits = operation
-        self.gates[name] += times
-        level = self.level
-        if len(qubits) == 1 and not clbits:
-            level[qubits[0]] += times
-        else:
-            wires = [*qubits, *[self.width + bit for bit in clbits]]
-            after = max([level[wire] for wire in wires], default=0) + times
-            for wire in wires:
-                level[wire] = after
-        if name in _NOT_GATES:
-            self._other(name, qubits, times)
-            return
-        if self.measured and not self.measured.isdisjoint(qubits):
-            self.dynamic = True
-            self._leave_midway(self.last.intersection(qubits), times)
-        self.entanglement.apply(name, qubits, times)
-        if name in DIAGONAL:
-            self.diagonal += times
-        if len(qubits) > 1:
-            self.wide += times
-            self.reach += times * (max(qubits) - min(qubits))
-        if self.clifford and name not in GENERATORS:
-            self.clifford = clifford_form(name, angles) is not None
-
-    def _other(self, name: str, qubits: tuple[int, ...], times: int) -> None:
+    def _other(self, operation: Operation, times: int) -> None:
         """Add what is no gate."""
+        name, qubits, _, clbits = operation
+        wires = [*qubits, *[self.width + bit for bit in clbits]]
+        after = max([self.level[wire] for wire in wires], default=0) + times
+        for wire in wires:
+            self.level[wire] = after
         self._leave_midway(self.last.intersection(qubits), times)
         if name == "measure":
             self.measured.update(qubits)
@@ -126,7 +127,7 @@ def features_of_tape(tape: Tape) -> Features:
         active_qubits=width,
         depth=max(totals.level, default=0),
         gate_count=sum(count for name, count in totals.gates.items() if name not in _NOT_GATES),
-        two_qubit_gate_count=totals.wide,
+        two_qubit_gate_count=sum(totals.gates[name] for name in _WIDE & totals.gates.keys()),
         reach=totals.reach,
         measurement_count=totals.gates["measure"],
         measured_qubit_count=len(totals.measured),
@@ -137,6 +138,6 @@ def features_of_tape(tape: Tape) -> Features:
         unbounded=totals.unbounded,
         branching=totals.branching,
         midway_count=totals.midway,
-        diagonal_gate_count=totals.diagonal,
+        diagonal_gate_count=sum(totals.gates[name] for name in DIAGONAL & totals.gates.keys()),
         gates=dict(sorted(totals.gates.items())),
     )

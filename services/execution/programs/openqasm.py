@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from services.execution.programs.circuit import program_of
+from services.execution.programs.circuit import plain_program, program_of
 from services.execution.programs.errors import ProgramError
 from services.execution.programs.prescan import check_width, scan
 from services.execution.programs.version2 import parse_version2
@@ -33,6 +33,9 @@ def parse_openqasm(source: str, limits: Limits, inputs: Mapping[str, float] = NO
     A program without any measurement gets one of every qubit into a register `meas`, and a note that says so.
     Raises ProgramError.
     """
+    plain = None if inputs else plain_program(source, limits)
+    if plain is not None:
+        return plain
     circuit, version = parse_circuit(source, limits, inputs)
     return program_of(circuit, limits, version=version)
 

@@ -89,7 +89,10 @@ def scan(source: str, limits: Limits) -> Scan:
     tokens = tuple(_tokens(source))
     version = _version(source, tokens)
     if version == "3.0" and size > limits.source_bytes_v3:
-        message = f"the program has {size} bytes, more than the {limits.source_bytes_v3} allowed in OpenQASM 3"
+        message = (
+            f"the program has {size} bytes, more than the {limits.source_bytes_v3} allowed in OpenQASM 3 beyond "
+            "registers, library gates, measurements, resets and barriers"
+        )
         raise ProgramError("SOURCE_TOO_LONG", message)
     found = Scan(source, version, tokens)
     _check_tokens(found, limits)

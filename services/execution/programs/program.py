@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
+
+from services.execution.programs.layout import Layout
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 Version = Literal["2.0", "3.0"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """A circuit of standard gates, measurements, resets and control flow; nothing in it is left to expand.
 
@@ -24,9 +27,15 @@ class Program:
     `notes` tell the owner what was added, for instance a missing measurement.
     """
 
-    circuit: QuantumCircuit
     tape: Tape
     features: Features
     version: Version
     registers: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    made: QuantumCircuit | Layout
+    """What `circuit` is, or is made by."""
+
+    @cached_property
+    def circuit(self) -> QuantumCircuit:
+        """The circuit for whatever takes qiskit's."""
+        return self.made.circuit_of(self.tape) if isinstance(self.made, Layout) else self.made

@@ -55,7 +55,7 @@ class Tape:
     @property
     def branches(self) -> bool:
         """Whether there is control flow."""
-        return any(isinstance(step, Branch) for step in self.steps)
+        return Branch in set(map(type, self.steps))
 
     def operations(self) -> tuple[Operation, ...]:
         """The steps of a tape without control flow."""

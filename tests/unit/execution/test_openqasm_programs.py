@@ -144,7 +144,7 @@ HOSTILE = {
         "UNSUPPORTED",
     ),
     "long source": (V2 + "qreg q[1];\n" + "h q[0];\n" * 400_000, "SOURCE_TOO_LONG"),
-    "long source, version 3": (V3 + "qubit q;\n" + "h q;\n" * 40_000, "SOURCE_TOO_LONG"),
+    "long source, version 3": (V3 + "qubit q;\n" + "inv @ h q;\n" * 10_000, "SOURCE_TOO_LONG"),
     "file include": ('OPENQASM 2.0; include "/etc/passwd"; qreg q[1];', "INCLUDE_REFUSED"),
     "file include, version 3": ('OPENQASM 3.0; include "../secret.inc"; qubit q;', "INCLUDE_REFUSED"),
     "other version": ("OPENQASM 4.0; qubit q;", "UNSUPPORTED_VERSION"),
