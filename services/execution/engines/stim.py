@@ -67,7 +67,9 @@ def transcode(tape: Tape) -> Circuit:
     lines = []
     for name, qubits, angles, _ in tape.operations():
         if name in _NAMES:
-            lines.append(f"{_NAMES[name]} {' '.join(map(str, qubits))}")
+            lines.append(
+                f"{_NAMES[name]} {qubits[0]}" if len(qubits) == 1 else f"{_NAMES[name]} {qubits[0]} {qubits[1]}"
+            )
         else:
             lines += [
                 f"{gate} {' '.join([str(qubits[place]) for place in places])}" for gate, places in _form(name, angles)
