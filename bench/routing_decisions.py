@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from random import Random
 from statistics import median
 from typing import cast
 
@@ -23,12 +24,16 @@ from bench.routing_speed import ansatz
 from mesh.call import Call
 from mesh.config import load
 from services.routing.catalogue import CATALOGUE_FILE, Catalogue, Kind
-from services.routing.decision import Decision
+from services.routing.decision import Decision, JobId
 from services.routing.fitted import FittedFidelity
 from services.routing.learning.beliefs import Beliefs
-from services.routing.learning.effects import Effect
+from services.routing.learning.learner import Learner
+from services.routing.learning.outcome import MEASURED, Outcome
+from services.routing.learning.sights import MOST
 from services.routing.objective import POLICY_FILE, Policy
 from services.routing.prediction.predictor import MODEL_VERSION, Predictor
+from services.routing.program import Forecast
+from services.routing.question import Prediction
 from services.routing.recorder import Recorder
 from services.routing.service import Kits, RoutingService
 from services.routing.situation import Situation
@@ -57,8 +62,7 @@ class _Kept:
 async def main() -> None:
     """Measure, and print."""
     catalogue = with_twins(load(CATALOGUE_FILE, Catalogue))
-    effects = {each.backend_id: Effect(0.02, 0.03, 1.1) for each in catalogue.backends}
-    beliefs = Beliefs("bench", effects, other_time=Effect(0.1, 0.1, 1.0))
+    beliefs = Beliefs()
     policy = msgspec.structs.replace(load(POLICY_FILE, Policy), prediction_seconds=_PATIENT)
     predictor, kept = Predictor(children=1), _Kept()
     situation = Situation(
@@ -72,20 +76,47 @@ async def main() -> None:
     kits = Kits(cast("Recorder", kept), cast("DecisionStore", None), cast("CalibrationStore", None))
     service = RoutingService(situation, kits, load(SUPPLIERS_FILE, Suppliers), clock=lambda: _NOW)
     try:
-        while not (await situation.predict(ansatz(_QUBITS, 1, 0.1), *_twins(catalogue)))[1]:  # type: ignore[misc]
-            pass
+        settled = False
+        while not settled:
+            told, settled = await situation.predict(ansatz(_QUBITS, 1, 0.1), *_twins(catalogue))  # type: ignore[misc]
+        beliefs = _learned(told)
         await _measure(service, kept, sum(each.kind is Kind.TWIN for each in catalogue.backends))
     finally:
         await predictor.close()
 
 
+def _learned(told: Mapping[str, Prediction]) -> Beliefs:
+    """Beliefs about every twin, from as many outcomes on its places as are remembered."""
+    learner, random, span = Learner(), Random(0), dt.timedelta(seconds=1)
+    for name, each in told.items():
+        for number in range(MOST):
+            outcome = Outcome(
+                job_id=JobId(f"{name} {number}"),
+                decision_id=None,
+                backend_id=name,
+                engine="qmumma-twin",
+                calibration_id=each.calibration_id,
+                fidelity=min(1.0, max(0.0, each.value + random.gauss(0, 0.01))),
+                fidelity_method=MEASURED,
+                queue_seconds=0.0,
+                run_seconds=1.0,
+                engine_seconds=1.1,
+                forecast=Forecast(each.value, each.low, each.high, span, 2 * span),
+                exposure=each.exposure,
+                end_time=_NOW,
+            )
+            learner.learn(outcome)
+    return learner.beliefs(_NOW, "bench")
+
+
 async def _measure(service: RoutingService, kept: _Kept, twins: int) -> None:
     known = _request(0.1)
-    await service.ChooseBackend(known, _NO_CALL)
+    first = await _cpu(service, known)
     remembered = [await _cpu(service, known) for _ in range(_COUNT)]
     kept.spent.clear()
     structure = [await _cpu(service, _request(0.2 + number)) for number in range(_COUNT)]
     print(f"CPU ms, medians of {_COUNT}, among {twins} twins")
+    print(f"after new outcomes everywhere {first:6.2f}, once")
     print(f"remembered request            {median(remembered):6.2f}")
     print(f"known structure, new angles   {median(structure):6.2f}, and behind the answer {median(kept.spent):.2f}")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from services.routing.learning.drift import CLIP, Cusum
 from services.routing.learning.evidence import Evidence
-from services.routing.learning.sights import MOST, Scatter, Sighting, Sights
+from services.routing.learning.sights import MOST, Scatter, Sight, Sighting, Sights
 
 PRIOR_WEIGHT = 10.0
 """How many backends the prior of the spread counts for, and how many observations that of the noise."""
@@ -81,10 +81,8 @@ class _Known:
     """Of standardised residuals; with `count`, how wide they really are."""
     rest: Evidence = _NO_EVIDENCE
     """What of the evidence is not of `seen`."""
-    seen: tuple[Sighting, ...] = ()
-    """The last runs whose places are known, under this calibration."""
-    seen_since: tuple[int, int] = (0, 0)
-    """How many of them since the sums of worse and of better residuals began to rise."""
+    seen: tuple[Sight, ...] = ()
+    """What runs on the same places say, under this calibration; those used last are the last."""
 
     @property
     def noise(self) -> float:
@@ -121,7 +119,7 @@ class Effects:
         worse = known.since_worse.plus(x, residual, width) if cusum.worse else Evidence(time=time)
         better = known.since_better.plus(x, residual, width) if cusum.better else Evidence(time=time)
         known = replace(
-            _with_sighting(known, replace(seen, residual=residual, deviation=width), cusum),
+            _with_sighting(known, replace(seen, residual=residual, deviation=width), self._scatter),
             evidence=known.evidence.plus(x, residual, width),
             since_worse=worse,
             since_better=better,
@@ -130,7 +128,8 @@ class Effects:
             squares=known.squares + surprise**2,
         )
         if cusum.drifted:
-            known = _drifted(known, time)
+            evidence = worse if cusum.worse > cusum.better else better
+            known = _Known(calibration_id=calibration_id, evidence=evidence, rest=evidence, drift_time=time)
         self._known[key] = known
         self._seen += 1
         if self._seen % _REFRESHED == 0:
@@ -154,10 +153,15 @@ class Effects:
         return found
 
     def _sights_of(self, known: _Known) -> Sights:
+        doubt = self._spread**2 - self.prior.spread**2
+        if known.drift_time is not None:
+            doubt += self.prior.drifted**2
+        return Sights(self._scatter, self._common, doubt, known.rest, known.seen)
+
+    @property
+    def _scatter(self) -> Scatter:
         prior = self.prior
-        scatter = Scatter(spread=prior.spread, drift=prior.drift, place=prior.place, place_drift=prior.place_drift)
-        doubt = self._spread**2 - prior.spread**2 + (0.0 if known.drift_time is None else prior.drifted**2)
-        return Sights(scatter, self._common, doubt, known.rest, known.seen, prior.half_life)
+        return Scatter(spread=prior.spread, drift=prior.drift, place=prior.place, place_drift=prior.place_drift)
 
     @property
     def unknown(self) -> Effect:
@@ -181,6 +185,7 @@ class Effects:
             known,
             evidence=known.evidence.at(time, half_life),
             rest=known.rest.at(time, half_life),
+            seen=tuple([replace(each, evidence=each.evidence.at(time, half_life)) for each in known.seen]),
             since_worse=known.since_worse.at(time, half_life),
             since_better=known.since_better.at(time, half_life),
             count=known.count * 0.5**age,
@@ -210,32 +215,13 @@ class Effects:
         return math.sqrt((prior + freedom * variance) / (PRIOR_WEIGHT + freedom))
 
 
-def _with_sighting(known: _Known, sighting: Sighting, cusum: Cusum) -> _Known:
-    """What is known with one more. One without places goes to the rest, and so does the oldest of too many."""
-    seen, gone = (*known.seen, sighting), []
-    if sighting.exposure is None:
-        seen, gone = known.seen, [sighting]
-    elif len(seen) > MOST:
-        seen, gone = seen[1:], [seen[0]]
-    rest = known.rest
-    for each in gone:
-        rest = rest.plus(each.x, each.residual, each.deviation)
-    more = sighting.exposure is not None
-    worse, better = (
-        min(MOST, count + more) if total else 0
-        for count, total in zip(known.seen_since, (cusum.worse, cusum.better), strict=True)
-    )
-    return replace(known, seen=seen, rest=rest, seen_since=(worse, better))
-
-
-def _drifted(known: _Known, time: dt.datetime) -> _Known:
-    """What is still known of a machine once it was found to have drifted: what came since that began."""
-    worse = known.cusum.worse > known.cusum.better
-    evidence, last = (known.since_worse if worse else known.since_better), known.seen_since[0 if worse else 1]
-    return _Known(
-        calibration_id=known.calibration_id,
-        evidence=evidence,
-        drift_time=time,
-        rest=_NO_EVIDENCE if last else evidence,
-        seen=known.seen[len(known.seen) - last :],
-    )
+def _with_sighting(known: _Known, one: Sighting, scatter: Scatter) -> _Known:
+    """What is known with one more. One without places goes to the rest, and so does what was used first of too much."""
+    if one.exposure is None:
+        return replace(known, rest=known.rest.plus(one.x, one.residual, one.deviation))
+    same = [each for each in known.seen if each.exposure == one.exposure]
+    sight = same[0] if same else Sight(one.exposure, Evidence(time=one.time))
+    seen = (*(each for each in known.seen if each is not sight), sight.with_one(one, scatter))
+    if len(seen) <= MOST:
+        return replace(known, seen=seen)
+    return replace(known, seen=seen[1:], rest=known.rest.joined(seen[0].of_machine(scatter)))

@@ -40,3 +40,12 @@ class Evidence:
         """With one more observation."""
         weight = x / deviation**2
         return Evidence(self.precision + weight * x, self.weighted + weight * residual, self.time)
+
+    def blurred(self, variance: float) -> Evidence:
+        """As if the effect had been known with so much more variance."""
+        factor = 1 / (1 + self.precision * variance)
+        return Evidence(self.precision * factor, self.weighted * factor, self.time)
+
+    def joined(self, other: Evidence) -> Evidence:
+        """Both, as of the same time."""
+        return Evidence(self.precision + other.precision, self.weighted + other.weighted, self.time)

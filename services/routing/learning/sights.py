@@ -10,7 +10,7 @@ Williams, Gaussian Processes for Machine Learning, 2006, chapter 2) whose covari
 
     cov(e_i, e_j) = var g + var h sum_p w_ip w_jp
 
-It is what a Kalman filter over all g and h would say, for the cost of the runs instead of that of the places.
+It is what a Kalman filter over all g and h would say, for the cost of the layouts instead of that of the places.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.routing.exposure import Exposure, Place
 from services.routing.learning.evidence import Evidence
 
-MOST = 24
-"""Runs on a machine of which the places are remembered, the last ones; older ones count for the machine alone."""
+MOST = 16
+"""Places of circuits that are remembered of a machine, those used last; others count for the machine alone."""
+_LEAST_PRECISION = 1e-12
+"""Below it runs tell nothing: a fidelity of all but 1 or 0 has hardly any slope."""
 _LEAST_PART = 0.5
 """Of the deviation of a forecast: what is left of it at least once the drift of places is no part of it."""
 
@@ -67,11 +69,23 @@ class Sighting:
     """None where its places are not known."""
     time: dt.datetime
 
-    def noise(self, scatter: Scatter) -> float:
-        """The variance of the noise alone."""
-        whole = self.deviation**2
-        told = self.x**2 * scatter.of_run(self.exposure) if self.exposure else 0.0
-        return max(_LEAST_PART**2 * whole, whole - told)
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What runs on the same places say of their effect."""
+
+    exposure: Exposure
+    evidence: Evidence
+
+    def with_one(self, seen: Sighting, scatter: Scatter) -> Sight:
+        """What they say with another of them; the scatter of its places is no noise."""
+        whole = seen.deviation**2
+        noise = max(_LEAST_PART**2 * whole, whole - seen.x**2 * scatter.of_run(self.exposure))
+        return replace(self, evidence=self.evidence.plus(seen.x, seen.residual, math.sqrt(noise)))
+
+    def of_machine(self, scatter: Scatter) -> Evidence:
+        """What they say of the machine, whatever the places."""
+        return self.evidence.blurred(scatter.of_run(self.exposure) - scatter.of_machine(self.exposure.staleness))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class _Solved:
     """Of the machine's effect, before what was seen."""
     variance: float
     weights: list[float]
-    """Of each sighting in the mean of an effect, times what it shares with that."""
+    """Of what each sight shares with an effect, in its mean."""
     factor: list[list[float]]
     """The Cholesky factor of the covariance of what was seen, row by row."""
 
@@ -98,9 +112,7 @@ class Sights:
     """What the variance of the machine's effect is beyond its scatter: by what machines showed, or this one's drift."""
     rest: Evidence
     """Of the machine alone, from runs whose places are not remembered."""
-    seen: tuple[Sighting, ...]
-    """Those with their places."""
-    half_life: dt.timedelta
+    seen: tuple[Sight, ...]
     _solved: dict[float, _Solved] = field(default_factory=dict, compare=False, repr=False)
 
     def effect(self, exposure: Exposure) -> tuple[float, float]:
@@ -109,11 +121,11 @@ class Sights:
         if solved is None:
             solved = self._solved[exposure.staleness] = self._solve(exposure.staleness)
         place, shares = self.scatter.of_place(exposure.staleness), dict(exposure.places)
-        across = [each.x * (solved.variance + place * _shared(each, shares)) for each in self.seen]
-        own = solved.variance + place * sum(share * share for share in shares.values())
+        across = [solved.variance + place * _shared(each.exposure, shares) for each in self.seen]
+        own = solved.variance + place * sum([share * share for share in shares.values()])
         explained = _forward(solved.factor, across)
-        mean = solved.mean + sum(a * b for a, b in zip(across, solved.weights, strict=True))
-        return mean, max(0.0, own - sum(each * each for each in explained))
+        mean = solved.mean + sum([a * b for a, b in zip(across, solved.weights, strict=True)])
+        return mean, max(0.0, own - sum([each * each for each in explained]))
 
     def _solve(self, staleness: float) -> _Solved:
         before = self.scatter.of_machine(staleness) + self.doubt
@@ -122,20 +134,18 @@ class Sights:
         place = self.scatter.of_place(staleness)
         rows: list[list[float]] = []
         for index, one in enumerate(self.seen):
-            shares = dict(one.exposure.places) if one.exposure else {}
-            row = [one.x * other.x * (variance + place * _shared(other, shares)) for other in self.seen[: index + 1]]
-            age = max(0.0, (self.seen[-1].time - one.time) / self.half_life)
-            row[-1] += one.noise(self.scatter) * 2.0**age
+            shares = dict(one.exposure.places)
+            row = [variance + place * _shared(other.exposure, shares) for other in self.seen[: index + 1]]
+            row[-1] += 1 / max(one.evidence.precision, _LEAST_PRECISION)
             rows.append(row)
         factor = _cholesky(rows)
-        halfway = _forward(factor, [each.residual - each.x * mean for each in self.seen])
+        halfway = _forward(factor, [each.evidence.effect - mean for each in self.seen])
         return _Solved(mean, variance, _backward(factor, halfway), factor)
 
 
-def _shared(seen: Sighting, shares: dict[Place, float]) -> float:
+def _shared(exposure: Exposure, shares: dict[Place, float]) -> float:
     """The overlap of two runs: the sum of the products of their shares."""
-    places = seen.exposure.places if seen.exposure else ()
-    return sum(share * shares[place] for place, share in places if place in shares)
+    return sum([share * shares[place] for place, share in exposure.places if place in shares])
 
 
 def _cholesky(rows: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -144,7 +154,7 @@ def _cholesky(rows: Sequence[Sequence[float]]) -> list[list[float]]:
     for index, row in enumerate(rows):
         made: list[float] = []
         for column in range(index):
-            done = sum(a * b for a, b in zip(made, factor[column], strict=False))
+            done = sum([a * b for a, b in zip(made, factor[column], strict=False)])
             made.append((row[column] - done) / factor[column][column])
         made.append(math.sqrt(row[index] - sum(each * each for each in made)))
         factor.append(made)
@@ -155,7 +165,7 @@ def _forward(factor: Sequence[Sequence[float]], right: Sequence[float]) -> list[
     """The solution y of L y = right."""
     found: list[float] = []
     for row, value in zip(factor, right, strict=True):
-        done = sum(a * b for a, b in zip(row, found, strict=False))
+        done = sum([a * b for a, b in zip(row, found, strict=False)])
         found.append((value - done) / row[-1])
     return found
 

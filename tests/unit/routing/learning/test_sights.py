@@ -13,7 +13,7 @@ from services.routing.exposure import Exposure
 from services.routing.learning.beliefs import Beliefs, leverage
 from services.routing.learning.evidence import Evidence
 from services.routing.learning.learner import FIDELITY_PRIOR, Learner
-from services.routing.learning.sights import MOST, Scatter, Sighting, Sights
+from services.routing.learning.sights import MOST, Scatter, Sight, Sighting, Sights
 from tests.unit.routing.learning.outcomes import START, forecast, noisy, outcome
 
 SCATTER = Scatter(spread=0.03, drift=0.2, place=0.1, place_drift=0.4)
@@ -69,19 +69,20 @@ def test_the_process_says_what_a_filter_over_all_places_says():
         drawn = {place: source.random() for place in source.sample(places, 3)}
         exposure = Exposure(tuple((place, value / sum(drawn.values())) for place, value in drawn.items()), 1.0)
         fidelity = source.uniform(0.5, 0.9)
-        sighting = Sighting(leverage(fidelity), source.gauss(0, 0.05), 0.06, exposure, START)
-        seen.append(sighting)
+        one = Sighting(leverage(fidelity), source.gauss(0, 0.05), 0.06, exposure, START)
+        sight = Sight(exposure, Evidence()).with_one(one, SCATTER)
+        seen.append(sight)
         shares = dict(exposure.places)
-        rows.append([sighting.x * each for each in (1.0, *(shares.get(place, 0.0) for place in places))])
-        residuals.append(sighting.residual)
-        noises.append(sighting.noise(SCATTER))
+        rows.append([1.0, *(shares.get(place, 0.0) for place in places)])
+        residuals.append(sight.evidence.effect)
+        noises.append(1 / sight.evidence.precision)
     prior = np.diag([SCATTER.of_machine(1.0), *[SCATTER.of_place(1.0)] * len(places)])
     mean = np.array([0.1, *[0.0] * len(places)])
     design, precision = np.array(rows), np.diag(1 / np.array(noises))
     covariance = np.linalg.inv(np.linalg.inv(prior) + design.T @ precision @ design)
     posterior = mean + covariance @ design.T @ precision @ (np.array(residuals) - design @ mean)
     asked = np.array([1.0, 0.2, 0.0, 0.5, 0.3, 0.0])
-    found = Sights(SCATTER, 0.1, 0.0, Evidence(), tuple(seen), dt.timedelta(days=14)).effect(HERE)
+    found = Sights(SCATTER, 0.1, 0.0, Evidence(), tuple(seen)).effect(HERE)
     assert found == pytest.approx((asked @ posterior, asked @ covariance @ asked))
 
 
@@ -103,11 +104,20 @@ def test_what_was_seen_before_a_drift_is_forgotten():
     assert told(believed(learner), HERE)[0] == pytest.approx(0.8**2.5, abs=0.04)
 
 
-def test_only_the_last_runs_keep_their_places_and_the_others_still_count_for_the_machine():
-    beliefs = believed(taught([(THERE, 0.3)] * (MOST + 10)))
-    assert len(beliefs.sights["m0"].seen) == MOST
-    assert beliefs.sights["m0"].rest.precision > 0
-    assert told(beliefs, HERE)[0] < 0.8
+def test_the_places_used_last_are_remembered_and_the_others_still_count_for_the_machine():
+    elsewhere = [Exposure((((40 + number, 41 + number), 1.0),), 1.0) for number in range(MOST + 4)]
+    learner = taught([(HERE, 0.4), *((each, 0.4) for each in elsewhere)])
+    sights = believed(learner).sights["m0"]
+    assert [each.exposure for each in sights.seen] == elsewhere[-MOST:]
+    assert sights.rest.precision > 0
+    assert told(believed(learner), HERE)[0] < 0.77
+
+
+def test_a_circuit_that_runs_again_and_again_takes_one_place_of_what_is_remembered():
+    beliefs = believed(taught([(HERE, 0.4), *[(THERE, 0.0)] * 30]))
+    assert [each.exposure for each in beliefs.sights["m0"].seen] == [HERE, THERE]
+    once = believed(taught([(HERE, 0.4), (THERE, 0.0)]))
+    assert beliefs.effect_on("m0", THERE).deviation < 0.5 * once.effect_on("m0", THERE).deviation
 
 
 def test_a_run_without_places_counts_for_the_machine():
