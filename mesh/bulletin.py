@@ -26,17 +26,35 @@ Listener: TypeAlias = Callable[["Message", object], bool | None]
 so that nobody else need ever hear of it."""
 
 
+Vacancy: TypeAlias = Callable[[], object | None]
+"""Answers a place that is kept for the asker, or None."""
+
+
 class Bulletin:
-    """The messages of one process. A listener does no more than to wake somebody."""
+    """The messages of one process, and the places that are free in it. A listener does no more than to wake somebody.
+
+    A place is for one message that is not committed yet: whoever takes it commits that the message needs nobody else.
+    """
 
     def __init__(self) -> None:
         """Start without listeners."""
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
+        self._vacancies: defaultdict[str, list[Vacancy]] = defaultdict(list)
 
     def listen(self, subjects: str, listener: Listener) -> Callable[[], None]:
         """Hand `listener` each message of one subject, or of all below "subject.>"; the answer ends it."""
         self._listeners[subjects].append(listener)
         return functools.partial(self._listeners[subjects].remove, listener)
+
+    def offer(self, subject: str, vacancy: Vacancy) -> Callable[[], None]:
+        """Let whoever is about to tell of something under `subject` take a place from `vacancy`; the answer ends it."""
+        self._vacancies[subject].append(vacancy)
+        return functools.partial(self._vacancies[subject].remove, vacancy)
+
+    def place(self, subject: str) -> object | None:
+        """A place for what is about to be told under `subject`; None where nobody here has one now."""
+        places = (vacancy() for vacancy in self._vacancies.get(subject, ()))
+        return next((place for place in places if place is not None), None)
 
     def tell(self, messages: Iterable[Message], about: Mapping[str, object] = NOTHING) -> set[str]:
         """Tell of messages that are committed, `about` what by their ids; answers the ids of those that were taken."""

@@ -92,10 +92,7 @@ class _Outbox:
         # A write fails only because the stream ended, and the reader of the stream tells that.
         with contextlib.suppress(Exception):
             while self._waiting:
-                # One turn of the loop: whatever is ready to be sent by then goes into the same message.
-                await asyncio.sleep(0)
-                if message := self._take():
-                    await self._write(message)
+                await self._write(self._take())
         self._writer = None
 
     def _take(self) -> bytes:

@@ -41,6 +41,7 @@ CREATE INDEX outbox_create_time ON outbox (create_time);
 _ANY_LEFT = "SELECT EXISTS (SELECT FROM outbox WHERE create_time < clock_timestamp() - make_interval(secs => $1))"
 _BATCH = 500
 _RELAY_AGE = 1.0  # seconds that a row may wait for its own publish before the relay takes it
+_GATHER_SECONDS = 0.002  # for what follows at once; whoever waits in this process was told already
 _TIDY_PAUSE = 0.3  # seconds between two rounds of what is not urgent; well below the relay's patience
 _RELAY_PAUSE = 1.0  # seconds between two looks of the relay
 _MOST_WAITING = 20_000  # messages held in memory; more than that stay rows alone, for the relay
@@ -151,6 +152,8 @@ class Outbox:
         # Flush while busy: what arrives during one flush makes up the next.
         while not (self._closing and not self._waiting):
             await self._arrived.wait()
+            if not self._closing:
+                await asyncio.sleep(_GATHER_SECONDS)
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             if not self._waiting and not self._closing:
                 self._arrived.clear()

@@ -58,14 +58,23 @@ async def wire(process: Process[ExecutionConfig], config: ExecutionConfig) -> No
     assessor = Assessor(catalogue, Measurer(children), peers, Offers(CostModel.load(), limits), accounts)
     lifetime = dt.timedelta(seconds=config.quote_seconds)
     quotes = Quotes(QuoteStore(database), assessor, peers, lifetime=lifetime, clock=now)
-    intake = Intake(store, assessor, quotes, peers, clock=now, webhooks=config.webhook_destinations)
+    watchers = Watchers()
+    intake = Intake(
+        store,
+        assessor,
+        quotes,
+        peers,
+        clock=now,
+        webhooks=config.webhook_destinations,
+        bulletin=events.bulletin,
+        watchers=watchers,
+    )
     process.on_close(intake.close)
     poller = Poller(accounts, peers.routing, every=config.machine_poll_seconds, random=Random())  # noqa: S311 - apart
     if config.machine_poll_seconds:
         process.background(poller.run(), "machine polls")
     process.background(report_queues(store, peers.routing, poller.told), "queue reports")
     process.background(release_held(store, now), "release held jobs")
-    watchers = Watchers()
     process.background(watchers.look(store), "watchers")
     await events.subscribe(JOBS_EVENTS.subjects[0], watchers.hear)
     events.bulletin.listen(JOBS_EVENTS.subjects[0], watchers.overhear)

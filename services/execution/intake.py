@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 import uuid_utils.compat
 from qm.billing.v1 import billing_pb2
 from qm.execution.v1 import execution_pb2 as pb
 
 from mesh.batch import Batcher
+from mesh.bulletin import Bulletin
 from mesh.call import current
 from mesh.destination import Destinations, require_callable
 from mesh.errors import Conflict, InvalidArgument, MeshError
@@ -25,15 +27,17 @@ from services.execution.engines.seeds import derive_seed
 from services.execution.job import Job, JobId, NewJob, Priority
 from services.execution.messages import money
 from services.execution.peers import Peers
+from services.execution.place import place_for
 from services.execution.quote import quote_used
 from services.execution.quoting import Quotes, included_no_more
 from services.execution.store import Store
+from services.execution.watch import Watchers
 
 
 class Intake:
     """Accepts jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what accepting takes, wired once
         self,
         store: Store,
         assessor: Assessor,
@@ -42,14 +46,18 @@ class Intake:
         *,
         clock: Callable[[], dt.datetime],
         webhooks: Destinations,
+        bulletin: Bulletin,
+        watchers: Watchers,
     ) -> None:
-        """Commit in groups to `store`; teams may be called at `webhooks`."""
+        """Commit in groups to `store`; teams may be called at `webhooks`. `bulletin` has the places of this process."""
         self._store = store
         self._assessor = assessor
         self._quotes = quotes
         self._peers = peers
         self._clock = clock
         self._webhooks = webhooks
+        self._bulletin = bulletin
+        self._watchers = watchers
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
         self._commits: Batcher[NewJob, bool] = Batcher(self._commit)
 
@@ -154,7 +162,21 @@ class Intake:
             raise
 
     async def _commit(self, jobs: list[NewJob]) -> list[bool | Exception]:
-        inserted = await self._store.insert(jobs)
+        places = {job.job_id: place for job in jobs if (place := place_for(job, self._bulletin)) is not None}
+        jobs = [replace(job, worker=places[job.job_id].worker) if job.job_id in places else job for job in jobs]
+        inserted: set[JobId] = set()
+        try:
+            inserted = await self._store.insert(jobs)
+        finally:
+            for job in jobs:
+                place = places.get(job.job_id)
+                if job.job_id in inserted:
+                    accepted = Job.accepted(job) if place is None else Job.begun(job)
+                    self._watchers.expect(accepted)
+                    if place is not None:
+                        place.begin(accepted)
+                elif place is not None:
+                    place.leave()
         return [job.job_id in inserted for job in jobs]
 
     async def _replay(self, request: pb.SubmitJobRequest) -> Job | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NewType
 
@@ -16,6 +16,8 @@ from qm.type.v1 import requester_pb2
 from mesh.errors import NotFound
 
 JobId = NewType("JobId", uuid.UUID)
+LEASE = dt.timedelta(seconds=9)
+"""A worker that has not renewed for this long has lost its job; shorter than the queue's ack_wait."""
 LONG_SECONDS = 5.0
 """A job that is predicted to run longer may not take the last engines of a worker."""
 
@@ -147,6 +149,8 @@ class NewJob:
     """No worker sees it before then; a test key's wish."""
     engine_crash: bool = False
     """Whether every engine that runs it is killed; a test key's wish."""
+    worker: str | None = None
+    """Who begins it at once; None for a job that waits."""
 
     @property
     def queue(self) -> Queue:
@@ -234,6 +238,18 @@ class Job:
             public_request=new.public_request,
             traceparent=new.traceparent,
             fault="",
+        )
+
+    @classmethod
+    def begun(cls, new: NewJob) -> Job:
+        """The job that a new one becomes with its commit where a worker has it at once."""
+        return replace(
+            cls.accepted(new),
+            state=State.RUNNING,
+            version=2,
+            start_time=new.create_time,
+            attempt_count=1,
+            history=(Stage.QUEUED, Stage.RUNNING),
         )
 
     @property

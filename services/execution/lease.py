@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 
 from mesh.errors import DeadlineExceeded, Unavailable
 from mesh.telemetry import log
-from services.execution.job import Job, JobId
+from services.execution.job import LEASE, Job, JobId
 from services.execution.progress import Progress
 from services.execution.store import Store
 
-LEASE = dt.timedelta(seconds=9)
-"""A worker that has not renewed for this long has lost its job; shorter than the queue's ack_wait."""
 BEAT_SECONDS = 0.5
 FIRST_BEAT_SECONDS = 0.1
 """A job that takes longer has its watchers told that it runs; for a shorter one its end is news enough."""
@@ -52,6 +50,7 @@ class Lease:
     ) -> None:
         """Hold nothing yet; `worker` names the holder, and `threads` are what the job may use of it."""
         self.threads = threads
+        self.among_others = False
         self._store = store
         self._job_id = job_id
         self._worker = worker

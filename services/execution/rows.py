@@ -16,7 +16,7 @@ from qm.type.v1 import requester_pb2
 from mesh.events import Message
 from mesh.streams import event_subject, webhook_subject, work_subject
 from mesh.timestamps import timestamp
-from services.execution.job import Job, JobId, NewJob, Priority, Queue, Stage, State, predicted_seconds
+from services.execution.job import LEASE, Job, JobId, NewJob, Priority, Queue, Stage, State, predicted_seconds
 
 HELD = "held."
 """Before the name of a pool while a job is kept from its workers."""
@@ -24,7 +24,11 @@ HELD = "held."
 
 def columns_of(jobs: Sequence[NewJob]) -> list[list[object]]:
     """The columns of new jobs, in the order in which the store inserts them."""
+    begun = [job.worker is not None for job in jobs]
     return [
+        [job.worker for job in jobs],
+        [job.create_time + LEASE if begins else None for job, begins in zip(jobs, begun, strict=True)],
+        [job.create_time if begins else None for job, begins in zip(jobs, begun, strict=True)],
         [job.job_id for job in jobs],
         [job.requester.team_id for job in jobs],
         [job.requester.user_id for job in jobs],

@@ -101,12 +101,13 @@ class Runner:
         finally:
             del self._leases[job_id]
 
-    async def run_claimed(self, job: Job, *, threads: int = 1) -> Verdict:
+    async def run_claimed(self, job: Job, *, threads: int = 1, among_others: bool = False) -> Verdict:
         """Bring a job to its end that the store has claimed for this worker. LATER where this attempt failed.
 
-        `threads` are the cores that its run may use.
+        `threads` are the cores that its run may use; `among_others` of the same claim it may share a child with them.
         """
         lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock, threads=threads)
+        lease.among_others = among_others
         lease.hold(job)
         try:
             return await self._attempt(job, lease)
@@ -234,7 +235,7 @@ class Runner:
         seconds = await self._times.of(job.requester.plan)
         predicted = 0.0 if job.rerouted else predicted_seconds(job.decision)
         brief = not twin and 0 < predicted <= VERY_SHORT_SECONDS
-        call = self._lanes.run if brief else self._children.call
+        call = self._lanes.run if brief and lease.among_others else self._children.call
 
         async def run() -> task.Outcome:
             lease.expect(predicted)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 # One statement, and so one commit: jobs, and the work of those that are new: of a request that has none yet, and by a
 # quote that has none.
+# A job that a worker has begun is as CLAIM_NEXT would leave it.
 INSERT = """
 WITH new AS (
-INSERT INTO jobs (job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
+INSERT INTO jobs (worker, lease_end_time, start_time,
+                  job_id, team_id, user_id, key_id, plan, environment, request_id, fingerprint, algorithm_id,
                   parameters, requested_hardware, backend_id, backend, shot_count, priority, seed, webhook_url,
                   decision, cost, create_time, update_time, pool, queue, seconds, release_time, engine_crash,
-                  public_request, traceparent, quote_id, state, version)
-SELECT *, 1, 1 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::text[],
-                     $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
-                     $15::smallint[], $16::bigint[], $17::text[], $18::bytea[], $19::bigint[], $20::timestamptz[],
-                     $20::timestamptz[], $21::text[], $22::smallint[], $23::real[], $24::timestamptz[], $25::boolean[],
-                     $26::text[], $27::text[], $28::uuid[])
+                  public_request, traceparent, quote_id, attempt_count, state, version, history)
+SELECT *, num_nonnulls(worker), 1 + num_nonnulls(worker), 1 + num_nonnulls(worker),
+       CASE WHEN worker IS NULL THEN '{1}'::smallint[] ELSE '{1,2}' END
+FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[],
+            $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::smallint[], $10::text[],
+            $11::bytea[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::bytea[], $17::bigint[],
+            $18::smallint[], $19::bigint[], $20::text[], $21::bytea[], $22::bigint[], $23::timestamptz[],
+            $23::timestamptz[], $24::text[], $25::smallint[], $26::real[], $27::timestamptz[], $28::boolean[],
+            $29::text[], $30::text[], $31::uuid[]) AS job (worker)
 ON CONFLICT DO NOTHING
 RETURNING job_id
 ), told AS (
 INSERT INTO outbox (id, subject, payload, headers)
-SELECT id, subject, payload, '{}' FROM unnest($29::uuid[], $30::uuid[], $31::text[], $32::bytea[])
+SELECT id, subject, payload, '{}' FROM unnest($32::uuid[], $33::uuid[], $34::text[], $35::bytea[])
   AS message (job_id, id, subject, payload) JOIN new USING (job_id)
 )
 SELECT job_id FROM new

@@ -48,12 +48,13 @@ class Store:
         self._ends: Batcher[tuple[Job, str | None, list[Message]], bool] = Batcher(self._end)
 
     async def insert(self, jobs: Sequence[NewJob]) -> set[JobId]:
-        """Accept jobs with their work in one commit; returns those inserted.
+        """Accept jobs in one commit with the work of those that wait; returns those inserted.
 
         The others met an earlier job of their team with the same request_id, or of the same quote. No event tells of a
         job's first state: whoever could wait for it has the answer of its submission.
         """
-        told = [(job.job_id, work_of(job.job_id, job.decision.backend.pool, job.queue)) for job in jobs]
+        waiting = [job for job in jobs if job.worker is None]
+        told = [(job.job_id, work_of(job.job_id, job.decision.backend.pool, job.queue)) for job in waiting]
         told += [(job.job_id, deeds.submitted(job)) for job in jobs]
         rows = await self._database.fetch(
             statements.INSERT,

@@ -9,8 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from services.execution.job import LEAST_SECONDS, Job, JobId, Line, Priority, Queue, predicted_seconds
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, LEAST_SECONDS, Job, JobId, Line, Priority, Queue, predicted_seconds
 from services.execution.shares import Shares
 from services.execution.store import Store
 
@@ -24,7 +23,7 @@ class Turns:
         """Take jobs of `pool` for `worker`; priority jobs get `priority_weight` times as much as the others."""
         self._store = store
         self._pool = pool
-        self._worker = worker
+        self.worker = worker
         self._weights = {Priority.STANDARD: 1.0, Priority.PRIORITY: priority_weight}
         self._clock = clock
         self._priorities: dict[Queue, Shares[Priority]] = {queue: Shares() for queue in Queue}
@@ -37,15 +36,19 @@ class Turns:
         jobs = await self._store.claim_next(
             Line(self._pool, queue, urgent_first),
             self._teams[queue].ahead,
-            self._worker,
+            self.worker,
             lease=LEASE,
             now=self._clock(),
         )
         for job in jobs:
-            seconds = _expected(job)
-            self._priorities[queue].begin(job.priority, seconds, weight=self._weights[job.priority])
-            self._teams[queue].begin(job.requester.team_id, seconds)
+            self.begin(job)
         return jobs
+
+    def begin(self, job: Job) -> None:
+        """Count the turn of a job that is the worker's now."""
+        seconds = _expected(job)
+        self._priorities[job.queue].begin(job.priority, seconds, weight=self._weights[job.priority])
+        self._teams[job.queue].begin(job.requester.team_id, seconds)
 
     async def lost(self) -> list[tuple[JobId, Queue]]:
         """Jobs of the pool that are running and that no worker has any more; raises Unavailable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,10 @@ from services.execution.store import Store
 
 POLL_SECONDS = 2.0
 """How long a change can stay unseen while NATS is down."""
+MOST_EXPECTED = 1000
+"""Jobs that are known as they were accepted."""
+SMALL_BYTES = 16 * 1024
+"""The parameters of such a job; those of a larger one are read again where somebody asks."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +43,14 @@ class Watchers:
     def __init__(self) -> None:
         """Start with nobody."""
         self._waiting: defaultdict[str, set[_Waiter]] = defaultdict(set)
+        self._accepted: OrderedDict[str, Job] = OrderedDict()
+
+    def expect(self, job: Job) -> None:
+        """Know a job that was accepted in this process just now, until something is told of it; its team will ask."""
+        if len(job.parameters) <= SMALL_BYTES:
+            self._accepted[str(job.job_id)] = job
+            if len(self._accepted) > MOST_EXPECTED:
+                self._accepted.popitem(last=False)
 
     async def hear(self, _subject: str, payload: bytes) -> None:
         """Take an event off the queue and wake those whom it concerns."""
@@ -54,6 +66,7 @@ class Watchers:
         self._wake(events_pb2.JobEvent.FromString(message.payload).job_id, ended)
 
     def _wake(self, job_id: str, ended: Job | None = None) -> None:
+        self._accepted.pop(job_id, None)
         for waiter in self._waiting.get(job_id, ()):
             waiter.ended = ended
             waiter.changed.set()
@@ -70,9 +83,12 @@ class Watchers:
                 log.warning("look_postponed", reason=error.reason)
                 continue
             for job_id, version in versions.items():
-                for waiter in self._waiting.get(str(job_id), ()):
-                    if waiter.version < version:
-                        waiter.changed.set()
+                if any(waiter.version < version for waiter in self._waiting.get(str(job_id), ())):
+                    self._wake(str(job_id))
+
+    def _known(self, job_id: JobId, team_id: str) -> Job | None:
+        job = self._accepted.get(str(job_id))
+        return job if job is not None and job.requester.team_id == team_id else None
 
     @contextmanager
     def _listening(self, job_id: JobId) -> Iterator[_Waiter]:
@@ -104,7 +120,7 @@ class Watchers:
     async def follow(self, store: Store, job_id: JobId, team_id: str, after_version: int) -> AsyncGenerator[Job, None]:
         """The job whenever its version grew past `after_version`, until it has ended; nothing where there is none."""
         with self._listening(job_id) as waiter:
-            while (job := waiter.ended or await store.get(job_id, team_id)) is not None:
+            while (job := waiter.ended or self._known(job_id, team_id) or await store.get(job_id, team_id)) is not None:
                 waiter.version = job.version
                 if job.version > after_version:
                     after_version = job.version

@@ -36,6 +36,7 @@ from services.execution.live.store import LiveStore
 from services.execution.live.story import LiveStory
 from services.execution.offers import Offers
 from services.execution.peers import Peers
+from services.execution.place import Place
 from services.execution.results.opening import open_results
 from services.execution.run import Runner
 from services.execution.slots import Slots
@@ -70,6 +71,8 @@ class Worker:
             short_count=config.short_engine_count,
             enterprise_count=config.enterprise_engine_count,
         )
+        self._drained: set[Queue] = set()
+        """In which nothing waited when they were last asked, and nothing was left to wait since."""
         self._heard: Counter[Queue] = Counter()
         self._heard_early: Counter[Queue] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,6 +85,7 @@ class Worker:
             for queue in queues:
                 subject = work_subject(self._config.pool, queue.word)
                 listening.callback(self._events.bulletin.listen(subject, partial(self._overhear, queue)))
+                listening.callback(self._events.bulletin.offer(subject, partial(self._vacancy, queue)))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look())
                 for queue in queues:
@@ -114,6 +118,7 @@ class Worker:
                 if self._is_early(queue, delivery):
                     await delivery.ack()
                     continue
+                self._drained.discard(queue)
                 try:
                     async with asyncio.timeout(HOLD_SECONDS):
                         await self._slots.acquire(queue)
@@ -122,8 +127,20 @@ class Worker:
                     continue
                 self._begin(queue, self._answer(queue, delivery))
 
+    def _vacancy(self, queue: Queue) -> Place | None:
+        """A place for a job that is being accepted in this process, where it passes none that waits."""
+        if queue not in self._drained or not self._slots.take(queue):
+            return None
+
+        def begin(job: Job) -> None:
+            self._turns.begin(job)
+            self._begin(queue, self._run([job]))
+
+        return Place(self._turns.worker, begin, partial(self._slots.release, queue))
+
     def _overhear(self, queue: Queue, _message: Message, _about: object) -> bool:
         """Take a message of this process, and look for the job at once, where there is a place for it."""
+        self._drained.discard(queue)
         taken = self._slots.take(queue)
         if taken:
             self._begin(queue, self._answer(queue, None))
@@ -170,7 +187,7 @@ class Worker:
         """
         self._heard[queue] += 1
         try:
-            jobs = await self._turns.claim(queue)
+            jobs = await self._claimed(queue)
         except Exception as error:
             if delivery is not None:
                 await delivery.nak(LOOK_SECONDS)
@@ -187,10 +204,19 @@ class Worker:
         """Run what waits in a queue until a message is heard again; mostly nothing does."""
         heard = self._heard[queue]
         try:
-            while self._heard[queue] == heard and (jobs := await self._turns.claim(queue)):
+            while self._heard[queue] == heard and (jobs := await self._claimed(queue)):
                 await self._run(jobs)
         except MeshError as error:
             log.warning("claim_postponed", reason=error.reason)
+
+    async def _claimed(self, queue: Queue) -> list[Job]:
+        """The jobs whose turn it is."""
+        jobs = await self._turns.claim(queue)
+        if jobs:
+            self._drained.discard(queue)
+        else:
+            self._drained.add(queue)
+        return jobs
 
     async def _run(self, jobs: Sequence[Job]) -> None:
         """Run claimed jobs beside each other; a lone one that is large takes engines that nobody needs."""
@@ -198,7 +224,7 @@ class Worker:
         if len(jobs) == 1:
             await self._run_wide(jobs[0])
         else:
-            await asyncio.gather(*map(self._runner.run_claimed, jobs))
+            await asyncio.gather(*(self._runner.run_claimed(job, among_others=True) for job in jobs))
         for job in jobs:
             self._turns.ended(job, (time.monotonic() - started) / len(jobs))
 

@@ -55,6 +55,7 @@ from services.execution.results.result_store import ResultKey, result_gone
 from services.execution.run import Runner
 from services.execution.store import Store
 from services.execution.turns import Turns
+from services.execution.watch import Watchers
 from services.execution.worker import Worker
 from tests.conftest import RunningNats, RunningPostgres
 from tests.mesh.serving import Home
@@ -345,6 +346,7 @@ class Parts:
         self.provider_accounts = ProviderAccounts(self.peers.accounts, {}, self.clock, self.accounts.connect)
         self.outbox = Outbox(database, events)
         self.store = Store(database, self.outbox)
+        self.watchers = Watchers()
         self.results = FakeResults()
         self.catalogue = load_catalogue()
         self.model = CostModel(COSTS)
@@ -354,7 +356,16 @@ class Parts:
         children = self._children(children)
         assessor = Assessor(self.catalogue, Measurer(children), self.peers, offers, self.provider_accounts)
         quotes = self.quotes(assessor)
-        return Intake(self.store, assessor, quotes, self.peers, clock=self.clock, webhooks=Destinations())
+        return Intake(
+            self.store,
+            assessor,
+            quotes,
+            self.peers,
+            clock=self.clock,
+            webhooks=Destinations(),
+            bulletin=self.events.bulletin,
+            watchers=self.watchers,
+        )
 
     def quotes(self, assessor: Assessor | None = None) -> Quotes:
         offers = Offers(self.model, Limits(MEMORY_BYTES, seconds=300))

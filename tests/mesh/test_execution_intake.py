@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -18,11 +19,13 @@ from qm.type.v1 import requester_pb2
 
 from mesh.call import Call, serving
 from mesh.errors import Conflict, InvalidArgument, MeshError, NotFound, PaymentRequired, ResourceExhausted, Unavailable
+from mesh.streams import work_subject
 from services.execution import task
 from services.execution.algorithms.facts import AlgorithmId
 from services.execution.algorithms.listing import load_catalogue
 from services.execution.children import Children, EngineFault
-from services.execution.job import State
+from services.execution.job import Job, Queue, State
+from services.execution.place import Place
 from tests.mesh.executing import BELL, BELL_FEATURES, ENGINE_BYTES, Parts, new_team, submission
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
@@ -50,6 +53,21 @@ async def test_a_repeat_gets_the_first_job_and_holds_nothing_more(parts: Parts):
     assert again == await parts.read(first.job_id) == first
     assert parts.billing.states == {"open": 1, "released": 1}
     assert parts.hold(first) == "open"
+
+
+async def test_a_place_that_no_job_came_to_is_given_back(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    begun, left = list[Job](), list[str]()
+    subject = work_subject(parts.routing.pool, Queue.ENTERPRISE_SHORT.word)
+    stop = parts.events.bulletin.offer(subject, lambda: Place("w", begun.append, lambda: left.append("left")))
+    intake, request = parts.intake(), submission()
+    first, _ = await intake.submit(request)
+    assert [job.job_id for job in begun] == [first.job_id]
+    assert await intake.submit(request) == (begun[0], True)
+    monkeypatch.setattr(parts.store, "insert", AsyncMock(side_effect=DOWN))
+    with pytest.raises(Unavailable):
+        await intake.submit(submission())
+    stop()
+    assert (len(begun), len(left)) == (1, 2)
 
 
 async def test_the_log_tells_which_request_and_trace_a_job_came_from(parts: Parts, log_lines: list[dict[str, Any]]):

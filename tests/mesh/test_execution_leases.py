@@ -15,8 +15,7 @@ from mesh.call import Call, current, serving
 from mesh.errors import Conflict, NotFound, Unavailable
 from mesh.streams import cancel_subject
 from services.execution.children import EngineFault
-from services.execution.job import Job, State
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, Job, State
 from services.execution.run import Runner, Verdict
 from tests.mesh.executing import FakeChildren, Parts, new_team, submission
 

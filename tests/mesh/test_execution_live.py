@@ -15,8 +15,7 @@ from structlog.testing import capture_logs
 
 from mesh.errors import NotFound, Unavailable
 from services.execution.children import Children
-from services.execution.job import Job, State
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, Job, State
 from services.execution.live import story
 from services.execution.live.ionq import IonqProvider
 from services.execution.live.job import Stand

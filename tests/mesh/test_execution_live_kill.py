@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from services.execution.job import State
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, State
 from services.execution.live.job import Stand
 from services.execution.live.store import LiveStore
 from services.execution.run import Verdict

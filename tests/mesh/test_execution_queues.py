@@ -19,8 +19,7 @@ from structlog.testing import capture_logs
 
 from mesh.errors import InvalidArgument
 from services.execution import statements, store
-from services.execution.job import Job, Priority, Queue, State
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, Job, Priority, Queue, State
 from services.execution.lines import pool_depths
 from services.execution.turns import Turns
 from tests.mesh.executing import BELL_OUTCOME, FakeChildren, Parts, ended, new_team, until, working

@@ -13,8 +13,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from mesh.errors import Conflict, Unavailable
-from services.execution.job import Job, State
-from services.execution.lease import LEASE
+from services.execution.job import LEASE, Job, State
 from services.execution.run import Verdict
 from services.execution.sweep import Sweeper
 from tests.mesh.executing import FakeChildren, Parts

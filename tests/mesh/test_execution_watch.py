@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -16,7 +18,7 @@ from mesh.errors import InvalidArgument, NotFound
 from mesh.events import Message
 from mesh.streams import JOBS_EVENTS, event_subject
 from services.execution import watch
-from services.execution.job import Job, State
+from services.execution.job import Job, JobId, State
 from services.execution.market import Market
 from services.execution.run import Verdict
 from services.execution.service import ExecutionService
@@ -197,3 +199,38 @@ async def test_a_job_is_awaited_until_it_is_another(parts: Parts, watchers: Watc
     assert await another(ended.version) == await another(0) == ended
     assert await watchers.another(parts.store, job.job_id, new_team().team_id, 0, 10) is None
     assert watchers._waiting == {}
+
+
+async def test_a_job_accepted_here_is_known_to_its_team_alone_until_something_is_told_of_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    stop = parts.events.bulletin.listen(JOBS_EVENTS.subjects[0], parts.watchers.overhear)
+    job = await parts.accepted()
+    get, asked = parts.store.get, list[str | None]()
+
+    async def note(job_id: JobId, team_id: str | None = None) -> Job | None:
+        asked.append(team_id)
+        return await get(job_id, team_id)
+
+    monkeypatch.setattr(parts.store, "get", note)
+    team, stranger = job.requester.team_id, new_team().team_id
+    ids = (team, stranger)
+    seen = [await anext(parts.watchers.follow(parts.store, job.job_id, each, 0), None) for each in ids]
+    assert (seen, asked) == ([job, None], [stranger])
+    assert await parts.runner().run_job(job.job_id) is Verdict.DONE
+    ended = await anext(parts.watchers.follow(parts.store, job.job_id, team, 0))
+    assert (ended.state, asked) == (State.COMPLETED, [stranger, team])
+    stop()
+
+
+async def test_what_is_known_of_accepted_jobs_is_bounded(parts: Parts):
+    watchers, job = Watchers(), await parts.accepted()
+    for number in range(watch.MOST_EXPECTED + 1):
+        watchers.expect(replace(job, job_id=JobId(uuid.UUID(int=number))))
+    watchers.expect(replace(job, parameters=b"x" * (watch.SMALL_BYTES + 1)))
+    team = job.requester.team_id
+    for number, known in ((0, False), (1, True)):
+        found = await anext(watchers.follow(parts.store, JobId(uuid.UUID(int=number)), team, 0), None)
+        assert (found is not None) == known
+    seen = await anext(watchers.follow(parts.store, job.job_id, team, 0))
+    assert seen.parameters == job.parameters

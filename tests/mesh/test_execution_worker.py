@@ -17,9 +17,8 @@ from mesh.call import Call, current, serving
 from mesh.errors import Unavailable
 from mesh.events import Message
 from mesh.streams import work_subject
-from services.execution import lease, run, turns, worker
-from services.execution.job import Job, Priority, Queue, State
-from services.execution.lease import LEASE
+from services.execution import lease, rows, run, turns, worker
+from services.execution.job import LEASE, Job, Priority, Queue, State
 from services.execution.run import MAX_ATTEMPTS
 from tests.mesh.executing import FakeChildren, Parts, ended, until, working
 
@@ -87,6 +86,45 @@ async def test_a_job_accepted_in_the_worker_s_own_process_needs_no_queue(parts: 
     assert [subject for subject in published if subject.startswith("jobs.work.")] == []
 
 
+async def test_a_job_begins_with_the_commit_that_accepts_it_where_a_place_is_free_and_none_waits(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    drained = asyncio.Event()
+    claim = turns.Turns.claim
+
+    async def note(claiming: turns.Turns, queue: Queue) -> list[Job]:
+        jobs = await claim(claiming, queue)
+        assert not drained.is_set(), "nobody need ask for a job that has begun"
+        if queue is Queue.ENTERPRISE_SHORT and not jobs:
+            drained.set()
+        return jobs
+
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(turns.Turns, "claim", note)
+    go_on = asyncio.Event()
+    async with working(parts, FakeChildren(go_on, go_on), engine_count=1):
+        await drained.wait()
+        first, second = [await parts.accepted() for _ in range(2)]  # an engine, and the place beside it
+        began = [await parts.read(job.job_id) for job in (first, second)]
+        assert [(job.state, job.version, job.attempt_count, job.start_time) for job in began] == [
+            (State.RUNNING, 2, 1, job.create_time) for job in (first, second)
+        ]
+        assert [first.state, *began[0].history] == [State.QUEUED, State.QUEUED, State.RUNNING]
+        assert (await parts.read((await parts.accepted()).job_id)).state is State.QUEUED  # no place is left
+        drained.clear()
+        go_on.set()
+        assert [(await ended(parts, job)).state for job in (first, second)] == [State.COMPLETED] * 2
+
+
+async def test_no_job_begins_at_once_before_those_that_wait(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+    earlier = [await parts.accepted() for _ in range(40)]
+    async with working(parts, FakeChildren()):
+        later = await parts.accepted()
+        assert (await ended(parts, later)).state is State.COMPLETED
+        assert [job.job_id for job in earlier if (await parts.read(job.job_id)).start_time is None] == []
+
+
 async def test_a_job_that_is_overheard_is_no_part_of_the_call_that_accepted_it(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ):
@@ -109,6 +147,7 @@ async def test_a_job_that_is_overheard_is_no_part_of_the_call_that_accepted_it(
 async def test_a_job_that_breaks_its_workers_fails(parts: Parts, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lease, "LEASE", dt.timedelta(seconds=0.02))
     monkeypatch.setattr(turns, "LEASE", dt.timedelta(seconds=0.02))
+    monkeypatch.setattr(rows, "LEASE", dt.timedelta(seconds=0.02))
     async with working(parts, FakeChildren(*[RuntimeError("a bug")] * MAX_ATTEMPTS)):
         job = await parts.accepted()
         assert (await ended(parts, job)).error_type == "server_error"

@@ -72,3 +72,17 @@ def test_a_listener_that_breaks_spoils_it_for_nobody():
         bulletin.tell([WORK, EVENT])
     assert heard.messages == [WORK, EVENT]
     assert len(lines) == 2
+
+
+def test_a_place_is_had_of_the_first_who_has_one_until_the_offer_ends():
+    bulletin, rooms = Bulletin(), {"first": 0, "second": 2}
+
+    def vacancy(name: str) -> str | None:
+        rooms[name] -= 1
+        return name if rooms[name] >= 0 else None
+
+    bulletin.offer(WORK.subject, lambda: vacancy("first"))
+    stop = bulletin.offer(WORK.subject, lambda: vacancy("second"))
+    assert [bulletin.place(WORK.subject), bulletin.place(EVENT.subject)] == ["second", None]
+    stop()
+    assert (bulletin.place(WORK.subject), rooms["second"]) == (None, 1)
