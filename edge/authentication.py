@@ -18,13 +18,14 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qm.accounts.v1.accounts_pb2 import AuthenticateKeyRequest
 from qm.type.v1.requester_pb2 import Requester
 
 from edge.errors import Refusal
+from mesh.call import Call, current, serving
 from mesh.errors import PermissionDenied, Unauthenticated
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 GOOD_SECONDS = 30.0
 REFUSED_SECONDS = 2.0
 DEAF_SECONDS = 1.0
+LOOK_UP_SECONDS = 20.0
+"""How long busy accounts are waited for, as a submission waits; accounts that are away are given up sooner."""
 MAX_ENTRIES = 10_000
 _MOST_TRIES = 3
 _SECRET = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +(qm_(?:live|test|ent)_[\x21-\x7e]{1,240})")
@@ -144,12 +147,14 @@ class Authentication:
 
     async def _ask(self, digest: bytes, secret: str) -> _Entry:
         """Ask accounts, and again where keys changed meanwhile: the answer may be of before."""
-        for _ in range(_MOST_TRIES):
-            changes, asked = self._changes, self._clock()
-            entry = await self._answer(secret, asked)
-            if changes == self._changes:
-                return self._keep(digest, entry)
-        return entry
+        call = current() or Call("edge")
+        with serving(replace(call, deadline=time.monotonic() + LOOK_UP_SECONDS)):
+            for _ in range(_MOST_TRIES):
+                changes, asked = self._changes, self._clock()
+                entry = await self._answer(secret, asked)
+                if changes == self._changes:
+                    return self._keep(digest, entry)
+            return entry
 
     async def _answer(self, secret: str, asked: float) -> _Entry:
         try:

@@ -32,6 +32,7 @@ from edge.dialects.qmumma.routes import Services, Settings, qmumma
 from edge.health import Health
 from edge.limits import Rate
 from edge.plans import Plans
+from mesh.call import Call, current
 from mesh.errors import Conflict, MeshError, NotFound, PermissionDenied, Unauthenticated
 from mesh.telemetry import Telemetry
 from tests.unit.edge.tokens import Clock, Edges
@@ -69,6 +70,8 @@ KEYS[LIVE_SECRET].environment = requester_pb2.ENVIRONMENT_LIVE
 @dataclass
 class FakeAccounts:
     calls: list[str] = field(default_factory=list)
+    parts_of: list[Call | None] = field(default_factory=list)
+    """As a part of which call each was made."""
     error: MeshError | None = None
     gate: asyncio.Event | None = None
     expire_seconds: int = 0
@@ -81,6 +84,7 @@ class FakeAccounts:
         self, request: accounts_pb2.AuthenticateKeyRequest
     ) -> accounts_pb2.AuthenticateKeyResponse:
         self.calls.append(request.secret)
+        self.parts_of.append(current())
         known = request.secret in KEYS.keys() - self.ended
         self.asked.set()
         if self.gate is not None:

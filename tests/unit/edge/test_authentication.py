@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from edge.app import Bounds
-from edge.authentication import DEAF_SECONDS, GOOD_SECONDS, REFUSED_SECONDS, Authentication
+from edge.authentication import DEAF_SECONDS, GOOD_SECONDS, LOOK_UP_SECONDS, REFUSED_SECONDS, Authentication
+from edge.dialects.qmumma.jobs import SUBMIT_SECONDS
 from edge.errors import Refusal
 from edge.limits import Rate
+from mesh.call import Call, serving
 from mesh.errors import Unavailable
 
 SECRET = "qm_test_sk_alice"
@@ -202,3 +204,11 @@ async def test_a_known_key_is_asked_for_again_though_its_address_has_guessed_too
         world.authentication._clock = lambda: time.time() + 2 * DEAF_SECONDS
         assert (await client.get("/v1/jobs")).status_code == 200
     assert world.accounts.calls == [SECRET, "qm_live_sk_guess", SECRET]
+
+
+async def test_busy_accounts_are_waited_for_as_long_as_a_job_is(world: Any, authentication: Authentication) -> None:
+    with serving(Call("public", "req_7", traceparent="00-a", address="192.0.2.7")):
+        await authentication.requester(GOOD)
+    [call] = world.accounts.parts_of
+    assert (call.request_id, call.traceparent, call.address) == ("req_7", "00-a", "192.0.2.7")
+    assert 5 < call.remaining() <= LOOK_UP_SECONDS == SUBMIT_SECONDS
