@@ -31,7 +31,8 @@ def render(body: bytes) -> str:
 
 def _lines(decision: dict[str, Any]) -> Iterable[str]:
     program, weights = decision["program"], decision["weights"]
-    yield f"{decision['job_id']} runs on {printable(decision['backend'])}."
+    verb = "was to run" if decision["moved"] else "runs"
+    yield f"{decision['job_id']} {verb} on {printable(decision['backend'])}."
     yield f"  {printable(decision['reason'])}"
     if decision["explored"]:
         yield "  It was taken to learn of it: another one looked better."

@@ -115,6 +115,7 @@ async def test_a_decision_says_where_the_job_had_to_go_on_and_why(world: Any, cl
     answer = await client.get(f"/v1/jobs/{ID}/decision")
     body_of(parse_text(answer.content), Decision)
     assert answer.json()["moved"] == {"backend": "ibm_fez", "kind": "twin", "reason": "IonQ is away"}
+    assert f"{ID} was to run on sim.statevector.\n" in render(answer.content)
     assert "  It was moved to ibm_fez (twin): IonQ is away\n" in render(answer.content)
 
 
