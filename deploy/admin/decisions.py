@@ -26,11 +26,10 @@ _PREFERENCES = {
     "cost": pb.PREFERENCE_COST,
 }
 _KINDS = {
-    "simulator": pb.BACKEND_KIND_SIMULATOR,
-    "twin": pb.BACKEND_KIND_TWIN,
-    "live": pb.BACKEND_KIND_LIVE,
+    pb.BACKEND_KIND_SIMULATOR: "simulator",
+    pb.BACKEND_KIND_TWIN: "twin",
+    pb.BACKEND_KIND_LIVE: "live",
 }
-_KIND_WORDS = {kind: word for word, kind in _KINDS.items()}
 _LONGEST_SECONDS = 1e9
 
 
@@ -76,7 +75,7 @@ async def _replay(session: Session, given: argparse.Namespace) -> Shown:
 
 
 def _changes(given: argparse.Namespace) -> bool:
-    wished = (given.prefer, given.min_fidelity, given.deadline, given.max_cost, given.residency, given.kind)
+    wished = (given.prefer, given.min_fidelity, given.deadline, given.max_cost, given.residency)
     return given.without_limits or any(each is not None for each in wished)
 
 
@@ -97,9 +96,6 @@ def _objective(first: pb.Objective, given: argparse.Namespace) -> pb.Objective:
         wanted.max_backend_price.CopyFrom(Money(currency_code="USD", micros=given.max_cost))
     if given.residency is not None:
         wanted.residency = given.residency
-    if given.kind is not None:
-        wanted.ClearField("kinds")
-        wanted.kinds.extend(_KINDS[word] for word in dict.fromkeys(given.kind))
     return wanted
 
 
@@ -125,7 +121,7 @@ def _candidates(decision: pb.Decision) -> list[Thing]:
 
 
 def _candidate(name: str, kind: pb.BackendKind.ValueType, estimate: pb.Estimate | None, reason: str) -> Thing:
-    told = {"backend": name, "kind": _KIND_WORDS.get(kind, ""), "utility": None, "fidelity": None}
+    told = {"backend": name, "kind": _KINDS.get(kind, ""), "utility": None, "fidelity": None}
     if estimate is None:
         return {**told, "seconds": None, "adds_usd": None, "reason": reason}
     return {
@@ -195,7 +191,6 @@ COMMANDS = (
             argument("--deadline", "rule out what takes longer, in seconds", type=seconds, metavar="SECONDS"),
             argument("--max-cost", "rule out what adds more dollars", type=amount, metavar="USD"),
             argument("--residency", "rule out what runs elsewhere"),
-            argument("--kind", "among which auto chooses; may be given again", action="append", choices=tuple(_KINDS)),
             argument("--without-limits", "drop the limits that the caller set", action="store_true"),
             argument(
                 "--weights",
