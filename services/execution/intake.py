@@ -162,22 +162,30 @@ class Intake:
             raise
 
     async def _commit(self, jobs: list[NewJob]) -> list[bool | Exception]:
-        places = {job.job_id: place for job in jobs if (place := place_for(job, self._bulletin)) is not None}
-        jobs = [replace(job, worker=places[job.job_id].worker) if job.job_id in places else job for job in jobs]
+        jobs, commits = self._begun(jobs)
         inserted: set[JobId] = set()
         try:
             inserted = await self._store.insert(jobs)
         finally:
-            for job in jobs:
-                place = places.get(job.job_id)
-                if job.job_id in inserted:
-                    accepted = Job.accepted(job) if place is None else Job.begun(job)
-                    self._watchers.expect(accepted)
-                    if place is not None:
-                        place.begin(accepted)
-                elif place is not None:
-                    place.leave()
+            for job_id, commit in commits.items():
+                commit.set_result(job_id in inserted)
+        for job in jobs:
+            if job.job_id in inserted:
+                self._watchers.expect(Job.begun(job) if job.job_id in commits else Job.accepted(job))
         return [job.job_id in inserted for job in jobs]
+
+    def _begun(self, jobs: list[NewJob]) -> tuple[list[NewJob], dict[JobId, asyncio.Future[bool]]]:
+        """The jobs, as their workers' where a place is free; and what these are to be told of their commits."""
+        commits: dict[JobId, asyncio.Future[bool]] = {}
+        begun: list[NewJob] = []
+        for job in jobs:
+            new = job
+            if (place := place_for(job, self._bulletin)) is not None:
+                new = replace(job, worker=place.worker)
+                commits[job.job_id] = asyncio.get_running_loop().create_future()
+                place.begin(Job.begun(new), commits[job.job_id])
+            begun.append(new)
+        return begun, commits
 
     async def _replay(self, request: pb.SubmitJobRequest) -> Job | None:
         job = await self._store.by_request(request.requester.team_id, request.request_id)

@@ -51,6 +51,7 @@ class Lease:
         """Hold nothing yet; `worker` names the holder, and `threads` are what the job may use of it."""
         self.threads = threads
         self.among_others = False
+        self._accepted: asyncio.Future[bool] | None = None
         self._store = store
         self._job_id = job_id
         self._worker = worker
@@ -71,6 +72,22 @@ class Lease:
         """Go on with a job that the store has claimed for the holder."""
         self._cancelled |= job.cancel_requested
         self._progress.hear(job.progress, job.progress_message, self._clock())
+
+    def hold_ahead(self, job: Job, accepted: asyncio.Future[bool]) -> None:
+        """Go on with a job whose commit as the holder's is under way; `accepted` tells how that ended."""
+
+        def ended(commit: asyncio.Future[bool]) -> None:
+            if not commit.result():
+                self._lose()
+
+        self.hold(job)
+        self._accepted = accepted
+        accepted.add_done_callback(ended)
+
+    async def accepted(self) -> None:
+        """Wait until the job is committed as the holder's; raises LeaseLost where it is not."""
+        if self._accepted is not None and not await self._accepted:
+            raise LeaseLost
 
     async def give_back(self) -> None:
         """Let another worker take the job at once; this attempt at it was none."""
@@ -153,11 +170,14 @@ class Lease:
         now = self._clock()
         cancel_requested = await self._store.renew(self._job_id, self._worker, lease=LEASE, now=now)
         if cancel_requested is None:
-            self._lost = True
-            self._stop()
+            self._lose()
         elif cancel_requested:
             self.cancel()
         return now
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._stop()
 
     def _stop(self) -> None:
         if self._computing is not None:

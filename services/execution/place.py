@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,14 +13,12 @@ from services.execution.job import Job, NewJob
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Kept until one of the two is called."""
+    """Kept for one job, which is to begin in it at once."""
 
     worker: str
     """Who will have the job."""
-    begin: Callable[[Job], None]
-    """Run the job, which is committed as the worker's."""
-    leave: Callable[[], None]
-    """Give the place back."""
+    begin: Callable[[Job, asyncio.Future[bool]], None]
+    """Run a job that is being committed as the worker's, and go on once it is; where it is not, the place is free."""
 
 
 def place_for(job: NewJob, bulletin: Bulletin) -> Place | None:

@@ -101,14 +101,25 @@ class Runner:
         finally:
             del self._leases[job_id]
 
-    async def run_claimed(self, job: Job, *, threads: int = 1, among_others: bool = False) -> Verdict:
+    async def run_claimed(
+        self,
+        job: Job,
+        *,
+        threads: int = 1,
+        among_others: bool = False,
+        accepted: asyncio.Future[bool] | None = None,
+    ) -> Verdict:
         """Bring a job to its end that the store has claimed for this worker. LATER where this attempt failed.
 
         `threads` are the cores that its run may use; `among_others` of the same claim it may share a child with them.
+        While `accepted` is open the store is still at it: the job is computed ahead, and nothing is told of it.
         """
         lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock, threads=threads)
         lease.among_others = among_others
-        lease.hold(job)
+        if accepted is None:
+            lease.hold(job)
+        else:
+            lease.hold_ahead(job, accepted)
         try:
             return await self._attempt(job, lease)
         finally:
@@ -210,7 +221,11 @@ class Runner:
 
     async def _outcome(self, job: Job, lease: Lease) -> task.Outcome:
         if job.backend.kind != routing_pb2.BACKEND_KIND_LIVE:
-            return await self._run_twice(job, lease)
+            try:
+                return await self._run_twice(job, lease)
+            finally:
+                await lease.accepted()
+        await lease.accepted()
         if self._live is None:
             raise EngineFault("no worker here reaches live machines")
         return await self._live.step(job, lease)
@@ -293,13 +308,12 @@ class Runner:
 
 
 async def both(first: Coroutine[Any, Any, R], second: Coroutine[Any, Any, S]) -> tuple[R, S]:
-    """What two answer that go at once; where one fails, the other is given up, and its error is raised."""
-    tasks = asyncio.create_task(first), asyncio.create_task(second)
+    """What two answer that go at once; where the first fails, the second is given up."""
+    beside = asyncio.create_task(second)
     try:
-        return await asyncio.gather(*tasks)
+        return await first, await beside
     finally:
-        for task in tasks:
-            task.cancel()
+        beside.cancel()
 
 
 async def patiently(call: Callable[[], Awaitable[R]]) -> R:

@@ -132,11 +132,11 @@ class Worker:
         if queue not in self._drained or not self._slots.take(queue):
             return None
 
-        def begin(job: Job) -> None:
+        def begin(job: Job, accepted: asyncio.Future[bool]) -> None:
             self._turns.begin(job)
-            self._begin(queue, self._run([job]))
+            self._begin(queue, self._run([job], accepted))
 
-        return Place(self._turns.worker, begin, partial(self._slots.release, queue))
+        return Place(self._turns.worker, begin)
 
     def _overhear(self, queue: Queue, _message: Message, _about: object) -> bool:
         """Take a message of this process, and look for the job at once, where there is a place for it."""
@@ -218,20 +218,23 @@ class Worker:
             self._drained.add(queue)
         return jobs
 
-    async def _run(self, jobs: Sequence[Job]) -> None:
-        """Run claimed jobs beside each other; a lone one that is large takes engines that nobody needs."""
+    async def _run(self, jobs: Sequence[Job], accepted: asyncio.Future[bool] | None = None) -> None:
+        """Run claimed jobs beside each other; a lone one that is large takes engines that nobody needs.
+
+        `accepted` tells of a lone one that is being committed whether it was.
+        """
         started = time.monotonic()
         if len(jobs) == 1:
-            await self._run_wide(jobs[0])
+            await self._run_wide(jobs[0], accepted)
         else:
             await asyncio.gather(*(self._runner.run_claimed(job, among_others=True) for job in jobs))
         for job in jobs:
             self._turns.ended(job, (time.monotonic() - started) / len(jobs))
 
-    async def _run_wide(self, job: Job) -> None:
+    async def _run_wide(self, job: Job, accepted: asyncio.Future[bool] | None) -> None:
         more = self._slots.widen(job.queue, wanted_threads(job) - 1)
         try:
-            await self._runner.run_claimed(job, threads=1 + more)
+            await self._runner.run_claimed(job, threads=1 + more, accepted=accepted)
         finally:
             for _ in range(more):
                 self._slots.release(job.queue)

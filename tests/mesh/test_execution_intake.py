@@ -55,19 +55,23 @@ async def test_a_repeat_gets_the_first_job_and_holds_nothing_more(parts: Parts):
     assert parts.hold(first) == "open"
 
 
-async def test_a_place_that_no_job_came_to_is_given_back(parts: Parts, monkeypatch: pytest.MonkeyPatch):
-    begun, left = list[Job](), list[str]()
+async def test_who_began_a_job_is_told_whether_it_was_committed(parts: Parts, monkeypatch: pytest.MonkeyPatch):
+    begun, commits = list[Job](), list[asyncio.Future[bool]]()
+
+    def begin(job: Job, accepted: asyncio.Future[bool]) -> None:
+        begun.append(job)
+        commits.append(accepted)
+
     subject = work_subject(parts.routing.pool, Queue.ENTERPRISE_SHORT.word)
-    stop = parts.events.bulletin.offer(subject, lambda: Place("w", begun.append, lambda: left.append("left")))
+    stop = parts.events.bulletin.offer(subject, lambda: Place("w", begin))
     intake, request = parts.intake(), submission()
     first, _ = await intake.submit(request)
-    assert [job.job_id for job in begun] == [first.job_id]
     assert await intake.submit(request) == (begun[0], True)
     monkeypatch.setattr(parts.store, "insert", AsyncMock(side_effect=DOWN))
     with pytest.raises(Unavailable):
         await intake.submit(submission())
     stop()
-    assert (len(begun), len(left)) == (1, 2)
+    assert (first.job_id, [await commit for commit in commits]) == (begun[0].job_id, [True, False, False])
 
 
 async def test_the_log_tells_which_request_and_trace_a_job_came_from(parts: Parts, log_lines: list[dict[str, Any]]):

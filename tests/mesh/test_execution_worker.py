@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
@@ -18,8 +19,9 @@ from mesh.errors import Unavailable
 from mesh.events import Message
 from mesh.streams import work_subject
 from services.execution import lease, rows, run, turns, worker
-from services.execution.job import LEASE, Job, Priority, Queue, State
+from services.execution.job import LEASE, Job, JobId, NewJob, Priority, Queue, State
 from services.execution.run import MAX_ATTEMPTS
+from services.execution.worker import Worker
 from tests.mesh.executing import FakeChildren, Parts, ended, until, working
 
 DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
@@ -89,21 +91,10 @@ async def test_a_job_accepted_in_the_worker_s_own_process_needs_no_queue(parts: 
 async def test_a_job_begins_with_the_commit_that_accepts_it_where_a_place_is_free_and_none_waits(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ):
-    drained = asyncio.Event()
-    claim = turns.Turns.claim
-
-    async def note(claiming: turns.Turns, queue: Queue) -> list[Job]:
-        jobs = await claim(claiming, queue)
-        assert not drained.is_set(), "nobody need ask for a job that has begun"
-        if queue is Queue.ENTERPRISE_SHORT and not jobs:
-            drained.set()
-        return jobs
-
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
-    monkeypatch.setattr(turns.Turns, "claim", note)
     go_on = asyncio.Event()
-    async with working(parts, FakeChildren(go_on, go_on), engine_count=1):
-        await drained.wait()
+    async with working(parts, FakeChildren(go_on, go_on), engine_count=1) as place:
+        await until(lambda: is_drained(place))
+        monkeypatch.setattr(parts.store, "claim_next", AsyncMock(return_value=[]))  # nobody need ask for them
         first, second = [await parts.accepted() for _ in range(2)]  # an engine, and the place beside it
         began = [await parts.read(job.job_id) for job in (first, second)]
         assert [(job.state, job.version, job.attempt_count, job.start_time) for job in began] == [
@@ -111,9 +102,35 @@ async def test_a_job_begins_with_the_commit_that_accepts_it_where_a_place_is_fre
         ]
         assert [first.state, *began[0].history] == [State.QUEUED, State.QUEUED, State.RUNNING]
         assert (await parts.read((await parts.accepted()).job_id)).state is State.QUEUED  # no place is left
-        drained.clear()
         go_on.set()
         assert [(await ended(parts, job)).state for job in (first, second)] == [State.COMPLETED] * 2
+
+
+@pytest.mark.parametrize("script", [[], [asyncio.Event() for _ in range(3)]], ids=["done", "running"])
+async def test_what_is_computed_ahead_of_a_commit_that_fails_leaves_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, script: list[asyncio.Event]
+):
+    children = FakeChildren(*script)
+    async with working(parts, children, engine_count=1) as place:
+        for runs in range(1, 4):  # more often than there are places
+            await until(lambda: is_drained(place))
+
+            async def fail(_jobs: Sequence[NewJob], runs: int = runs) -> set[JobId]:
+                while children.runs < runs:
+                    await asyncio.sleep(0)
+                raise DOWN
+
+            with monkeypatch.context() as outage:
+                outage.setattr(parts.store, "insert", fail)
+                with pytest.raises(Unavailable):
+                    await parts.accepted()
+        assert (parts.signing.calls["PrepareRecord"], parts.billing.states) == (0, {"open": 3})  # for the sweeper
+        assert (await ended(parts, await parts.accepted())).state is State.COMPLETED
+
+
+async def is_drained(place: Worker) -> bool:
+    """Whether a worker knows that no enterprise's short job waits."""
+    return Queue.ENTERPRISE_SHORT in place._drained
 
 
 async def test_no_job_begins_at_once_before_those_that_wait(parts: Parts, monkeypatch: pytest.MonkeyPatch):
