@@ -84,6 +84,9 @@ class _Reading:
         """The qubits of every call that operands mean, by their text."""
         self._calls: dict[str, int] = {}
         """How many composite gates a text calls, where it does."""
+        self._touched: set[int] = set()
+        """Qubits that anything but a barrier is on."""
+        self._measures = self._has_barriers = False
 
     def declares(self, piece: str) -> bool:
         """Declare a register; False where the statement does something else, or would break a limit."""
@@ -117,28 +120,25 @@ class _Reading:
             total += sum(self._calls.get(piece, 0) for piece in pieces)
         if not self._qubits.count or total > self._limits.operations:
             return None
-        measures = any(step[0] == "measure" for steps in meanings.values() for step in steps[:1])
-        if not measures:
+        measured_all = not self._measures
+        if measured_all:
             if "meas" in self._qubits:
                 return None
             self._clbits = Wires()
             self._clbits.declare("meas", self._qubits.count)
             pieces = [*pieces, _MEASURE_ALL]
-            meanings[_MEASURE_ALL] = tuple([("measure", (bit,), (), (bit,)) for bit in range(self._qubits.count)])
+            meanings[_MEASURE_ALL] = self._measured(range(self._qubits.count), range(self._qubits.count))
         tape = self._tape(pieces, meanings)
-        return Plain(
-            tape, self._version, tuple(self._qubits.declared), tuple(self._clbits.declared), measured_all=not measures
-        )
+        return Plain(tape, self._version, tuple(self._qubits.declared), tuple(self._clbits.declared), measured_all)
 
     def _tape(self, pieces: Sequence[str], meanings: dict[str, Steps]) -> Tape:
-        touched = {qubit for steps in meanings.values() for step in steps if step[0] != "barrier" for qubit in step[1]}
-        active = tuple(sorted(touched))
+        active = tuple(sorted(self._touched))
         if len(active) < self._qubits.count:
             place = {qubit: new for new, qubit in enumerate(active)}
             meanings = {piece: tuple(_renumbered(steps, place)) for piece, steps in meanings.items()}
         steps = tuple(chain.from_iterable(map(meanings.__getitem__, pieces)))
         barriers: list[tuple[int, tuple[int, ...]]] = []
-        if any(steps and steps[0][0] == "barrier" for steps in meanings.values()):
+        if self._has_barriers:
             kept: list[Operation] = []
             for step in steps:
                 if step[0] != "barrier":
@@ -183,14 +183,16 @@ class _Reading:
     def _applied_to(self, operands: str) -> Sequence[tuple[int, ...]]:
         """Return the qubits of each call that a statement means, as many as its registers are wide; none if unsure."""
         names = [operand.strip(" ") for operand in operands.split(",")]
-        if all(map(self._qubits.entries.__contains__, names)):
-            several = [tuple([self._qubits.entries[name] for name in names])]
+        places = [self._qubits.entries.get(name, -1) for name in names]
+        if -1 not in places:
+            several = [tuple(places)]
         else:
             registers = [self._qubits.registers.get(name, ()) for name in names]
             several = list(zip(*registers, strict=True)) if len(set(map(len, registers))) == 1 else []
         if several and len(set(several[0])) < len(names):
             return ()
         self._several[operands] = several
+        self._touched.update(*several)
         return several
 
     def _other(self, name: str, operands: str, piece: str) -> Steps | None:
@@ -203,8 +205,10 @@ class _Reading:
             return self._measurement(source, target) if word == "measure" else None
         places = self._qubits.places(operands)
         if name == "barrier" and len(set(places)) == len(places) > 0:
+            self._has_barriers = True
             return (("barrier", places, (), ()),)
         if name == "reset" and "," not in operands and places:
+            self._touched.update(places)
             return tuple([("reset", (place,), (), ()) for place in places])
         return None
 
@@ -212,11 +216,14 @@ class _Reading:
         """A measurement of a bit into a bit, or of a register into one as wide."""
         qubits, clbits = qubits.strip(" "), clbits.strip(" ")
         if qubits in self._qubits.entries and clbits in self._clbits.entries:
-            return (("measure", (self._qubits.entries[qubits],), (), (self._clbits.entries[clbits],)),)
-        pair = self._qubits.registers.get(qubits, ()), self._clbits.registers.get(clbits, ())
-        if len(pair[0]) != len(pair[1]) or not pair[0]:
-            return None
-        return tuple([("measure", (qubit,), (), (clbit,)) for qubit, clbit in zip(*pair, strict=True)])
+            return self._measured((self._qubits.entries[qubits],), (self._clbits.entries[clbits],))
+        source, target = self._qubits.registers.get(qubits, ()), self._clbits.registers.get(clbits, ())
+        return self._measured(source, target) if len(source) == len(target) > 0 else None
+
+    def _measured(self, qubits: Sequence[int], clbits: Sequence[int]) -> Steps:
+        self._measures = True
+        self._touched.update(qubits)
+        return tuple([("measure", (qubit,), (), (clbit,)) for qubit, clbit in zip(qubits, clbits, strict=True)])
 
 
 def _renumbered(steps: Steps, place: Mapping[int, int]) -> Iterator[Operation]:
