@@ -88,12 +88,16 @@ class Zygote:
             end.cancel()
 
     def _hear(self) -> None:
-        with suppress(BlockingIOError):
+        try:
             while len(message := self._control.recv(END.size)) == END.size:
                 pid, status = END.unpack(message)
                 if (end := self._ends.pop(pid, None)) is not None and not end.done():
                     end.set_result(status)
-            asyncio.get_running_loop().remove_reader(self._control.fileno())  # it is gone
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            """It ended before it had read all that it was sent."""
+        asyncio.get_running_loop().remove_reader(self._control.fileno())  # it is gone
 
 
 class TaskStream:

@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 
 from mesh.errors import InvalidArgument, ResourceExhausted
 from services.execution import children, task
-from services.execution.child import Child, TaskStream
+from services.execution.child import Child, TaskStream, Zygote
 from services.execution.children import Children, EngineFault
 from services.execution.engines import registry
 from tests.mesh.executing import BELL, BELL_FEATURES, BELL_OUTCOME, CIRCUIT, ENGINE_BYTES
@@ -205,6 +205,22 @@ async def test_a_fault_of_the_program_leaves_the_child_alive(engines: Children):
         await engines.call(bell("OPENQASM 2.0; qreg q[1]; h q[1;"), timeout=10)
     assert (refusal.value.reason, refusal.value.field) == ("SYNTAX_ERROR", "parameters.qasm")
     assert children_of(zygote_pid(engines)) == before
+
+
+async def test_a_zygote_that_is_killed_before_it_reads_leaves_nothing_behind():
+    loop, faults = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context))
+    zygote = Zygote(2**32, engines=False)
+    zygote.listen()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        zygote.fork(theirs)
+        zygote.kill()
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert faults == []
+    assert not loop.remove_reader(zygote._control.fileno()), "nobody listens any more"
+    zygote.close()
 
 
 async def test_a_killed_zygote_costs_no_call_that_comes_after(engines: Children):

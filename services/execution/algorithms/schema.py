@@ -94,7 +94,8 @@ def _parameter_error(error: ValidationError, name: str) -> ParameterError:
         return ParameterError(path, f"needs one of: {'; '.join(' and '.join(each['required']) for each in rule)}")
     if error.validator in _WORDS:
         listed = ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
-        return ParameterError(path, _WORDS[error.validator].format(listed))
+        worded = _WORDS[error.validator].format(listed)
+        return ParameterError(path, worded.removesuffix("s") if rule == 1 else worded)
     return ParameterError(path, error.message)
 
 

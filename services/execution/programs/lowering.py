@@ -111,7 +111,8 @@ class _Lowering:
     @singledispatchmethod
     def _lower(self, node: ast.Statement, _scope: Scope) -> list[ast.Statement]:
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).lower()
-        refuse(node, "UNSUPPORTED", f"a {kind} cannot be run here")
+        article = "an" if kind[0] in "aeiou" else "a"
+        refuse(node, "UNSUPPORTED", f"{article} {kind} cannot be run here")
 
     @_lower.register
     def _include(self, node: ast.Include, _scope: Scope) -> list[ast.Statement]:

@@ -142,6 +142,11 @@ def test_parameter_error_names_the_path(catalogue: Catalogue, parameters: object
     assert len(caught.value.message) <= 300
 
 
+def test_one_character_is_told_in_the_singular(catalogue: Catalogue):
+    with pytest.raises(ParameterError, match=r"parameters\.qasm: must have at least 1 character$"):
+        catalogue[CIRCUIT].checked({"qasm": ""})
+
+
 def test_a_choice_between_parameters_is_told_by_their_names(catalogue: Catalogue):
     with pytest.raises(ParameterError) as caught:
         catalogue[AlgorithmId("qaoa.portfolio.v1")].checked({"budget": 2})

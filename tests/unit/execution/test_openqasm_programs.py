@@ -176,6 +176,15 @@ def test_hostile_program_is_refused_quickly_with_its_reason(source: str, reason:
     assert time.process_time() - started < 2.0
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [("end;", "an end statement cannot be run here"), ("def f() { }", "a subroutine definition cannot be run here")],
+)
+def test_what_cannot_be_run_is_told_with_its_article(statement: str, told: str):
+    with pytest.raises(ProgramError, match=told):
+        parse(f"{V3}qubit q; {statement}")
+
+
 def test_random_damage_never_raises_anything_but_a_program_error():
     rng = random.Random(7)  # no secret, only damage
     good = [
