@@ -101,8 +101,8 @@ class Assessor:
         if (offers := measured.offers.get(terms)) is None:
             offers = self._offers.of(measured.features, shots, engine=engine, seconds=seconds)
             for offer in offers:
-                queue = Queue.of(request.requester, offer.duration_p50.ToTimedelta().total_seconds())
-                offer.line = line_of(queue, priority)
+                middle = offer.duration_p50.ToTimedelta().total_seconds()
+                offer.line = line_of(Queue.of(request.requester, middle, offer.method), priority)
             if len(measured.offers) >= _KNOWN_TERMS:
                 measured.offers.clear()
             measured.offers[terms] = offers

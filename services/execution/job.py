@@ -21,6 +21,8 @@ LEASE = dt.timedelta(seconds=9)
 LONG_SECONDS = 5.0
 """A job that is predicted to run longer may not take the last engines of a worker."""
 
+UNPREDICTABLE = "decision_diagram"
+"""The method whose runs may take a thousand times what is predicted: how large a diagram gets, only running shows."""
 LEAST_SECONDS = 0.001
 """What a turn counts at least until it is over, so that jobs of no predicted length alternate too."""
 
@@ -83,9 +85,12 @@ class Queue(IntEnum):
     ENTERPRISE_LONG = 4
 
     @classmethod
-    def of(cls, requester: requester_pb2.Requester, seconds: float) -> Queue:
-        """The queue of a job that is predicted to run for `seconds`; an enterprise's jobs have one of their own."""
-        long = seconds > LONG_SECONDS
+    def of(cls, requester: requester_pb2.Requester, seconds: float, method: str = "") -> Queue:
+        """The queue of a job that is predicted to run for `seconds`; an enterprise's jobs have one of their own.
+
+        What may run to its limit by its engine's method, whatever is predicted, is taken to be long.
+        """
+        long = seconds > LONG_SECONDS or method == UNPREDICTABLE
         if requester.plan == "enterprise" or requester.environment == requester_pb2.ENVIRONMENT_ENTERPRISE:
             return cls.ENTERPRISE_LONG if long else cls.ENTERPRISE_SHORT
         return cls.LONG if long else cls.SHORT
@@ -155,7 +160,7 @@ class NewJob:
     @property
     def queue(self) -> Queue:
         """Where it waits."""
-        return Queue.of(self.requester, predicted_seconds(self.decision))
+        return Queue.of(self.requester, predicted_seconds(self.decision), self.decision.backend.method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

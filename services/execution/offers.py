@@ -104,6 +104,8 @@ def _offer(plan: Plan, plans: Sequence[Plan]) -> routing_pb2.EngineOffer:
     comparison = (
         f"{others[0].engine} would need {others[0].seconds_p50 / plan.seconds_p50:.1f} times as long" if others else ""
     )
+    if not plan.predictable:
+        comparison = f"only running shows how long that takes, at most {duration_text(plan.seconds_p90)}"
     return routing_pb2.EngineOffer(
         engine=plan.engine,
         method=plan.method,

@@ -10,7 +10,7 @@ import math
 import operator
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -78,6 +78,8 @@ class Plan:
     seconds_p50: float
     seconds_p90: float
     memory_bytes: int
+    predictable: bool = True
+    """Whether the features tell how long it takes; where they do not, the 90th percentile is the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,10 @@ class CostModel:
                 seconds = once * features.circuit_count + features.classical_ms / 1e3
                 plan = Plan(cost.engine, method, seconds, seconds * cost.spread_p90, memory_bytes(cost, features))
                 if (refusal := _beyond(plan, cost, features, limits)) is None:
-                    (plans if cost.predictable else unpredictable).append(plan)
+                    if cost.predictable:
+                        plans.append(plan)
+                    else:
+                        unpredictable.append(replace(plan, seconds_p90=limits.seconds, predictable=False))
                     continue
             refusals.append(refusal)
         plans.sort(key=lambda plan: plan.seconds_p50)

@@ -2,9 +2,11 @@ import dataclasses
 
 import pytest
 from qm.execution.v1 import execution_pb2 as pb
+from qm.type.v1.requester_pb2 import Requester
 
 from mesh.errors import NotFound
-from services.execution.job import Priority, State, job_not_found, public_id
+from services.execution.engines.cost import CostModel
+from services.execution.job import UNPREDICTABLE, Priority, Queue, State, job_not_found, public_id
 from services.execution.messages import job_message
 from tests.unit.execution.jobs import CREATED, JOB_ID, backend, job, new_job
 
@@ -16,6 +18,15 @@ def test_states_and_priorities_have_the_numbers_of_the_proto():
     assert {priority.value: f"PRIORITY_{priority.name}" for priority in Priority} == {
         value: name for name, value in pb.Priority.items() if value
     }
+
+
+def test_what_may_run_to_its_limit_leaves_engines_to_others_as_long_jobs_do():
+    requester = Requester(plan="academic")
+    assert [Queue.of(requester, 0.04, method) for method in ("statevector", "decision_diagram")] == [
+        Queue.SHORT,
+        Queue.LONG,
+    ]
+    assert {cost.method for cost, _ in CostModel.load()._costs if not cost.predictable} == {UNPREDICTABLE}
 
 
 def test_three_states_are_the_end():

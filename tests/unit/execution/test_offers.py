@@ -87,6 +87,13 @@ def test_a_named_engine_is_the_only_one_that_is_offered():
     assert {offer.engine for offer in OFFERS.of(FEW, 1024, engine="aer")} == {"aer"}
 
 
+def test_what_is_hard_to_tell_may_take_all_the_time_there_is_and_says_so():
+    model = CostModel(Costs(measured="in a test", costs=(cost("ddsim", "decision_diagram", 0.001, predictable=False),)))
+    [offer, _] = Offers(model, Limits(GIB, 300.0)).of(FEW, 100, seconds=60.0)
+    assert (offer.duration_p50.ToMilliseconds(), offer.duration_p90.ToMilliseconds()) == (1, 60_000)
+    assert offer.comparison == "only running shows how long that takes, at most 60 s"
+
+
 def test_an_engine_that_failed_is_left_out():
     offers = OFFERS.of(FEW, 1024, without={"qulacs"})
     assert {offer.engine for offer in offers if not offer.refusal and offer.method != LAST} == {"aer"}
