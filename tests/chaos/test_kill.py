@@ -222,10 +222,8 @@ async def assert_is_one_trace(mesh: LocalMesh, collector: Collector, trace: str,
         await asyncio.sleep(0.1)
     assert missing() == set()
     assert {at for at, _, _, job in collector.spans if job == job_id} <= {trace}
-    logs = {name: mesh.layout.log(name).read_text().splitlines() for name in ("execution", "worker")}
-    lines = {
-        name: [line for line in map(json.loads, text) if line.get("job_id") == job_id] for name, text in logs.items()
-    }
+    told = {name: mesh.layout.log(name).read_text().splitlines() for name in ("execution", "worker")}
+    lines = {name: [json.loads(line) for line in log if f'"{job_id}"' in line] for name, log in told.items()}
     assert [(line["event"], line["trace_id"]) for line in lines["execution"]] == [("job_accepted", trace)]
     assert lines["worker"][-1]["event"] == "job_ended"
     ids = {(line["trace_id"], line["request_id"]) for line in lines["worker"]}
