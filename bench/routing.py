@@ -1,6 +1,7 @@
 """The scoreboard of routing's predictions and choices, on circuits, machines and days that the model never saw.
 
     python -m bench.routing               prints it, and writes services/routing/prediction/scoreboard.json
+    python -m bench.routing --no-speed    the same without how long predictions take, which a busy machine stretches
     python -m bench.routing --validation  prints that of the validation side, by which choices are made
     python -m bench.routing --fit         fits the model, its bounds to both other sides, and writes model.json
     python -m bench.routing --weights     tells what fitted weights are worth on kinds of circuits that they never saw
@@ -229,7 +230,7 @@ def scoreboard(side: str, truth: Truth, judged: Sequence[Judged], train: Sequenc
         runs=sum(each.run.case in tested for each in judged),
         accuracy=accuracies,
         choices=chosen,
-        speed=asyncio.run(measured()) if side == "test" else None,
+        speed=None,
     )
 
 
@@ -248,7 +249,6 @@ def show(board: Scoreboard) -> None:
             for name in next(iter(rows.values())):
                 cells = "  ".join(f"{pool} {_text(row[name])}" for pool, row in rows.items())
                 print(f"    {name:32} {cells}")
-    print(f"\nspeed: {board.speed}")
 
 
 def _text(score: Score) -> str:
@@ -276,9 +276,12 @@ def main() -> None:
     side = "validation" if "--validation" in sys.argv else "test"
     model = msgspec.json.decode(MODEL_FILE.read_bytes(), type=Model)
     board = scoreboard(side, read(side), judge(side), train, model)
-    if side == "test":
-        SCOREBOARD_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(board), indent=1) + b"\n")
     show(board)
+    if side == "test":
+        if "--no-speed" not in sys.argv:
+            board = msgspec.structs.replace(board, speed=asyncio.run(measured()))
+        SCOREBOARD_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(board), indent=1) + b"\n")
+    print(f"\nspeed: {board.speed}")
     print(f"{time.process_time() - started:.0f} s of CPU")
 
 
