@@ -148,7 +148,7 @@ def answer(request: task.Describe | task.Run | task.Replay, progress: Callable[[
     except AlgorithmError as error:
         return task.Failure("PROGRAM_FAILED", str(error), "parameters")
     except EngineError as error:
-        if error.reason != "ENGINE_FAULT":
+        if error.reason != "ENGINE_FAULT" and not isinstance(error.__cause__, MemoryError):
             return task.Failure(error.reason, str(error), "parameters")
         if not _is_for_memory(error):
             raise
