@@ -100,7 +100,7 @@ class Effects:
     _seen: int = 0
     _common: float = 0.0
     _spread: float = 0.0
-    _sights: dict[Hashable, tuple[_Known, Sights]] = field(default_factory=dict)
+    _sights: dict[Hashable, Sights] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with the prior."""
@@ -143,14 +143,10 @@ class Effects:
 
     def sights(self) -> dict[Hashable, Sights]:
         """What is known of the places of every backend where that is anything; as of its last observation."""
-        found = {}
-        for key, known in self._known.items():
-            if known.seen:
-                before = self._sights.get(key)
-                if before is None or before[0] is not known or before[1].common != self._common:
-                    before = self._sights[key] = known, self._sights_of(known)
-                found[key] = before[1]
-        return found
+        made = {key: self._sights_of(known) for key, known in self._known.items() if known.seen}
+        # What was worked out of those that are as they were stays with them.
+        self._sights = {key: before if (before := self._sights.get(key)) == new else new for key, new in made.items()}
+        return self._sights
 
     def _sights_of(self, known: _Known) -> Sights:
         doubt = self._spread**2 - self.prior.spread**2

@@ -24,7 +24,7 @@ from services.routing.exposure import Exposure, Place
 from services.routing.learning.evidence import Evidence
 
 MOST = 16
-"""Places of circuits that are remembered of a machine, those used last; others count for the machine alone."""
+"""Layouts of which a machine is known by their places, those used last; others count for the machine alone."""
 _LEAST_PRECISION = 1e-12
 """Below it runs tell nothing: a fidelity of all but 1 or 0 has hardly any slope."""
 _LEAST_PART = 0.5
