@@ -21,7 +21,9 @@ from services.execution.messages import features_message
 from services.execution.programs.features import Features
 
 DESCRIBE_SECONDS = 6.0
-"""How long a program may take to be parsed and measured; 64 KiB of OpenQASM 3 take about 3."""
+"""CPU time that a program may take to be parsed and measured; 64 KiB of OpenQASM 3 take about 3."""
+PATIENCE_SECONDS = 15.0
+"""How long that may take on a busy machine, which is no fault of the program; a caller waits for longer."""
 LONG_BYTES = 16 * 1024
 """Parameters beyond this size may take seconds to be measured, and leave one child to the others."""
 KNOWN_PROGRAMS = 4096
@@ -57,7 +59,7 @@ class Measurer:
         key = (algorithm.id, hashlib.sha256(parameters).digest())
         measured = self._known.get(key)
         if measured is None or (with_circuit and measured.circuit is None):
-            describe = task.Describe(algorithm.id, _checked(algorithm, parameters), with_circuit)
+            describe = task.Describe(algorithm.id, _checked(algorithm, parameters), with_circuit, DESCRIBE_SECONDS)
             # One of a team at a time: its slow programs keep its own waiting, and nobody else's.
             async with self._turns.setdefault(team_id, asyncio.Lock()):
                 measured = self._known.get(key)
@@ -70,9 +72,9 @@ class Measurer:
     async def _describe(self, request: task.Describe, key: tuple[str, bytes]) -> Measured:
         try:
             async with self._long if len(request.parameters) > LONG_BYTES else nullcontext():
-                description = await self._children.call(request, timeout=DESCRIBE_SECONDS)
+                description = await self._children.call(request, timeout=PATIENCE_SECONDS)
         except (ResourceExhausted, EngineFault) as error:
-            message = f"parameters: the program could not be analysed in {DESCRIBE_SECONDS:.0f} s; make it simpler"
+            message = f"parameters: the program takes over {DESCRIBE_SECONDS:.0f} s to be analysed; make it simpler"
             raise InvalidArgument(message, reason="PROGRAM_TOO_COMPLEX", field="parameters") from error
         features, circuit = description.features, description.circuit if request.with_circuit else None
         measured = Measured(features, features_message(features), circuit)

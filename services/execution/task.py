@@ -26,6 +26,8 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     """JSON."""
     with_circuit: bool = False
     """Whether the circuit itself is wanted, for a machine to be chosen by it."""
+    cpu_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    """CPU time after which the child dies of it; 0 for as much as it takes."""
 
 
 class Run(msgspec.Struct, frozen=True, tag="run"):

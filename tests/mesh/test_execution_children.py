@@ -354,3 +354,13 @@ async def test_a_child_that_does_not_read_blocks_nobody(engines: Children):
         await engines.call(bell("x" * 1_000_000), timeout=0.2)
     assert process.wait(5) == -signal.SIGKILL
     await works(engines)
+
+
+async def test_a_program_that_takes_too_much_cpu_to_be_measured_costs_its_child_alone(engines: Children):
+    many = 'OPENQASM 3.0; include "stdgates.inc"; qubit q; for int i in [1:20000] { x q; }'
+    with pytest.raises(EngineFault):
+        await engines.call(task.Describe(CIRCUIT, msgspec.json.encode({"qasm": many}), cpu_seconds=0.05), timeout=60)
+    described = await engines.call(
+        task.Describe(CIRCUIT, msgspec.json.encode({"qasm": BELL}), cpu_seconds=5.0), timeout=60
+    )
+    assert (described.features.active_qubits, described.features.gate_count) == (2, 2)

@@ -43,7 +43,7 @@ OTHER_TEAM_SECRET = "qm_test_sk_mallory"
 POOR_SECRET = "qm_live_sk_student"
 UNLIMITED_SECRET = "qm_ent_sk_big"
 URL = "http://edge.test"
-DESCRIBE_SECONDS = 6
+DESCRIBE_SECONDS = 15
 """How long the job service takes at most to analyse a program: whoever waits for less never hears of it."""
 
 
