@@ -46,11 +46,21 @@ class Lease:
     """One worker's hold on one job."""
 
     def __init__(
-        self, store: Store, job_id: JobId, worker: str, clock: Callable[[], dt.datetime], *, threads: int = 1
+        self,
+        store: Store,
+        job_id: JobId,
+        worker: str,
+        clock: Callable[[], dt.datetime],
+        *,
+        threads: int = 1,
+        among_others: bool = False,
     ) -> None:
-        """Hold nothing yet; `worker` names the holder, and `threads` are what the job may use of it."""
+        """Hold nothing yet; `worker` names the holder, `threads` are what the job may use of it.
+
+        `among_others` says that others were taken with it, with which it may share an engine.
+        """
         self.threads = threads
-        self.among_others = False
+        self.among_others = among_others
         self._accepted: asyncio.Future[bool] | None = None
         self._store = store
         self._job_id = job_id

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, TypeVar
 
 from qm.billing.v1 import billing_pb2
 from qm.routing.v1 import routing_pb2
@@ -29,6 +28,7 @@ from services.execution.lanes import Lanes
 from services.execution.lease import JobCancelled, Lease, LeaseLost, Parked
 from services.execution.live.story import LiveStory
 from services.execution.offers import Offers
+from services.execution.patience import both, patiently
 from services.execution.peers import Peers
 from services.execution.plan_times import PlanTimes
 from services.execution.record import RECORD_TYPE, RecordError, build_record
@@ -36,13 +36,8 @@ from services.execution.rerouting import Rerouter
 from services.execution.results.result_store import ResultKey, ResultStore
 from services.execution.store import VERY_SHORT_SECONDS, Store
 
-PATIENCE_SECONDS = 60.0
-"""How long a worker waits for a service that is down before it gives the job back to the queue."""
 MAX_ATTEMPTS = 5
 """A job that broke so many attempts is given up. One that only had to wait for a service was not attempted."""
-
-R = TypeVar("R")
-S = TypeVar("S")
 
 
 class Verdict(Enum):
@@ -114,8 +109,9 @@ class Runner:
         `threads` are the cores that its run may use; `among_others` of the same claim it may share a child with them.
         While `accepted` is open the store is still at it: the job is computed ahead, and nothing is told of it.
         """
-        lease = self._leases[job.job_id] = Lease(self._store, job.job_id, self._worker, self._clock, threads=threads)
-        lease.among_others = among_others
+        lease = self._leases[job.job_id] = Lease(
+            self._store, job.job_id, self._worker, self._clock, threads=threads, among_others=among_others
+        )
         if accepted is None:
             lease.hold(job)
         else:
@@ -305,26 +301,3 @@ class Runner:
         if not ended:
             raise LeaseLost
         log.info("job_ended", job_id=str(job.job_id), state=state.word, backend=job.backend.backend_id)
-
-
-async def both(first: Coroutine[Any, Any, R], second: Coroutine[Any, Any, S]) -> tuple[R, S]:
-    """What two answer that go at once; where the first fails, the second is given up."""
-    beside = asyncio.create_task(second)
-    try:
-        return await first, await beside
-    finally:
-        beside.cancel()
-
-
-async def patiently(call: Callable[[], Awaitable[R]]) -> R:
-    """The answer of `call`, tried again while a service is down, for up to PATIENCE_SECONDS; then its last error."""
-    give_up = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-    pause = 0.1
-    while True:
-        try:
-            return await call()
-        except (Unavailable, DeadlineExceeded):
-            if asyncio.get_running_loop().time() + pause > give_up:
-                raise
-        await asyncio.sleep(pause)
-        pause = min(2.0, pause * 2)

@@ -16,7 +16,7 @@ from qm.routing.v1 import routing_pb2
 from structlog.testing import capture_logs
 
 from mesh.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
-from services.execution import run, task
+from services.execution import patience, task
 from services.execution.children import Children, EngineFault
 from services.execution.job import Job, State
 from services.execution.record import LARGEST_RESULT
@@ -46,7 +46,7 @@ def logged() -> Iterator[list[Any]]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
 
 
 async def attempts(parts: Parts, job: Job) -> int:

@@ -18,7 +18,7 @@ from mesh.call import Call, current, serving
 from mesh.errors import Unavailable
 from mesh.events import Message
 from mesh.streams import work_subject
-from services.execution import lease, rows, run, turns, worker
+from services.execution import lease, patience, rows, turns, worker
 from services.execution.job import LEASE, Job, JobId, NewJob, Priority, Queue, State
 from services.execution.run import MAX_ATTEMPTS
 from services.execution.worker import Worker
@@ -30,7 +30,7 @@ DOWN = Unavailable("it is down", reason="PEER_UNAVAILABLE")
 @pytest_asyncio.fixture
 async def parts(make: Callable[[], Parts], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Parts]:
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(run, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.0)
     parts = make()
     parts.outbox.start()
     yield parts
