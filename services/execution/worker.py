@@ -48,6 +48,8 @@ LOOK_SECONDS = 1.0
 """Between two looks at the database, for jobs whose worker is gone and those whose message was lost."""
 HOLD_SECONDS = 0.05
 """How long a message waits for a place here before it is left to another worker."""
+AGAIN_SECONDS = 0.01
+"""Before a message that led to no job leads to another look: a claim beside it locks more jobs than it may take."""
 LIVE_POOL = "live"
 """The pool of machines at providers: its workers compute nothing, and start engines with their first job."""
 LIVE_CHILDREN = 1
@@ -188,6 +190,9 @@ class Worker:
         self._heard[queue] += 1
         try:
             jobs = await self._claimed(queue)
+            if not jobs:
+                await asyncio.sleep(AGAIN_SECONDS)
+                jobs = await self._claimed(queue)
         except Exception as error:
             if delivery is not None:
                 await delivery.nak(LOOK_SECONDS)

@@ -133,8 +133,7 @@ async def is_drained(place: Worker) -> bool:
     return Queue.ENTERPRISE_SHORT in place._drained
 
 
-async def test_no_job_begins_at_once_before_those_that_wait(parts: Parts, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 60.0)
+async def test_no_job_begins_at_once_before_those_that_wait(parts: Parts):
     earlier = [await parts.accepted() for _ in range(40)]
     async with working(parts, FakeChildren()):
         later = await parts.accepted()

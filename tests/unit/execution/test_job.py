@@ -6,7 +6,7 @@ from qm.type.v1.requester_pb2 import Requester
 
 from mesh.errors import NotFound
 from services.execution.engines.cost import CostModel
-from services.execution.job import UNPREDICTABLE, Priority, Queue, State, job_not_found, public_id
+from services.execution.job import UNPREDICTABLE, Job, Priority, Queue, Stage, State, job_not_found, public_id
 from services.execution.messages import job_message
 from tests.unit.execution.jobs import CREATED, JOB_ID, backend, job, new_job
 
@@ -43,8 +43,16 @@ def test_an_accepted_job_is_queued_in_its_first_version():
         "release_time",
         "public_request",
         "public_address",
+        "quote_id",
+        "worker",
     }
     assert all(getattr(accepted, name) == getattr(new, name) for name in kept)
+
+
+def test_a_job_that_is_begun_with_its_commit_is_as_a_claim_would_leave_it():
+    begun = Job.begun(new_job())
+    assert (begun.state, begun.version, begun.attempt_count) == (State.RUNNING, 2, 1)
+    assert (begun.start_time, begun.history) == (CREATED, (Stage.QUEUED, Stage.RUNNING))
 
 
 def test_only_a_job_whose_caller_named_no_backend_may_move_and_once():
