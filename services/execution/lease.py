@@ -95,8 +95,11 @@ class Lease:
         accepted.add_done_callback(ended)
 
     async def accepted(self) -> None:
-        """Wait until the job is committed as the holder's; raises LeaseLost where it is not."""
-        if self._accepted is not None and not await self._accepted:
+        """Wait until the job is committed as the holder's; raises LeaseLost where it is not.
+
+        A worker that is told to end while it waits ends alone: the commit goes on.
+        """
+        if self._accepted is not None and not await asyncio.shield(self._accepted):
             raise LeaseLost
 
     async def give_back(self) -> None:

@@ -128,6 +128,25 @@ async def test_what_is_computed_ahead_of_a_commit_that_fails_leaves_nothing(
         assert (await ended(parts, await parts.accepted())).state is State.COMPLETED
 
 
+async def test_a_worker_that_ends_during_the_commit_of_its_job_does_not_break_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    children, go_on, insert = FakeChildren(), asyncio.Event(), parts.store.insert
+
+    async def slowly(jobs: Sequence[NewJob]) -> set[JobId]:
+        await go_on.wait()
+        return await insert(jobs)
+
+    monkeypatch.setattr(parts.store, "insert", slowly)
+    async with working(parts, children, drain_seconds=0.05) as place:
+        await until(lambda: is_drained(place))
+        accepting = asyncio.create_task(parts.accepted())
+        await children.running.wait()
+    go_on.set()
+    job = await accepting
+    assert ((await parts.read(job.job_id)).state, parts.hold(job)) == (State.RUNNING, "open")  # until its lease is over
+
+
 async def is_drained(place: Worker) -> bool:
     """Whether a worker knows that no enterprise's short job waits."""
     return Queue.ENTERPRISE_SHORT in place._drained
