@@ -17,6 +17,9 @@ from services.execution.store import Store
 BEAT_SECONDS = 0.5
 FIRST_BEAT_SECONDS = 0.1
 """A job that takes longer has its watchers told that it runs; for a shorter one its end is news enough."""
+GRACE_SECONDS = 0.5
+"""For a run that began ahead of a commit which failed, as that of every repeated submission does: to stop it costs its
+engine, and most are done by then."""
 
 R = TypeVar("R")
 
@@ -88,7 +91,7 @@ class Lease:
 
         def ended(commit: asyncio.Future[bool]) -> None:
             if not commit.result():
-                self._lose()
+                asyncio.get_running_loop().call_later(GRACE_SECONDS, self._lose)
 
         self.hold(job)
         self._accepted = accepted

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from mesh.call import Call, current, serving
 from mesh.errors import Conflict, NotFound, Unavailable
 from mesh.streams import cancel_subject
+from services.execution import task
 from services.execution.children import EngineFault
 from services.execution.job import LEASE, Job, State
 from services.execution.run import Runner, Verdict
@@ -49,6 +50,27 @@ async def test_a_second_worker_cannot_take_a_living_job(parts: Parts):
     go_on.set()
     assert await first is Verdict.DONE
     assert ((await parts.read(job.job_id)).state, len(parts.signing.records)) == (State.COMPLETED, 1)
+
+
+async def test_a_short_run_ahead_of_a_commit_that_fails_ends_by_itself_and_leaves_nothing(parts: Parts):
+    job = await parts.accepted()
+    go_on, accepted = asyncio.Event(), asyncio.get_running_loop().create_future()
+    ended = list[str]()
+
+    class Engine(FakeChildren):
+        async def call(self, request: task.Request, *, timeout: float, on_progress: Any = None) -> task.Answer:
+            answer = await super().call(request, timeout=timeout, on_progress=on_progress)
+            ended.append("healthy")
+            return answer
+
+    children = Engine(go_on)
+    running = asyncio.create_task(parts.runner(children=children).run_claimed(job, accepted=accepted))
+    await children.running.wait()
+    accepted.set_result(False)
+    await asyncio.sleep(0.05)  # well below the grace
+    go_on.set()
+    assert (await running, ended) == (Verdict.LATER, ["healthy"])
+    assert (parts.signing.calls["PrepareRecord"], parts.hold(job)) == (0, "open")
 
 
 async def test_a_lease_that_ran_out_passes_on_and_late_writes_change_nothing(parts: Parts):

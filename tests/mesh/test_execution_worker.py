@@ -110,6 +110,7 @@ async def test_a_job_begins_with_the_commit_that_accepts_it_where_a_place_is_fre
 async def test_what_is_computed_ahead_of_a_commit_that_fails_leaves_nothing(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, script: list[asyncio.Event]
 ):
+    monkeypatch.setattr(lease, "GRACE_SECONDS", 0.0)
     children = FakeChildren(*script)
     async with working(parts, children, engine_count=1) as place:
         for runs in range(1, 4):  # more often than there are places
